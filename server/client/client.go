@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package client is the core of the server: the clients, whether each may
+// have its secret, and everything that changes that. It does no I/O; sockets,
+// processes, the bus and the disk are reached through what the [Registry] is
+// given or through its events.
+//
+// # Validity
+//
+// An enabled client is valid until it expires. A successful check, or somebody
+// vouching for the client, sets its expiry to one timeout from then; a hand-out
+// sets it to one extended timeout from then, if that is later. When the expiry
+// comes the client is disabled, and only a person enables it again. An enabled
+// client that was disabled before has two intervals to prove itself.
+//
+// # Time
+//
+// Expiry, intervals and approvals run on the monotonic clock, which neither
+// steps with the wall clock nor runs while the machine is suspended: setting
+// the clock disables nobody and keeps nobody valid, and a suspension counts
+// for nothing, as the server could neither check nor hand out anything during
+// it. What is shown and saved as a time of day is computed from the wall clock
+// at that moment.
+//
+// A restart has only the wall clock to go by. A client whose last check
+// succeeded, or which never was late, gets at least one timeout from the start
+// on. A saved expiry later than that stands, but not beyond the client's
+// longest timeout, whatever the clock says. One whose last check failed keeps
+// its saved expiry, is checked once before it comes, and is disabled at once if
+// it has passed.
+//
+// # Order and durability
+//
+// All changes pass through one queue. Losing validity takes effect at once, is
+// saved, and is then told to the subscribers. Whatever else an administrator
+// changes is saved first; only then does it take effect and is told. Whoever
+// asked is answered last of all. The rest (checks, expiry times) is saved within
+// [SaveDelay].
+package client
+
+import "time"
+
+// client is one client of the registry, guarded by the registry's mutex.
+type client struct {
+	Settings
+	State
+	configured Settings // as the configuration had it when last read
+	objectPath string
+	position   int // in the order of the configuration
+
+	gone bool // removed; whoever still holds a pointer must refuse
+
+	deadline   time.Time // Expires on the monotonic clock
+	expiry     *time.Timer
+	nextCheck  *time.Timer
+	nextDue    time.Time
+	check      *check // the running checker, or one that is being killed
+	approved   *bool  // the decision in force
+	approvalUp *time.Timer
+	pending    int           // connections that asked for approval
+	stirred    chan struct{} // closed and replaced when those who wait must look again
+
+	unsaved bool
+}
+
+func newClient(settings Settings, objectPath string, position int) *client {
+	return &client{
+		Settings:   settings,
+		State:      State{LastCheckerStatus: NeverChecked},
+		configured: settings,
+		objectPath: objectPath,
+		position:   position,
+		stirred:    make(chan struct{}),
+	}
+}
+
+func (r *Registry) view(c *client) View {
+	v := View{
+		Settings:         c.Settings,
+		State:            c.State,
+		ObjectPath:       c.objectPath,
+		CheckerRunning:   c.check.running(),
+		ApprovalsPending: c.pending,
+	}
+	v.Expires = r.expires(c)
+	return v
+}
+
+func (r *Registry) recordOf(c *client) Record {
+	record := Record{Settings: c.Settings, Configured: c.configured, State: c.State}
+	record.State.Expires = r.expires(c)
+	return record
+}
+
+// expires is the time of day at which the client expires, which is another one
+// after the wall clock was set.
+func (r *Registry) expires(c *client) time.Time {
+	if c.deadline.IsZero() {
+		return time.Time{}
+	}
+	expires := r.wall().Add(time.Until(c.deadline))
+	if drift := expires.Sub(c.Expires).Abs(); drift > time.Second {
+		return expires
+	}
+	return c.Expires
+}
+
+// stir makes those who wait for a decision about the client look again.
+func (c *client) stir() {
+	close(c.stirred)
+	c.stirred = make(chan struct{})
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Enable makes a disabled client valid again. It does nothing to an enabled one.
+func (r *Registry) Enable(ctx context.Context, by Actor, name string) error {
+	return r.propose(ctx, &change{
+		plan: func(saved recordSource) ([]Record, error) {
+			record, ok := saved(name)
+			if !ok {
+				return nil, &NoClientError{name}
+			}
+			if record.Settings.Enabled {
+				return nil, nil
+			}
+			enabling(&record.Settings, &record.State, r.wall())
+			return []Record{record}, nil
+		},
+		apply: func() []Event {
+			c := r.clients[name]
+			if c == nil || c.Enabled {
+				return nil
+			}
+			return []Event{r.enable(c, by)}
+		},
+	})
+}
+
+// Disable makes a client invalid at once, and refuses those who wait for it.
+func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
+	return r.now(ctx, name, func(c *client) <-chan error {
+		if !c.Enabled {
+			return nil
+		}
+		return r.disable(c, by, ByAdministrator)
+	})
+}
+
+// Remove takes a client out at once. It stays out until its section is removed
+// from the configuration or changed in it.
+func (r *Registry) Remove(ctx context.Context, by Actor, name string) error {
+	return r.now(ctx, name, func(c *client) <-chan error {
+		return r.remove(c, by, ByAdministrator)
+	})
+}
+
+func (r *Registry) remove(c *client, by Actor, why Reason) <-chan error {
+	record := r.recordOf(c)
+	record.Removed = true
+	r.removed[c.Name] = record
+	r.drop(c)
+	return r.durably(c.Name, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: why})
+}
+
+// Approve decides, for the client's approval duration, what becomes of those
+// who wait for its approval or come to. A later decision replaces an earlier one.
+func (r *Registry) Approve(ctx context.Context, by Actor, name string, approve bool) error {
+	return r.now(ctx, name, func(c *client) <-chan error {
+		r.decideFor(c, approve, c.ApprovalDuration)
+		if approve {
+			c.DeniedUntil = time.Time{}
+			r.touch(name, Event{Kind: Approved, Time: r.wall(), Client: r.view(c), By: by})
+			return r.told()
+		}
+		c.DeniedUntil = r.wall().Add(c.ApprovalDuration)
+		return r.durably(name, Event{Kind: Denied, Time: r.wall(), Client: r.view(c), By: by})
+	})
+}
+
+// decideFor puts a decision in force for d.
+func (r *Registry) decideFor(c *client, approve bool, d time.Duration) {
+	if c.approvalUp != nil {
+		c.approvalUp.Stop()
+	}
+	c.approved = &approve
+	c.approvalUp = r.after(c, d, func() {
+		c.approved, c.approvalUp = nil, nil
+		c.DeniedUntil = time.Time{}
+		c.stir()
+	})
+	c.stir()
+}
+
+// CheckedOK vouches for the client as if a check had succeeded.
+func (r *Registry) CheckedOK(ctx context.Context, by Actor, name string) error {
+	return r.now(ctx, name, func(c *client) <-chan error {
+		var properties []Property
+		if c.LastCheckerStatus != 0 {
+			c.LastCheckerStatus = 0
+			properties = []Property{PropLastCheckerStatus}
+		}
+		properties = append(properties, r.provedAlive(c)...)
+		return r.durably(name, Event{Kind: Vouched, Time: r.wall(), Client: r.view(c), By: by, Properties: properties})
+	})
+}
+
+// StartChecker starts the client's checker unless it is running.
+func (r *Registry) StartChecker(ctx context.Context, name string) error {
+	return r.now(ctx, name, func(c *client) <-chan error {
+		r.startChecker(c)
+		return r.told()
+	})
+}
+
+// StopChecker kills the client's running checker; its result does not count.
+func (r *Registry) StopChecker(ctx context.Context, by Actor, name string) error {
+	return r.now(ctx, name, func(c *client) <-chan error {
+		if r.stopChecker(c) {
+			r.note(Event{Kind: CheckerStopped, Time: r.wall(), Client: r.view(c), By: by, Properties: []Property{PropCheckerRunning}})
+		}
+		return r.told()
+	})
+}
+
+// now does something that takes effect at once, and waits until it is saved and
+// told.
+func (r *Registry) now(ctx context.Context, name string, do func(*client) <-chan error) error {
+	r.mu.Lock()
+	c, closed := r.clients[name], r.closed
+	var done <-chan error
+	if c != nil && !closed {
+		done = do(c)
+	}
+	r.mu.Unlock()
+	switch {
+	case closed:
+		return ErrClosed
+	case c == nil:
+		return &NoClientError{name}
+	case done == nil:
+		return nil
+	}
+	return wait(ctx, done)
+}
+
+// Update is a change of some of a client's settings; those that are nil stay.
+type Update struct {
+	Host, Checker     *string
+	Secret            *Secret
+	Timeout           *time.Duration
+	ExtendedTimeout   *time.Duration
+	Interval          *time.Duration
+	ApprovalDelay     *time.Duration
+	ApprovalDuration  *time.Duration
+	ApprovedByDefault *bool
+}
+
+// ErrBadSetting is in the chain of every error about a value that a setting
+// cannot have.
+var ErrBadSetting = errors.New("bad setting")
+
+func (u *Update) validate() error {
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		least time.Duration
+	}{
+		{"timeout", u.Timeout, 0},
+		{"extended timeout", u.ExtendedTimeout, 0},
+		{"interval", u.Interval, time.Millisecond},
+		{"approval delay", u.ApprovalDelay, 0},
+		{"approval duration", u.ApprovalDuration, 0},
+	} {
+		if d.value != nil && *d.value < d.least {
+			return fmt.Errorf("%w: the %s must be at least %v", ErrBadSetting, d.name, d.least)
+		}
+	}
+	if u.Checker != nil {
+		if err := ValidateChecker(*u.Checker); err != nil {
+			return fmt.Errorf("%w: %w", ErrBadSetting, err)
+		}
+	}
+	return nil
+}
+
+// Update changes settings of a client at run time. Changing the timeout moves the
+// expiry by the difference, which may disable the client at once; changing the
+// interval starts a check and the interval anew.
+func (r *Registry) Update(ctx context.Context, by Actor, name string, u Update) error {
+	if err := u.validate(); err != nil {
+		return err
+	}
+	return r.propose(ctx, &change{
+		plan: func(saved recordSource) ([]Record, error) {
+			record, ok := saved(name)
+			if !ok {
+				return nil, &NoClientError{name}
+			}
+			if len(u.applyTo(&record.Settings)) == 0 {
+				return nil, nil
+			}
+			return []Record{record}, nil
+		},
+		apply: func() []Event {
+			c := r.clients[name]
+			if c == nil {
+				return nil
+			}
+			before := c.Settings
+			changed := u.applyTo(&c.Settings)
+			if len(changed) == 0 {
+				return nil
+			}
+			return r.settled(c, before, changed, by)
+		},
+	})
+}
+
+// applyTo changes s and tells what differs now.
+func (u *Update) applyTo(s *Settings) (changed []Property) {
+	changed = set(changed, &s.ApprovalDelay, u.ApprovalDelay, PropApprovalDelay)
+	changed = set(changed, &s.ApprovalDuration, u.ApprovalDuration, PropApprovalDuration)
+	changed = set(changed, &s.ApprovedByDefault, u.ApprovedByDefault, PropApprovedByDefault)
+	changed = set(changed, &s.Checker, u.Checker, PropChecker)
+	changed = set(changed, &s.ExtendedTimeout, u.ExtendedTimeout, PropExtendedTimeout)
+	changed = set(changed, &s.Host, u.Host, PropHost)
+	changed = set(changed, &s.Interval, u.Interval, PropInterval)
+	changed = set(changed, &s.Timeout, u.Timeout, PropTimeout)
+	changed = set(changed, &s.Secret, u.Secret, PropSecret)
+	return changed
+}
+
+func set[T comparable](changed []Property, to, from *T, name Property) []Property {
+	if from == nil || *from == *to {
+		return changed
+	}
+	*to = *from
+	return append(changed, name)
+}
+
+// settled draws the consequences of settings that were changed from before.
+func (r *Registry) settled(c *client, before Settings, changed []Property, by Actor) []Event {
+	if c.Enabled && c.Timeout != before.Timeout {
+		left := time.Until(c.deadline) + c.Timeout - before.Timeout
+		r.expireIn(c, max(left, 0))
+		changed = append(changed, PropExpires)
+	}
+	event := Event{Kind: Changed, Time: r.wall(), Client: r.view(c), By: by, Properties: changed}
+	if c.Enabled && c.Interval != before.Interval {
+		r.schedule(c, c.Interval)
+		r.startChecker(c)
+	}
+	c.stir()
+	return []Event{event}
+}

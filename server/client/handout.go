@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Handout is the permission to send a client its secret once, to the peer that
+// asked. Exactly one of its two methods must be called afterwards.
+type Handout struct {
+	Client string
+	Secret Secret
+
+	registry *Registry
+	client   *client
+	id       Identity
+	from     netip.AddrPort
+	approval bool // counted among the client's pending ones
+}
+
+// RefusedError says why a peer is given nothing. Client is empty for a key that
+// no client has.
+type RefusedError struct {
+	Client string
+	Reason Reason
+}
+
+func (e *RefusedError) Error() string {
+	if e.Client == "" {
+		return "no client has that key"
+	}
+	return fmt.Sprintf("client %s is refused: %s", e.Client, e.Reason)
+}
+
+// ErrClosed is returned once the registry is closed.
+var ErrClosed = errors.New("the server is exiting")
+
+// Release decides whether the peer at from, which has proved to own id, is
+// given a secret. It waits for an approval if the client needs one, at most
+// the client's approval delay, and no longer than ctx lives, which must end when
+// the peer goes away. Any refusal is a *RefusedError.
+func (r *Registry) Release(ctx context.Context, id Identity, from netip.AddrPort) (*Handout, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.lookup(id)
+	if c == nil {
+		r.noteRefusal(Event{Kind: NotFound, Time: r.wall(), Identity: id, Address: from})
+		return nil, &RefusedError{}
+	}
+	h := &Handout{Client: c.Name, registry: r, client: c, id: id, from: from}
+	why := r.decide(ctx, h)
+	if why == "" {
+		h.Secret = c.Secret
+		return h, nil
+	}
+	event := h.event(Rejected)
+	event.Reason = why
+	r.noteRefusal(event)
+	h.approvalOver()
+	return nil, &RefusedError{Client: c.Name, Reason: why}
+}
+
+// decide returns the reason for a refusal, or none. It gives up the mutex while
+// it waits, and looks at everything anew whenever something may have changed.
+func (r *Registry) decide(ctx context.Context, h *Handout) Reason {
+	c := h.client
+	var waited <-chan time.Time
+	for late := false; ; {
+		switch {
+		case r.closed:
+			return ShuttingDown
+		case c.gone || r.lookup(h.id) != c:
+			return IsRemoved
+		case !c.Enabled:
+			return IsDisabled
+		case c.approved != nil && !*c.approved:
+			return WasDenied
+		case c.ApprovalDelay == 0, c.approved != nil, late && c.ApprovedByDefault:
+			return ""
+		case late:
+			return ApprovalTimedOut
+		case ctx.Err() != nil:
+			return PeerGone
+		}
+		if waited == nil {
+			timer := time.NewTimer(c.ApprovalDelay)
+			defer timer.Stop()
+			waited = timer.C
+			h.needApproval()
+		}
+		stirred := c.stirred
+		r.mu.Unlock()
+		select {
+		case <-stirred:
+		case <-ctx.Done():
+		case <-waited:
+			late = true
+		}
+		r.mu.Lock()
+	}
+}
+
+// needApproval counts the hand-out among those that wait, and asks.
+func (h *Handout) needApproval() {
+	c := h.client
+	h.approval = true
+	c.pending++
+	c.LastApprovalRequest = h.registry.wall()
+	properties := []Property{PropLastApprovalRequest}
+	if c.pending == 1 {
+		properties = []Property{PropApprovalPending, PropLastApprovalRequest}
+	}
+	event := h.event(ApprovalNeeded)
+	event.Properties = properties
+	h.registry.touch(c.Name, event)
+}
+
+func (h *Handout) approvalOver() {
+	if !h.approval {
+		return
+	}
+	h.approval = false
+	h.client.pending--
+	if h.client.pending == 0 && !h.client.gone {
+		event := h.event(ApprovalOver)
+		event.Properties = []Property{PropApprovalPending}
+		h.registry.note(event)
+	}
+}
+
+func (h *Handout) event(kind EventKind) Event {
+	return Event{Kind: kind, Time: h.registry.wall(), Client: h.registry.view(h.client), Identity: h.id, Address: h.from}
+}
+
+// Received says that the peer has the whole secret. The client then has its
+// extended timeout to come up.
+func (h *Handout) Received() {
+	r, c := h.registry, h.client
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.LastHandout, c.LastHandoutKey = r.wall(), h.id.Kind
+	var properties []Property
+	if c.Enabled && !c.gone && time.Until(c.deadline) < c.ExtendedTimeout {
+		r.expireIn(c, c.ExtendedTimeout)
+		properties = []Property{PropExpires}
+	}
+	event := h.event(SecretSent)
+	event.Properties = properties
+	r.touch(c.Name, event)
+	h.approvalOver()
+}
+
+// NotReceived says that the peer was gone, for the reason err, before it had
+// the whole secret, as far as anybody can tell.
+func (h *Handout) NotReceived(err error) {
+	r := h.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	event := h.event(SecretNotReceived)
+	event.Err = err
+	r.note(event)
+	h.approvalOver()
+}

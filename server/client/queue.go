@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// SaveDelay bounds how long a change may be unsaved that neither lowers a
+// client's validity nor was asked for by an administrator.
+const SaveDelay = time.Second / 2
+
+// maxQueued bounds the events that wait to be told. Beyond it, refusals are
+// counted and not told, since strangers can cause any number of them.
+const maxQueued = 10_000
+
+// queue holds what happened and what was asked for, in order, until the
+// registry's goroutine has saved and told it. The registry's mutex guards it.
+type queue struct {
+	items   []*item
+	unsaved map[string]struct{} // names whose records differ from the saved ones
+	wake    chan struct{}
+	dropped int
+}
+
+// item is one step of the queue: an event that has taken effect, or a change
+// that takes effect only after it was saved, or neither.
+type item struct {
+	events  []Event
+	durable bool // save at once, before the events are told
+	change  *change
+	done    chan error // nil if nobody waits
+	err     error
+}
+
+// change is what an administrator asked for. Both functions run under the
+// registry's mutex. plan leaves everything as it is and tells the records to save;
+// apply makes it so.
+type change struct {
+	plan  func(saved recordSource) ([]Record, error)
+	apply func() []Event
+}
+
+// recordSource gives a client's record with all changes planned so far.
+type recordSource func(name string) (Record, bool)
+
+func newQueue() queue {
+	return queue{unsaved: make(map[string]struct{}), wake: make(chan struct{}, 1)}
+}
+
+func (q *queue) push(it *item) {
+	q.items = append(q.items, it)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// note queues events that need no saving of their own.
+func (r *Registry) note(events ...Event) { r.queue.push(&item{events: events}) }
+
+// noteRefusal queues an event that strangers can cause at will.
+func (r *Registry) noteRefusal(event Event) {
+	if len(r.queue.items) >= maxQueued {
+		r.queue.dropped++
+		return
+	}
+	r.note(event)
+}
+
+// touch queues events whose effect on the named client is to be saved soon.
+func (r *Registry) touch(name string, events ...Event) {
+	r.queue.unsaved[name] = struct{}{}
+	r.note(events...)
+}
+
+// durably queues events whose effect on the named client, which it already has,
+// is saved before they are told. The channel answers once both are done.
+func (r *Registry) durably(name string, events ...Event) <-chan error {
+	r.queue.unsaved[name] = struct{}{}
+	done := make(chan error, 1)
+	r.queue.push(&item{events: events, durable: true, done: done})
+	return done
+}
+
+// told answers once everything queued so far was told.
+func (r *Registry) told() <-chan error {
+	done := make(chan error, 1)
+	r.queue.push(&item{done: done})
+	return done
+}
+
+// propose queues a change and waits until it was saved, made and told, or
+// until ctx ends, with the change then still on its way.
+func (r *Registry) propose(ctx context.Context, ch *change) error {
+	done := make(chan error, 1)
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return ErrClosed
+	}
+	r.queue.push(&item{change: ch, done: done})
+	r.mu.Unlock()
+	return wait(ctx, done)
+}
+
+func wait(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the change is not saved yet: %w", context.Cause(ctx))
+	}
+}
+
+// Alive answers once the registry's goroutine has worked off everything queued
+// before the call. It fails only when ctx ends first.
+func (r *Registry) Alive(ctx context.Context) error {
+	r.mu.Lock()
+	done := r.told()
+	r.mu.Unlock()
+	return wait(ctx, done)
+}
+
+// run works off the queue until stop is closed and the queue is empty.
+func (r *Registry) run() {
+	defer close(r.idle)
+	saver := saver{journal: r.journal}
+	var saveDue <-chan time.Time
+	for {
+		select {
+		case <-r.queue.wake:
+			if unsaved := r.turn(&saver, false); unsaved && saveDue == nil {
+				saveDue = time.After(SaveDelay)
+			}
+		case <-saveDue:
+			saveDue = nil
+			if r.turn(&saver, true) {
+				saveDue = time.After(SaveDelay)
+			}
+		case <-r.stop:
+			r.turn(&saver, true)
+			return
+		}
+	}
+}
+
+// turn saves, makes and tells everything that is in the queue at this moment,
+// with one save for all, and reports whether something is left unsaved.
+func (r *Registry) turn(saver *saver, saveAll bool) (unsaved bool) {
+	b := r.plan(saveAll)
+	err := saver.save(b.records)
+	events := r.commit(b, err)
+	if event, ok := saver.news(r.wall()); ok {
+		events = append(events, event)
+	}
+	for _, event := range events {
+		for _, tell := range r.tell {
+			tell(event)
+		}
+	}
+	for _, it := range b.items {
+		if it.done != nil {
+			it.done <- it.err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue.unsaved) > 0
+}
+
+// batch is what one turn works off.
+type batch struct {
+	items   []*item
+	dropped int
+	records []Record
+	unsaved map[string]struct{} // those among records that were waiting
+}
+
+// plan takes the queue and finds out what to save for it.
+func (r *Registry) plan(saveAll bool) batch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := batch{items: r.queue.items, dropped: r.queue.dropped}
+	r.queue.items, r.queue.dropped = nil, 0
+
+	planned := make(map[string]Record)
+	source := func(name string) (Record, bool) {
+		if record, ok := planned[name]; ok {
+			return record, !record.Removed && !record.Dropped
+		}
+		record := r.record(name)
+		return record, !record.Removed && !record.Dropped
+	}
+	save := saveAll
+	for _, it := range b.items {
+		save = save || it.durable
+		if it.change == nil {
+			continue
+		}
+		var records []Record
+		if records, it.err = it.change.plan(source); it.err != nil {
+			continue
+		}
+		for _, record := range records {
+			planned[record.Settings.Name] = record
+			save = true
+		}
+	}
+	if !save {
+		return b
+	}
+	for name := range r.queue.unsaved {
+		if _, ok := planned[name]; !ok {
+			planned[name] = r.record(name)
+		}
+	}
+	b.unsaved, r.queue.unsaved = r.queue.unsaved, make(map[string]struct{})
+	b.records = slices.AppendSeq(make([]Record, 0, len(planned)), maps.Values(planned))
+	return b
+}
+
+// commit makes the changes that were saved and collects all events in order.
+func (r *Registry) commit(b batch, saveErr error) []Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var events []Event
+	for _, it := range b.items {
+		switch {
+		case it.err != nil:
+		case saveErr != nil && it.change != nil:
+			it.err = fmt.Errorf("nothing was changed, since it could not be saved: %w", saveErr)
+		case saveErr != nil && it.durable:
+			it.err = fmt.Errorf("done, but it could not be saved and will be forgotten at the next start: %w", saveErr)
+		case it.change != nil:
+			it.events = it.change.apply()
+		}
+		events = append(events, it.events...)
+	}
+	if saveErr != nil {
+		maps.Copy(r.queue.unsaved, b.unsaved)
+	}
+	if b.dropped > 0 {
+		events = append(events, Event{Kind: EventsDropped, Time: r.wall(), Dropped: b.dropped})
+	}
+	return events
+}
+
+// record is what to save of that name.
+func (r *Registry) record(name string) Record {
+	if c, ok := r.clients[name]; ok {
+		return r.recordOf(c)
+	}
+	if record, ok := r.removed[name]; ok {
+		return record
+	}
+	return Record{Settings: Settings{Name: name}, Dropped: true}
+}
+
+// saver saves and remembers whether that works.
+type saver struct {
+	journal Journal
+	failing bool
+	told    bool // whether failing was told
+	err     error
+}
+
+func (s *saver) save(records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	s.err = s.journal.Save(records)
+	s.failing = s.err != nil
+	return s.err
+}
+
+// news is the event to tell when saving began to fail or works again.
+func (s *saver) news(now time.Time) (event Event, ok bool) {
+	if s.failing == s.told {
+		return Event{}, false
+	}
+	s.told = s.failing
+	if s.failing {
+		return Event{Kind: StateNotSaved, Time: now, Err: s.err}, true
+	}
+	return Event{Kind: StateSavedAgain, Time: now}, true
+}

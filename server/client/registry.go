@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Checker runs a shell command to its end and tells how it ended. When ctx ends
+// it kills the command, with everything that the command started, before it
+// returns. An error means that the command could not be started.
+type Checker interface {
+	Check(ctx context.Context, client, command string) (CheckResult, error)
+}
+
+// Journal keeps what must survive a restart.
+type Journal interface {
+	// Save stores the records durably, all or none, each in place of the
+	// former record of that name.
+	Save([]Record) error
+}
+
+// Registry holds the clients. All rules of their validity live here.
+type Registry struct {
+	checker Checker
+	journal Journal
+	wall    func() time.Time                  // the time of day; tests let it jump
+	random  func(time.Duration) time.Duration // uniform in [0, n)
+
+	mu         sync.Mutex
+	clients    map[string]*client
+	byPath     map[string]*client
+	byIdentity map[Identity][]*client // in the order of the configuration
+	removed    map[string]Record      // removed at run time, still in the configuration
+	started    bool
+	closed     bool
+	queue      queue
+
+	tell  []func(Event)
+	idle  chan struct{} // closed when the queue's goroutine has ended
+	stop  chan struct{}
+	tasks sync.WaitGroup // running checks
+}
+
+// New makes an empty registry. Load fills it and Start sets it going.
+func New(checker Checker, journal Journal) *Registry {
+	return &Registry{
+		checker:    checker,
+		journal:    journal,
+		wall:       time.Now,
+		random:     rand.N[time.Duration],
+		clients:    make(map[string]*client),
+		byPath:     make(map[string]*client),
+		byIdentity: make(map[Identity][]*client),
+		removed:    make(map[string]Record),
+		queue:      newQueue(),
+		idle:       make(chan struct{}),
+		stop:       make(chan struct{}),
+	}
+}
+
+// Subscribe adds one who is told every event, in order, one at a time. It must
+// be called before Start. The subscriber must not block and must not wait for
+// an answer of the registry's.
+func (r *Registry) Subscribe(tell func(Event)) { r.tell = append(r.tell, tell) }
+
+// Clients are all clients in the order of the configuration.
+func (r *Registry) Clients() []View {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	views := make([]View, 0, len(r.clients))
+	for _, c := range r.ordered() {
+		views = append(views, r.view(c))
+	}
+	return views
+}
+
+// Client is the client of that name.
+func (r *Registry) Client(name string) (View, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.viewOf(r.clients[name])
+}
+
+// ClientAt is the client with that D-Bus object path.
+func (r *Registry) ClientAt(path string) (View, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.viewOf(r.byPath[path])
+}
+
+func (r *Registry) viewOf(c *client) (View, bool) {
+	if c == nil {
+		return View{}, false
+	}
+	return r.view(c), true
+}
+
+// Known tells whether a client, enabled or not, has that identity.
+func (r *Registry) Known(id Identity) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lookup(id) != nil
+}
+
+// Counts are how many clients there are, how many of them are enabled, and on
+// how many a connection waits for approval.
+func (r *Registry) Counts() (clients, enabled, pending int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.clients {
+		if c.Enabled {
+			enabled++
+		}
+		if c.pending > 0 {
+			pending++
+		}
+	}
+	return len(r.clients), enabled, pending
+}
+
+func (r *Registry) lookup(id Identity) *client {
+	if clients := r.byIdentity[id]; len(clients) > 0 && id != (Identity{}) {
+		return clients[0]
+	}
+	return nil
+}
+
+func (r *Registry) ordered() []*client {
+	all := make([]*client, 0, len(r.clients))
+	for _, c := range r.clients {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *client) int { return a.position - b.position })
+	return all
+}
+
+// insert makes the client findable.
+func (r *Registry) insert(c *client) {
+	r.clients[c.Name] = c
+	r.byPath[c.objectPath] = c
+	r.index(c)
+}
+
+func (r *Registry) index(c *client) {
+	id := c.identity()
+	same := append(r.byIdentity[id], c)
+	slices.SortFunc(same, func(a, b *client) int { return a.position - b.position })
+	r.byIdentity[id] = same
+}
+
+func (r *Registry) unindex(c *client) {
+	id := c.identity()
+	same := slices.DeleteFunc(r.byIdentity[id], func(o *client) bool { return o == c })
+	if len(same) == 0 {
+		delete(r.byIdentity, id)
+		return
+	}
+	r.byIdentity[id] = same
+}
+
+// drop ends the client's life: nothing finds it any more, its timers and
+// checker stop, and those who wait for it are refused.
+func (r *Registry) drop(c *client) {
+	delete(r.clients, c.Name)
+	delete(r.byPath, c.objectPath)
+	r.unindex(c)
+	c.gone = true
+	r.idleTimers(c)
+	r.stopChecker(c)
+	c.stir()
+}
+
+// NoClientError says that there is no client of that name.
+type NoClientError struct{ Name string }
+
+func (e *NoClientError) Error() string { return fmt.Sprintf("no client is named %q", e.Name) }

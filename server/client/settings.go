@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import "time"
+
+// Settings is what the configuration says of one client: a section of
+// mandos-clients.conf(5) with every default filled in.
+type Settings struct {
+	Name string
+	// KeyID is the SHA-256 of the client's TLS public key, upper-case hex; empty
+	// for a client that has only an OpenPGP key.
+	KeyID string
+	// Fingerprint is the OpenPGP fingerprint, upper-case hex, or empty.
+	Fingerprint string
+	Secret      Secret
+
+	// Host is free text for the checker, normally a host name or address.
+	Host string
+	// Checker is the shell command, with %(attribute)s still in it for
+	// expansion at each start.
+	Checker string
+
+	Timeout         time.Duration
+	ExtendedTimeout time.Duration
+	Interval        time.Duration
+
+	// ApprovalDelay is how long a hand-out waits for an approval; 0 means that
+	// none is needed.
+	ApprovalDelay     time.Duration
+	ApprovalDuration  time.Duration
+	ApprovedByDefault bool
+
+	// Enabled is the state in which a client starts that has no saved one.
+	Enabled bool
+}
