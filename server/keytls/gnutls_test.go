@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keytls_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mandos/server/keytls"
+	"mandos/server/keytls/keytlstest"
+)
+
+// gnutlsServ starts Debian's gnutls-serv on a free port of the loopback interface
+// and returns its address; it is stopped when the test ends.
+func gnutlsServ(t *testing.T, priority string, args ...string) string {
+	t.Helper()
+	program, err := exec.LookPath("gnutls-serv")
+	if err != nil {
+		t.Fatalf("this test needs gnutls-serv: install the package gnutls-bin: %v", err)
+	}
+	for range 5 {
+		address := freeAddress(t)
+		_, port, _ := net.SplitHostPort(address)
+		args := append([]string{"--port", port, "--echo", "--priority", priority}, args...)
+		server := exec.Command(program, args...)
+		var output lockedBuffer
+		server.Stdout, server.Stderr = &output, &output
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		exited := make(chan struct{})
+		go func() {
+			server.Wait()
+			close(exited)
+		}()
+		t.Cleanup(func() {
+			server.Process.Kill()
+			<-exited
+			if t.Failed() {
+				t.Logf("gnutls-serv %s said:\n%s", strings.Join(args, " "), output.String())
+			}
+		})
+		if listens(address, exited) {
+			return address
+		}
+	}
+	t.Fatal("gnutls-serv did not start to listen")
+	return ""
+}
+
+// freeAddress returns a loopback address whose port was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// listens waits until address accepts connections, false if the server has exited.
+func listens(address string, exited <-chan struct{}) bool {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		conn, err := net.Dial("tcp4", address)
+		if err == nil {
+			conn.Close()
+			return true
+		}
+		select {
+		case <-exited:
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return false
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// presenting returns the arguments that make gnutls-serv present key.
+func presenting(t *testing.T, key *keytlstest.Key) []string {
+	t.Helper()
+	directory := t.TempDir()
+	private, public := filepath.Join(directory, "key.pem"), filepath.Join(directory, "public.pem")
+	if err := errors.Join(os.WriteFile(private, key.PrivatePEM(), 0o600), os.WriteFile(public, key.PublicPEM(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--rawpkkeyfile", private, "--rawpkfile", public}
+}
+
+const rawKeys = "NORMAL:+CTYPE-SRV-RAWPK:-VERS-ALL:+VERS-TLS1.3"
+
+// echo does a handshake with the server at address, has a line echoed, and closes
+// in order. It returns whom it has spoken to and how.
+func echo(t *testing.T, address string, config *keytls.Config) (keytls.Identity, keytls.State) {
+	t.Helper()
+	conn := dial(t, address, config)
+	identity, err := conn.Handshake(t.Context())
+	if err != nil {
+		t.Fatalf("handshake: %v", err)
+	}
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, "the secret\n"); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+	line := make([]byte, len("the secret\n"))
+	if _, err := io.ReadFull(conn, line); err != nil || string(line) != "the secret\n" {
+		t.Fatalf("the server echoed %q, %v", line, err)
+	}
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatalf("close_notify: %v", err)
+	}
+	if rest, err := io.ReadAll(conn); err != nil || len(rest) > 0 {
+		t.Fatalf("after close_notify came %q, %v", rest, err)
+	}
+	return identity, conn.ConnectionState()
+}
+
+func dial(t *testing.T, address string, config *keytls.Config) *keytls.Conn {
+	t.Helper()
+	tcp, err := net.Dial("tcp4", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := keytls.Client(tcp, config)
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestGnuTLSWithEverySuiteAndGroup(t *testing.T) {
+	key := keytlstest.NewKey(keytlstest.Ed25519)
+	priorities := map[keytls.Group]string{
+		keytls.X25519: "GROUP-X25519", keytls.SECP256R1: "GROUP-SECP256R1",
+		keytls.SECP384R1: "GROUP-SECP384R1", keytls.SECP521R1: "GROUP-SECP521R1",
+	}
+	for _, group := range keytls.Groups() {
+		address := gnutlsServ(t, rawKeys+":-GROUP-ALL:+"+priorities[group], presenting(t, key)...)
+		for _, suite := range keytls.CipherSuites() {
+			for _, retried := range []bool{false, true} {
+				name := fmt.Sprintf("%v with %v", suite, group)
+				groups := []keytls.Group{group}
+				if retried {
+					name += " after a HelloRetryRequest"
+					groups = slices.DeleteFunc(keytls.Groups(), func(g keytls.Group) bool { return g == group })
+					groups = append(groups, group)
+				}
+				t.Run(name, func(t *testing.T) {
+					identity, state := echo(t, address, &keytls.Config{CipherSuites: []keytls.CipherSuite{suite}, Groups: groups})
+					if identity.Hex != key.KeyID() {
+						t.Errorf("identity %v, want %v", identity, key.KeyID())
+					}
+					want := keytls.State{Version: keytls.VersionTLS13, CipherSuite: suite, Group: group, SignatureScheme: keytls.ED25519, Retried: retried}
+					if state != want {
+						t.Errorf("negotiated %+v, want %+v", state, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestGnuTLSWithEverySignatureScheme(t *testing.T) {
+	kinds := map[keytls.SignatureScheme]keytlstest.KeyKind{
+		keytls.ED25519: keytlstest.Ed25519, keytls.ED448: keytlstest.Ed448,
+		keytls.ECDSA_SECP256R1_SHA256: keytlstest.ECDSAP256,
+		keytls.ECDSA_SECP384R1_SHA384: keytlstest.ECDSAP384,
+		keytls.ECDSA_SECP521R1_SHA512: keytlstest.ECDSAP521,
+		keytls.RSA_PSS_RSAE_SHA256:    keytlstest.RSA2048, keytls.RSA_PSS_RSAE_SHA384: keytlstest.RSA2048, keytls.RSA_PSS_RSAE_SHA512: keytlstest.RSA2048,
+		keytls.RSA_PSS_PSS_SHA256: keytlstest.RSAPSS2048, keytls.RSA_PSS_PSS_SHA384: keytlstest.RSAPSS2048, keytls.RSA_PSS_PSS_SHA512: keytlstest.RSAPSS2048,
+	}
+	servers := make(map[keytlstest.KeyKind]string)
+	keys := make(map[keytlstest.KeyKind]*keytlstest.Key)
+	for _, scheme := range keytls.SignatureSchemes() {
+		kind := kinds[scheme]
+		if keys[kind] == nil {
+			keys[kind] = keytlstest.NewKey(kind)
+			servers[kind] = gnutlsServ(t, rawKeys, presenting(t, keys[kind])...)
+		}
+		t.Run(scheme.String(), func(t *testing.T) {
+			identity, state := echo(t, servers[kind], &keytls.Config{SignatureSchemes: []keytls.SignatureScheme{scheme}})
+			if identity.Hex != keys[kind].KeyID() {
+				t.Errorf("identity %v, want %v", identity, keys[kind].KeyID())
+			}
+			if state.SignatureScheme != scheme {
+				t.Errorf("signed with %v, want %v", state.SignatureScheme, scheme)
+			}
+		})
+	}
+}
+

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keytls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// handshakeType is the type of a handshake message (RFC 8446, section 4).
+type handshakeType uint8
+
+const (
+	typeClientHello         handshakeType = 1
+	typeServerHello         handshakeType = 2
+	typeNewSessionTicket    handshakeType = 4
+	typeEncryptedExtensions handshakeType = 8
+	typeCertificate         handshakeType = 11
+	typeCertificateRequest  handshakeType = 13
+	typeCertificateVerify   handshakeType = 15
+	typeFinished            handshakeType = 20
+	typeKeyUpdate           handshakeType = 24
+	typeMessageHash         handshakeType = 254
+)
+
+// String returns the RFC's name.
+func (t handshakeType) String() string {
+	switch t {
+	case typeClientHello:
+		return "ClientHello"
+	case typeServerHello:
+		return "ServerHello"
+	case typeNewSessionTicket:
+		return "NewSessionTicket"
+	case typeEncryptedExtensions:
+		return "EncryptedExtensions"
+	case typeCertificate:
+		return "Certificate"
+	case typeCertificateRequest:
+		return "CertificateRequest"
+	case typeCertificateVerify:
+		return "CertificateVerify"
+	case typeFinished:
+		return "Finished"
+	case typeKeyUpdate:
+		return "KeyUpdate"
+	}
+	return fmt.Sprintf("handshake message of type %d", uint8(t))
+}
+
+const (
+	handshakeHeaderLength = 4
+	// maxHandshakeMessage bounds a message's body in bytes. The largest honest
+	// one is a Certificate with an RSA key of 8,192 bits, about 1 kB.
+	maxHandshakeMessage = 1 << 14
+)
+
+// Handshake sends our ClientHello and runs the handshake. It must be called once.
+//
+// If ctx ends before it is done, the connection beneath is closed and the error
+// wraps the context's cause. Faults of the peer are answered with an alert and
+// returned as an [AlertError]. If the connection ends early the error wraps
+// io.ErrUnexpectedEOF. The identity is returned together with any error that
+// happens after it is known; the peer has proved it only if the error is nil.
+//
+// [ErrUnknownKey] means that the handshake was completed, and that nothing can be
+// written to this peer: only CloseWrite, Read and Close remain.
+func (c *Conn) Handshake(ctx context.Context) (Identity, error) {
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	identity, permission, err := c.handshake()
+	if !stop() {
+		err = fmt.Errorf("handshake given up: %w", context.Cause(ctx))
+	}
+	if err != nil {
+		c.sendAlertFor(err)
+		return identity, err
+	}
+	c.in.established = true
+	c.out.mu.Lock()
+	c.out.permission = permission
+	c.out.mu.Unlock()
+	if permission != mayWrite {
+		return identity, ErrUnknownKey
+	}
+	return identity, nil
+}
+
+// handshake exchanges the hellos and goes on with the protocol version that the
+// peer has chosen.
+func (c *Conn) handshake() (Identity, permission, error) {
+	hello, err := apart(func() (*clientHello, error) { return newClientHello(c.config) })
+	if err != nil {
+		return Identity{}, mayNotWrite, err
+	}
+	raw := hello.marshal()
+	if err := c.writeFlight(false, raw); err != nil {
+		return Identity{}, mayNotWrite, err
+	}
+	answer, err := c.readServerHello()
+	if err != nil {
+		return Identity{}, mayNotWrite, err
+	}
+	version, err := answer.version()
+	if err != nil {
+		return Identity{}, mayNotWrite, err
+	}
+	switch version {
+	case VersionTLS13:
+		h := &handshake13{c: c, hello: hello, rawHello: raw}
+		permission, err := h.run(answer)
+		return h.identity, permission, err
+	default:
+		// The downgrade sentinel (section 4.1.3) needs no look: an older
+		// version is refused with it and without.
+		return Identity{}, mayNotWrite, fatal(AlertProtocolVersion,
+			"peer chose %v and only TLS 1.3 is spoken here: upgrade the peer", version)
+	}
+}
+
+func (c *Conn) readServerHello() (*serverHello, error) {
+	message, err := c.readHandshake(typeServerHello)
+	if err != nil {
+		return nil, err
+	}
+	return parseServerHello(message.raw, message.body)
+}
+
+// handshakeMessage is a received message: raw is the whole, body what follows
+// the header.
+type handshakeMessage struct {
+	typ  handshakeType
+	raw  []byte
+	body []byte
+}
+
+// readHandshake returns the next message, which must be of one of the types
+// expected. It stays valid.
+func (c *Conn) readHandshake(expected ...handshakeType) (*handshakeMessage, error) {
+	for {
+		message, err := c.in.nextHandshake(expected...)
+		if message != nil || err != nil {
+			return message, err
+		}
+		typ, content, err := c.readRecord()
+		if err != nil {
+			return nil, waitingFor(expected, err)
+		}
+		if typ != recordHandshake {
+			return nil, fatal(AlertUnexpectedMessage, "peer sent a record of type %d instead of %s", uint8(typ), oneOf(expected))
+		}
+		c.in.handshake = append(c.in.handshake, content...)
+	}
+}
+
+// nextHandshake takes a message from what has been received, or returns nil if it
+// is not complete yet. What is not expected, or too long, is refused as soon as
+// its header is here.
+func (r *receiver) nextHandshake(expected ...handshakeType) (*handshakeMessage, error) {
+	in := cryptobyte.String(r.handshake)
+	var typ uint8
+	if in.ReadUint8(&typ) && !slices.Contains(expected, handshakeType(typ)) {
+		return nil, fatal(AlertUnexpectedMessage, "peer sent %v instead of %s", handshakeType(typ), oneOf(expected))
+	}
+	var length uint32
+	if !in.ReadUint24(&length) {
+		return nil, nil
+	}
+	if length > maxHandshakeMessage {
+		return nil, fatal(AlertDecodeError, "peer sent a %v of %d bytes, more than %d", handshakeType(typ), length, maxHandshakeMessage)
+	}
+	if int(length) > len(in) {
+		return nil, nil
+	}
+	size := handshakeHeaderLength + int(length)
+	message := &handshakeMessage{typ: handshakeType(typ), raw: r.handshake[:size:size], body: r.handshake[handshakeHeaderLength:size:size]}
+	if r.handshake = r.handshake[size:]; len(r.handshake) == 0 {
+		r.handshake = nil
+	}
+	return message, nil
+}
+
+// atKeyChange makes sure that nothing of the peer's lies between two keys:
+// messages before a key change "MUST align with a record boundary" (section 5.1).
+func (r *receiver) atKeyChange(after handshakeType) error {
+	if len(r.handshake) > 0 {
+		return fatal(AlertUnexpectedMessage, "peer sent more in the record of its %v, where the keys change", after)
+	}
+	return nil
+}
+
+// waitingFor adds to an error of the connection what we were waiting for.
+func waitingFor(expected []handshakeType, err error) error {
+	if errors.Is(err, errCloseNotify) {
+		return fmt.Errorf("peer sent close_notify instead of %s: %w", oneOf(expected), io.ErrUnexpectedEOF)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("peer closed the connection instead of sending %s; its own log may say why: %w", oneOf(expected), err)
+	}
+	if _, alert := errors.AsType[*AlertError](err); alert {
+		return err
+	}
+	return fmt.Errorf("waiting for %s: %w", oneOf(expected), err)
+}
+
+// oneOf lists message types for people.
+func oneOf(types []handshakeType) string {
+	names := make([]string, len(types))
+	for i, typ := range types {
+		names[i] = typ.String()
+	}
+	return strings.Join(names, " or ")
+}
+
+// marshalHandshake encodes a handshake message.
+func marshalHandshake(typ handshakeType, body cryptobyte.BuilderContinuation) []byte {
+	var b cryptobyte.Builder
+	b.AddUint8(uint8(typ))
+	b.AddUint24LengthPrefixed(body)
+	return b.BytesOrPanic()
+}
+
+// writeFlight sends handshake messages in as few writes and records as possible.
+// "The client sends a dummy change_cipher_spec record immediately before its second
+// flight" (appendix D.4): secondFlight says whether this is it.
+func (c *Conn) writeFlight(secondFlight bool, messages []byte) error {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	var records []byte
+	if secondFlight {
+		records = append(appendHeader(records, recordChangeCipherSpec, 1), 1)
+	}
+	for chunk := range slices.Chunk(messages, maxPlaintext) {
+		records = c.out.keys.seal(records, recordHandshake, chunk)
+	}
+	return c.writeRaw(records)
+}
+
+// apart runs arithmetic on a goroutine of its own. It needs several kilobytes of
+// stack, which the calling goroutine would keep while it waits for the peer;
+// this one gives them back at once.
+func apart[T any](arithmetic func() (T, error)) (result T, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		result, err = arithmetic()
+	}()
+	<-done
+	return result, err
+}

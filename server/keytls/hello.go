@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keytls
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// certificateTypeRawPublicKey is RawPublicKey of RFC 7250, section 3.
+const certificateTypeRawPublicKey = 2
+
+// clientHello is our ClientHello (RFC 8446, section 4.1.2).
+type clientHello struct {
+	random    []byte
+	sessionID []byte
+	suites    []CipherSuite
+	groups    []Group
+	schemes   []SignatureScheme
+	share     *keyShare
+	// cookie is what a HelloRetryRequest asked to return, or nil.
+	cookie []byte
+}
+
+// keyShare is our half of a key exchange (RFC 8446, section 4.2.8).
+type keyShare struct {
+	group Group
+	key   *ecdh.PrivateKey
+}
+
+func newKeyShare(group Group) (*keyShare, error) {
+	key, err := group.curve().GenerateKey(rand.Reader)
+	return &keyShare{group: group, key: key}, err
+}
+
+// newClientHello makes a fresh hello from the configuration.
+func newClientHello(config *Config) (*clientHello, error) {
+	hello := &clientHello{
+		random: make([]byte, 32),
+		// A legacy_session_id makes the handshake look like TLS 1.2's to
+		// middleboxes (appendix D.4).
+		sessionID: make([]byte, 32),
+		suites:    CipherSuites(),
+		groups:    Groups(),
+		schemes:   SignatureSchemes(),
+	}
+	if err := restrict(&hello.suites, config.CipherSuites); err != nil {
+		return nil, err
+	}
+	if err := restrict(&hello.groups, config.Groups); err != nil {
+		return nil, err
+	}
+	if err := restrict(&hello.schemes, config.SignatureSchemes); err != nil {
+		return nil, err
+	}
+	rand.Read(hello.random)
+	rand.Read(hello.sessionID)
+	var err error
+	hello.share, err = newKeyShare(hello.groups[0])
+	return hello, err
+}
+
+// restrict replaces all that is implemented with what is configured, if anything is.
+func restrict[T interface {
+	comparable
+	fmt.Stringer
+}](all *[]T, configured []T) error {
+	if configured == nil {
+		return nil
+	}
+	if len(configured) == 0 {
+		return fmt.Errorf("keytls: the configuration offers no %T at all", *new(T))
+	}
+	for _, item := range configured {
+		if !slices.Contains(*all, item) {
+			return fmt.Errorf("keytls: %v is not implemented", item)
+		}
+	}
+	*all = configured
+	return nil
+}
+
+// marshal encodes the handshake message.
+func (h *clientHello) marshal() []byte {
+	return marshalHandshake(typeClientHello, func(b *cryptobyte.Builder) {
+		b.AddUint16(uint16(versionTLS12)) // legacy_version
+		b.AddBytes(h.random)
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.sessionID) })
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addAll(b, h.suites) })
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(0) }) // no compression
+		b.AddUint16LengthPrefixed(h.marshalExtensions)
+	})
+}
+
+func (h *clientHello) marshalExtensions(b *cryptobyte.Builder) {
+	addExtension(b, extensionServerCertificateType, func(b *cryptobyte.Builder) {
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(certificateTypeRawPublicKey) })
+	})
+	addExtension(b, extensionSupportedGroups, func(b *cryptobyte.Builder) {
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addAll(b, h.groups) })
+	})
+	addExtension(b, extensionSignatureAlgorithms, func(b *cryptobyte.Builder) {
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addAll(b, h.schemes) })
+	})
+	addExtension(b, extensionSupportedVersions, func(b *cryptobyte.Builder) {
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint16(uint16(VersionTLS13)) })
+	})
+	if h.cookie != nil {
+		addExtension(b, extensionCookie, func(b *cryptobyte.Builder) {
+			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.cookie) })
+		})
+	}
+	addExtension(b, extensionKeyShare, func(b *cryptobyte.Builder) {
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+			b.AddUint16(uint16(h.share.group))
+			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+				b.AddBytes(h.share.key.PublicKey().Bytes())
+			})
+		})
+	})
+}
+
+func addExtension(b *cryptobyte.Builder, typ extensionType, data cryptobyte.BuilderContinuation) {
+	b.AddUint16(uint16(typ))
+	b.AddUint16LengthPrefixed(data)
+}
+
+func addAll[T ~uint16](b *cryptobyte.Builder, values []T) {
+	for _, value := range values {
+		b.AddUint16(uint16(value))
+	}
+}
+
+// serverHello is the peer's ServerHello, or a HelloRetryRequest, which has the
+// same form (RFC 8446, section 4.1.3).
+type serverHello struct {
+	raw           []byte
+	legacyVersion Version
+	random        []byte
+	sessionID     cryptobyte.String
+	cipherSuite   CipherSuite
+	compression   uint8
+	extensions    extensions
+}
+
+func parseServerHello(raw, body []byte) (*serverHello, error) {
+	hello := &serverHello{raw: raw}
+	in := cryptobyte.String(body)
+	var version, suite uint16
+	if !in.ReadUint16(&version) || !in.ReadBytes(&hello.random, 32) ||
+		!in.ReadUint8LengthPrefixed(&hello.sessionID) || len(hello.sessionID) > 32 ||
+		!in.ReadUint16(&suite) || !in.ReadUint8(&hello.compression) {
+		return nil, errDecode("ServerHello")
+	}
+	hello.legacyVersion, hello.cipherSuite = Version(version), CipherSuite(suite)
+	if in.Empty() {
+		return hello, nil // before TLS 1.3 the extensions could be left out
+	}
+	var err error
+	if hello.extensions, err = readExtensions(&in, "ServerHello"); err != nil {
+		return nil, err
+	}
+	if !in.Empty() {
+		return nil, errDecode("ServerHello")
+	}
+	return hello, nil
+}
+
+// version tells which protocol version the peer chose (RFC 8446, section 4.2.1).
+func (h *serverHello) version() (Version, error) {
+	data, ok := h.extensions[extensionSupportedVersions]
+	if !ok {
+		return h.legacyVersion, nil
+	}
+	var version uint16
+	if !data.ReadUint16(&version) || !data.Empty() {
+		return 0, errDecode("ServerHello")
+	}
+	if Version(version) != VersionTLS13 || h.legacyVersion != versionTLS12 {
+		return 0, fatal(AlertIllegalParameter, "peer chose %v in supported_versions, which we did not offer", Version(version))
+	}
+	return VersionTLS13, nil
+}
+
+// helloRetryRequestRandom is the SHA-256 of "HelloRetryRequest" (RFC 8446, section 4.1.3).
+var helloRetryRequestRandom = []byte{
+	0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+	0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+}
+
+func (h *serverHello) isHelloRetryRequest() bool {
+	return bytes.Equal(h.random, helloRetryRequestRandom)
+}
