@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of one file. A larger one is an error.
+const (
+	maxFile            = 64 << 20 // bytes
+	maxSections        = 100_000
+	maxSettings        = 1_000_000
+	maxSectionSettings = 1000
+)
+
+const byteOrderMark = "\ufeff"
+
+// checkEncoding admits UTF-8 text without what no administrator puts there on
+// purpose.
+func checkEncoding(f *findings, file, text string) bool {
+	for line, rest := 1, text; rest != ""; line++ {
+		var one string
+		one, rest, _ = strings.Cut(rest, "\n")
+		problem := ""
+		switch {
+		case line == 1 && strings.HasPrefix(one, byteOrderMark):
+			problem = "the file starts with a byte order mark; save it as UTF-8 without one"
+		case !utf8.ValidString(one):
+			problem = "this line is not valid UTF-8; save the file as UTF-8"
+		case strings.Contains(one, "\x00"):
+			problem = "there is a NUL character in this line; remove it"
+		default:
+			continue
+		}
+		f.errorf(Place{File: file, Line: line}, "%s", problem)
+		return false
+	}
+	return true
+}
+
+// canonical writes text anew so that ini.v1 reads it as Python's configparser
+// reads the original. Each section and each setting is one line there, without
+// anything that means something else to ini.v1:
+//
+//	[LINE NAME]
+//	LINE KEY==VALUE
+//
+// LINE is the line number in the original, for errors, which makes every name
+// unique as well; the second = protects quotes at the start of the value; and
+// NUL stands for a line feed in the value.
+func canonical(f *findings, file, text string) string {
+	c := canonicalizer{findings: f, file: file}
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = strings.ReplaceAll(text, "\r", "\n")
+	number := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		if number++; c.full {
+			break
+		}
+		c.line(number, line)
+	}
+	c.endValue()
+	return c.out.String()
+}
+
+// originalValue undoes what canonical did to a value.
+func originalValue(s string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(s, "="), "\x00", "\n")
+}
+
+type canonicalizer struct {
+	*findings
+	file string
+	out  strings.Builder
+
+	// indent is that of the latest line which was no continuation.
+	indent int
+	// value has the lines of the setting being read; nil if there is none.
+	value []string
+	// section is the number of the header's line; 0 before the first one.
+	section int
+	// astray says that the line before could not be understood either.
+	astray bool
+	// full says that a limit was exceeded, and no more is read.
+	full bool
+
+	sections, settings, sectionSettings int
+}
+
+func (c *canonicalizer) line(number int, line string) {
+	content := strings.TrimLeftFunc(line, isSpace)
+	indent := utf8.RuneCountInString(line) - utf8.RuneCountInString(content)
+	content = strings.TrimRightFunc(content, isSpace)
+	switch {
+	case strings.HasPrefix(content, "#"), strings.HasPrefix(content, ";"):
+	case content == "":
+		if c.value != nil {
+			c.value = append(c.value, "")
+		}
+	case c.value != nil && indent > c.indent:
+		c.value = append(c.value, content)
+	default:
+		c.endValue()
+		c.indent = indent
+		if problem := c.begin(number, content); problem == "" {
+			c.astray = false
+		} else if !c.astray {
+			c.errorf(Place{File: c.file, Line: number}, "%s", problem)
+			c.astray = true
+		}
+	}
+}
+
+// begin reads a line that starts something new, or says what is wrong. It
+// never quotes: a line that was not understood may be a piece of a secret.
+func (c *canonicalizer) begin(number int, content string) (problem string) {
+	if name, ok := header(content); ok {
+		c.section, c.sectionSettings = number, 0
+		if c.sections++; c.sections > maxSections {
+			c.full = true
+			return fmt.Sprintf("there are more than %d sections; use fewer", maxSections)
+		}
+		fmt.Fprintf(&c.out, "[%d %s]\n", number, name)
+		return ""
+	}
+	at := strings.IndexAny(content, "=:")
+	switch {
+	case c.section == 0:
+		return "this line stands above the first section; write a line like [DEFAULT] before it"
+	case at < 0:
+		return "this line is neither [section] nor key = value; if it continues the value above, indent it"
+	case at == 0:
+		return fmt.Sprintf("there is no key before the %q; write key = value", content[:1])
+	}
+	c.settings++
+	c.sectionSettings++
+	if c.settings > maxSettings || c.sectionSettings > maxSectionSettings {
+		c.full = true
+		return fmt.Sprintf("there are more than %d keys in a section or %d in the file; use fewer", maxSectionSettings, maxSettings)
+	}
+	key := strings.ToLower(strings.TrimRightFunc(content[:at], isSpace))
+	fmt.Fprintf(&c.out, "%d %s==", number, key)
+	c.value = []string{strings.TrimLeftFunc(content[at+1:], isSpace)}
+	return ""
+}
+
+func (c *canonicalizer) endValue() {
+	if c.value == nil {
+		return
+	}
+	c.out.WriteString(strings.TrimRightFunc(strings.Join(c.value, "\x00"), func(r rune) bool { return r == 0 || isSpace(r) }))
+	c.out.WriteByte('\n')
+	c.value = nil
+}
+
+// header gives the name in a line like [name]. The last bracket counts, and
+// what follows it does not.
+func header(content string) (name string, ok bool) {
+	end := strings.LastIndexByte(content, ']')
+	if end < 2 || content[0] != '[' {
+		return "", false
+	}
+	return content[1:end], true
+}

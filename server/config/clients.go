@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"mandos/server/client"
+)
+
+const (
+	maxClients = 100_000
+	maxSecret  = 1 << 20 // bytes, of a secfile
+)
+
+// clientKey is a key of mandos-clients.conf(5) with a value of its own kind.
+type clientKey struct {
+	key       string
+	byDefault string // as it would be written in the file
+	// set parses and stores. Its error completes a sentence that begins with
+	// the value.
+	set func(s *client.Settings, value string) error
+}
+
+var clientKeys = []clientKey{
+	{"host", "", func(s *client.Settings, value string) error {
+		s.Host = value
+		return nil
+	}},
+	{"checker", "fping -q -- %%(host)s", func(s *client.Settings, value string) error {
+		s.Checker = value
+		return nil
+	}},
+	{"timeout", "PT5M", duration(func(s *client.Settings) *time.Duration { return &s.Timeout })},
+	{"extended_timeout", "PT15M", duration(func(s *client.Settings) *time.Duration { return &s.ExtendedTimeout })},
+	{"interval", "PT2M", func(s *client.Settings, value string) (err error) {
+		s.Interval, err = parseDuration(value)
+		if err == nil && s.Interval == 0 {
+			err = errors.New("is no time at all, and checkers cannot be started without a pause; write for example PT2M")
+		}
+		return err
+	}},
+	{"approval_delay", "PT0S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDelay })},
+	{"approval_duration", "PT1S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDuration })},
+	{"approved_by_default", "True", flag(func(s *client.Settings) *bool { return &s.ApprovedByDefault })},
+	{"enabled", "True", flag(func(s *client.Settings) *bool { return &s.Enabled })},
+}
+
+func duration(field func(*client.Settings) *time.Duration) func(*client.Settings, string) error {
+	return func(s *client.Settings, value string) (err error) {
+		*field(s), err = parseDuration(value)
+		return err
+	}
+}
+
+func flag(field func(*client.Settings) *bool) func(*client.Settings, string) error {
+	return func(s *client.Settings, value string) (err error) {
+		*field(s), err = parseBool(value)
+		return err
+	}
+}
+
+// knownClientKeys are all keys of mandos-clients.conf(5).
+var knownClientKeys = func() []string {
+	keys := []string{"key_id", "fingerprint", "secret", "secfile"}
+	for _, k := range clientKeys {
+		keys = append(keys, k.key)
+	}
+	return keys
+}()
+
+// clientDefaults is the section that every other one inherits from.
+var clientDefaults = func() *section {
+	s := newSection("", 0, "DEFAULT")
+	for _, k := range clientKeys {
+		s.keys = append(s.keys, k.key)
+		s.settings[k.key] = setting{raw: k.byDefault}
+	}
+	return s
+}()
+
+// clientReader reads all files of clients.
+type clientReader struct {
+	*findings
+	clients  []client.Settings
+	sections map[string]*section // by client name
+	// owners has the client that an identity belongs to, the first in order.
+	owners map[string]*section
+	// referred collects the names that are referred to anywhere.
+	referred map[string]bool
+}
+
+// readClients reads clients.conf and then clients.d/*.conf by name. Each of the
+// latter may have a [DEFAULT] of its own, which inherits from that of
+// clients.conf.
+func readClients(f *findings, configDir string) []client.Settings {
+	r := clientReader{findings: f, sections: map[string]*section{}, owners: map[string]*section{}, referred: map[string]bool{}}
+	main := r.document(filepath.Join(configDir, "clients.conf"))
+	r.interpret(main, main.defaults, clientDefaults)
+	docs := []*document{main}
+	for _, file := range r.listFiles(filepath.Join(configDir, "clients.d")) {
+		doc := r.document(file)
+		r.interpret(doc, doc.defaults, main.defaults, clientDefaults)
+		docs = append(docs, doc)
+	}
+	for _, doc := range docs {
+		for _, s := range append(doc.sections, doc.defaults) {
+			warnOfNearMisses(f, s, knownClientKeys, r.referred)
+		}
+	}
+	return r.clients
+}
+
+func (r *clientReader) document(file string) *document {
+	doc, mode := readDocument(r.findings, file, knownClientKeys)
+	warnIfPublic(r.findings, Place{File: file}, "this file", mode)
+	return doc
+}
+
+// listFiles gives the *.conf files of clients.d in the order of their names.
+// Hidden ones are left out, which editors make.
+func (r *clientReader) listFiles(dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.errorf(Place{File: dir}, "%v", withoutPath(err))
+	}
+	var files []string
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasSuffix(name, ".conf") && !strings.HasPrefix(name, ".") {
+			files = append(files, filepath.Join(dir, name))
+		}
+	}
+	return files
+}
+
+// interpret makes clients of the sections of doc.
+func (r *clientReader) interpret(doc *document, defaults ...*section) {
+	for _, s := range doc.sections {
+		if first, ok := r.sections[s.name]; ok {
+			r.errorf(s.place(""), "this client is defined in %s already; remove or rename one of the two", first.place(""))
+			continue
+		}
+		r.sections[s.name] = s
+		if len(r.sections) > maxClients {
+			r.errorf(Place{File: s.file}, "there are more than %d clients; use fewer", maxClients)
+			return
+		}
+		one := clientSection{findings: r.findings, section: s, values: map[string]string{}}
+		one.scope = &scope{
+			sections: append([]*section{s}, defaults...),
+			private:  map[string]bool{"secret": true},
+			referred: r.referred,
+		}
+		settings := one.interpret()
+		r.warnIfTaken(&one, settings)
+		r.clients = append(r.clients, settings)
+	}
+}
+
+// warnIfTaken tells of an identity which an earlier client has as well. A
+// fingerprint counts for clients without a key ID only.
+func (r *clientReader) warnIfTaken(one *clientSection, settings client.Settings) {
+	key, identity := "key_id", settings.KeyID
+	if identity == "" {
+		key, identity = "fingerprint", settings.Fingerprint
+	}
+	if identity == "" {
+		return
+	}
+	owner, taken := r.owners[key+" "+identity]
+	if !taken {
+		r.owners[key+" "+identity] = one.section
+		return
+	}
+	r.warnf(one.place(key), "another client, at %s, has the same and is found first; give each client its own", owner.place(""))
+}
+
+// clientSection is one client being interpreted.
+type clientSection struct {
+	*findings
+	section *section
+	scope   *scope
+	values  map[string]string // expanded; without those that are wrong
+}
+
+// place is where a key is set for this client, or should be.
+func (c *clientSection) place(key string) Place {
+	if found, ok := c.scope.lookup(key); ok && found.File != "" {
+		return found.Place
+	}
+	return c.section.place(key)
+}
+
+// wrong reports an error about the value of key. It shows the value as it was
+// written, never as it was expanded.
+func (c *clientSection) wrong(key, format string, args ...any) {
+	place := c.place(key)
+	if place.Section != c.section.name {
+		format += " (this is about client %s)"
+		args = append(args, quote(c.section.name))
+	}
+	c.errorf(place, format, args...)
+}
+
+func (c *clientSection) interpret() client.Settings {
+	settings := client.Settings{Name: c.section.name}
+	if strings.ContainsFunc(settings.Name, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		c.errorf(c.section.place(""), "the name has a character that cannot be printed; write another name")
+	}
+	c.scope.each(c.expand)
+	for _, k := range clientKeys {
+		value, ok := c.values[k.key]
+		if !ok {
+			continue
+		}
+		if err := k.set(&settings, value); err != nil {
+			found, _ := c.scope.lookup(k.key)
+			c.wrong(k.key, "%s %v", quote(found.raw), err)
+			delete(c.values, k.key)
+		}
+	}
+	c.readIdentity(&settings)
+	c.readSecret(&settings)
+	c.check(settings)
+	return settings
+}
+
+func (c *clientSection) expand(key string) {
+	value, err := c.scope.expand(key)
+	switch {
+	case err == nil:
+		c.values[key] = value
+	case key == "secret":
+		// The error would quote from the secret.
+		c.wrong(key, "a percent sign in it cannot be expanded; write the base64 text itself")
+	default:
+		c.wrong(key, "%v", err)
+	}
+}
+
+// check looks at what has been read without error.
+func (c *clientSection) check(settings client.Settings) {
+	if _, ok := c.values["checker"]; ok {
+		if err := client.ValidateChecker(settings.Checker); err != nil {
+			c.wrong("checker", "%s", strings.TrimPrefix(err.Error(), "checker: "))
+		}
+	}
+	if _, ok := c.values["timeout"]; ok && settings.Timeout == 0 {
+		c.warnf(c.place("timeout"), "a timeout of nothing disables the client the moment it is enabled; write for example PT5M")
+	}
+}
+
+var (
+	keyIDFormat       = regexp.MustCompile(`^[0-9A-F]{64}$`)
+	fingerprintFormat = regexp.MustCompile(`^[0-9A-F]{40}$`)
+)
+
+// emptyKeyID is the SHA-256 of nothing, which mandos-keygen 1.8.0 wrote by
+// mistake. The server answers to no such key.
+const emptyKeyID = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855"
+
+func (c *clientSection) readIdentity(settings *client.Settings) {
+	settings.KeyID = normaliseHex(c.values["key_id"])
+	settings.Fingerprint = normaliseHex(c.values["fingerprint"])
+
+	_, hasKeyID := c.scope.lookup("key_id")
+	_, hasFingerprint := c.scope.lookup("fingerprint")
+	switch {
+	case !hasKeyID && !hasFingerprint:
+		c.errorf(c.section.place("key_id"), "the client has neither key_id nor fingerprint; write key_id = and the 64 hex digits that mandos-keygen prints on the client")
+		return
+	case settings.KeyID == "" && settings.Fingerprint == "":
+		c.warnf(c.place("key_id"), "the client has neither a key_id nor a fingerprint and can never match; write the key_id that mandos-keygen prints on the client")
+		return
+	}
+	switch {
+	case settings.KeyID == "":
+	case settings.KeyID == emptyKeyID:
+		c.warnf(c.place("key_id"), "this is the key ID of an empty key, an error of mandos-keygen 1.8.0, and can never match; run mandos-keygen again on the client")
+	case !keyIDFormat.MatchString(settings.KeyID):
+		c.warnf(c.place("key_id"), "this is not 64 hex digits and can never match; write the key_id that mandos-keygen prints on the client")
+	}
+	if settings.Fingerprint != "" && !fingerprintFormat.MatchString(settings.Fingerprint) {
+		c.warnf(c.place("fingerprint"), "this is not 40 hex digits and can never match; write the fingerprint that mandos-keygen prints on the client")
+	}
+}
+
+func normaliseHex(s string) string { return strings.ReplaceAll(strings.ToUpper(s), " ", "") }
+
+func (c *clientSection) readSecret(settings *client.Settings) {
+	if _, ok := c.scope.lookup("secret"); ok {
+		text, ok := c.values["secret"]
+		if !ok {
+			return
+		}
+		decoded, skipped, err := decodeBase64(text)
+		if err != nil {
+			c.wrong("secret", "the secret %v", err)
+			return
+		}
+		if skipped {
+			c.warnf(c.place("secret"), "parts of this are not base64 and are ignored; copy the secret anew from mandos-keygen --password")
+		}
+		c.setSecret(settings, "secret", decoded)
+		return
+	}
+	if _, ok := c.scope.lookup("secfile"); !ok {
+		c.errorf(c.section.place("secret"), "the client has neither secret nor secfile; write secret = and the base64 text that mandos-keygen --password prints on the client")
+		return
+	}
+	if path, ok := c.values["secfile"]; ok {
+		c.readSecfile(settings, expandPath(path))
+	}
+}
+
+func (c *clientSection) readSecfile(settings *client.Settings, path string) {
+	shown := quote(path)
+	if !filepath.IsAbs(path) {
+		// It may be a secret that was put in the wrong place.
+		shown = "the file named here"
+	}
+	data, mode, err := readFile(path, maxSecret)
+	if err != nil {
+		c.wrong("secfile", "%s: %v", shown, err)
+		return
+	}
+	if !filepath.IsAbs(path) {
+		c.warnf(c.place("secfile"), "which file this is depends on the directory that the server is started in; write the whole path")
+	}
+	warnIfPublic(c.findings, c.place("secfile"), shown, mode)
+	c.setSecret(settings, "secfile", data)
+}
+
+func (c *clientSection) setSecret(settings *client.Settings, key string, secret []byte) {
+	if len(secret) == 0 {
+		c.warnf(c.place(key), "the secret is empty, so that nothing would be handed out")
+	}
+	settings.Secret = client.NewSecret(secret)
+}

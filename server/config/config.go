@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config reads what the administrator has written: mandos.conf(5),
+// mandos-clients.conf(5), the files of clients.d, and the command line of
+// mandos(8).
+//
+// Reading is one operation without side effects, [Options.Load]: it looks at
+// everything, reports every error at once, each with the place where it is and
+// what to write instead, and logs nothing itself.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"mandos/server/client"
+)
+
+// Config is one reading of the whole configuration.
+type Config struct {
+	Daemon
+	// Clients are in the order of the files, clients.conf first.
+	Clients []client.Settings
+	// Warnings tell of what is accepted but hardly meant.
+	Warnings []Warning
+
+	origins map[string]Place
+}
+
+// Daemon is what the options say, [Options.Load] having merged command line,
+// mandos.conf and defaults.
+type Daemon struct {
+	// Interface (interface) is the network interface to listen and announce on;
+	// empty means all.
+	Interface string
+	// Address (address) to listen on; the zero Addr means all. With UseIPv6 it
+	// is an IPv6 address, IPv4 being mapped into it, else an IPv4 address. A
+	// link-local address has its zone.
+	Address netip.Addr
+	// Port (port) is the TCP port; 0 lets the kernel choose.
+	Port uint16
+	// Socket (socket) is the number of an inherited descriptor to listen on;
+	// -1 means none.
+	Socket int
+
+	// Priority (priority) is a GnuTLS priority string, not looked into here.
+	Priority string
+	// ServiceName (servicename) is the Zeroconf service name, at most 63 bytes
+	// while Zeroconf is on.
+	ServiceName string
+	// MaxUnproven (max_unproven) is how many connections that have not proved a
+	// known key may be open at once; at least 1, 1000 by default.
+	MaxUnproven int
+
+	// ConfigDir, only on the command line, is the directory of mandos.conf,
+	// clients.conf and clients.d; /etc/mandos by default.
+	ConfigDir string
+	// StateDir (statedir) is where state is kept; /var/lib/mandos by default.
+	StateDir string
+
+	// UseDBus (use_dbus), on by default.
+	UseDBus bool
+	// UseIPv6 (use_ipv6), on by default.
+	UseIPv6 bool
+	// Restore (restore) says to start from the saved state; on by default.
+	Restore bool
+	// Zeroconf (zeroconf) says to announce the service; on by default.
+	Zeroconf bool
+	// Foreground (foreground) says to stay in the foreground. Debug implies it.
+	Foreground bool
+	// Debug (debug) turns on debug mode.
+	Debug bool
+	// LogLevel (debuglevel) is the least level logged: WARNING by default,
+	// DEBUG while Debug is on. CRITICAL is [LevelCritical].
+	LogLevel slog.Level
+
+	// Check, only on the command line, says to check the configuration and exit.
+	Check bool
+}
+
+// LevelCritical is Python's logging level CRITICAL, which slog lacks.
+const LevelCritical = slog.LevelError + 4
+
+// Origin tells where the value of a mandos.conf key came from, for an error
+// about a value that only its user can judge. The zero Place is the built-in
+// default.
+func (c *Config) Origin(key string) Place { return c.origins[key] }

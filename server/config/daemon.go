@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+)
+
+// Load reads mandos.conf, clients.conf and clients.d/*.conf below the
+// configuration directory and merges: the command line wins over mandos.conf,
+// which wins over the defaults. Missing files are no error.
+//
+// It fails with a [UsageError], or with [Errors]. In the latter case the Config
+// is there too, for its warnings and so that whoever checks a value further can
+// add to the errors; it must not be used for anything else.
+func (o *Options) Load() (*Config, error) {
+	f := newFindings()
+	c := &Config{origins: map[string]Place{}}
+	for i := range options {
+		// A default cannot fail; a test loads them all.
+		_ = options[i].store(&c.Daemon, options[i].byDefault)
+	}
+	for _, value := range o.given {
+		if !value.set {
+			continue
+		}
+		place := Place{Flag: "--" + value.option.flag}
+		if err := value.store(&c.Daemon, value.text); err != nil {
+			f.errorf(place, "%s %v", quote(value.text), err)
+		}
+		if value.option.key != "" {
+			c.origins[value.option.key] = place
+		}
+	}
+	c.readMandosConf(f, filepath.Join(c.ConfigDir, "mandos.conf"))
+	c.checkTogether(f)
+	c.Clients = readClients(f, c.ConfigDir)
+	c.Warnings = f.warningList()
+
+	if err := f.err(); err != nil {
+		return c, err
+	}
+	if !c.Zeroconf && c.Port == 0 && c.Socket == -1 {
+		return nil, UsageError{"needs --port or --socket to work without Zeroconf"}
+	}
+	return c, nil
+}
+
+// store parses value into d; an empty value, but for a switch, is the default.
+func (o *option) store(d *Daemon, value string) error {
+	if value == "" && !o.isSwitch() {
+		value = o.byDefault
+	}
+	return o.set(d, value)
+}
+
+// readMandosConf sets what the command line has not. Only [DEFAULT] counts.
+func (c *Config) readMandosConf(f *findings, file string) {
+	doc, _ := readDocument(f, file, optionKeys())
+	for _, s := range doc.sections {
+		f.warnf(Place{File: file, Line: s.line, Section: s.name}, "only the section [DEFAULT] counts in this file; what stands here is ignored")
+	}
+	values := newScope(nil, doc.defaults)
+	for i := range options {
+		o := &options[i]
+		setting, ok := doc.defaults.settings[o.key]
+		if !ok {
+			continue
+		}
+		value := setting.raw
+		if !o.literal {
+			var err error
+			if value, err = values.expand(o.key); err != nil {
+				f.errorf(setting.Place, "%v", err)
+				continue
+			}
+		}
+		target := &c.Daemon
+		if _, overridden := c.origins[o.key]; overridden {
+			target = new(Daemon)
+		} else {
+			c.origins[o.key] = setting.Place
+		}
+		if err := o.store(target, value); err != nil {
+			f.errorf(setting.Place, "%s %v", quote(value), err)
+		}
+	}
+	warnOfNearMisses(f, doc.defaults, optionKeys(), values.referred)
+}
+
+// checkTogether settles what depends on more than one option.
+func (c *Config) checkTogether(f *findings) {
+	if c.Debug {
+		c.Foreground = true
+		c.LogLevel = slog.LevelDebug
+	}
+	c.fitAddress(f)
+	// A longer name is no DNS label (RFC 6763, section 4.1.1).
+	if c.Zeroconf && len(c.ServiceName) > 63 {
+		f.errorf(c.Origin("servicename"), "the name has %d bytes, and a Zeroconf service name at most 63; write a shorter one", len(c.ServiceName))
+	}
+}
+
+// fitAddress makes the address one of the family that the socket will have.
+func (c *Config) fitAddress(f *findings) {
+	a, place := c.Address, c.Origin("address")
+	switch {
+	case !a.IsValid():
+		return
+	case c.UseIPv6 && a.Is4():
+		a = netip.AddrFrom16(a.As16())
+	case !c.UseIPv6:
+		a = a.Unmap()
+		if a.Is6() {
+			f.errorf(place, "%s is an IPv6 address, and IPv6 is turned off; write an IPv4 address or turn IPv6 on", a)
+		}
+	}
+	if a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
+		if c.Interface == "" {
+			f.errorf(place, "a link-local address needs its interface; write for example %s%%eth0 or set interface", a)
+		}
+		a = a.WithZone(c.Interface)
+	}
+	c.Address = a
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"strconv"
+
+	"github.com/spf13/pflag"
+)
+
+// Options holds what the command line says.
+type Options struct{ given map[string]*flagValue }
+
+// AddFlags registers every option on fs and makes fs accept unambiguous
+// abbreviations, as Python's argparse does. --help and --version are left to
+// cobra.
+func AddFlags(fs *pflag.FlagSet) *Options {
+	o := &Options{given: map[string]*flagValue{}}
+	for i := range options {
+		value := &flagValue{option: &options[i], text: options[i].byDefault}
+		if value.option.isSwitch() {
+			value.text = "false"
+		}
+		o.given[value.option.flag] = value
+		flag := fs.VarPF(value, value.option.flag, value.option.short, value.option.help)
+		if value.option.isSwitch() {
+			flag.NoOptDefVal = "true"
+		}
+	}
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if names := withPrefix(name); len(names) == 1 {
+			name = names[0]
+		}
+		return pflag.NormalizedName(name)
+	})
+	return o
+}
+
+// flagValue is one option on the command line; it implements pflag.Value.
+type flagValue struct {
+	option *option
+	text   string
+	set    bool
+}
+
+// Set checks the value at once, so that a bad one is a usage error.
+func (v *flagValue) Set(text string) error {
+	if err := v.store(new(Daemon), text); err != nil {
+		return err
+	}
+	v.text, v.set = text, true
+	return nil
+}
+
+func (v *flagValue) store(d *Daemon, text string) error {
+	if v.option.negates {
+		on, err := parseBool(text)
+		if err != nil {
+			return err
+		}
+		text = strconv.FormatBool(!on)
+	}
+	return v.option.store(d, text)
+}
+
+func (v *flagValue) String() string { return v.text }
+
+// Type makes pflag show a switch without a value.
+func (v *flagValue) Type() string {
+	if v.option.isSwitch() {
+		return "bool"
+	}
+	return "string"
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// option is one option of the server. Flags, mandos.conf keys, defaults,
+// precedence and help all derive from the list of them.
+type option struct {
+	flag  string // long option
+	short string // letter of the short option, or ""
+	key   string // in mandos.conf, or "" for the command line only
+	arg   string // what the option takes, for the help; "" makes it a switch
+	help  string
+
+	// byDefault is the text of the default; an empty value means it too. Empty
+	// is a default of its own: unset.
+	byDefault string
+	// negates makes giving the switch turn the setting off.
+	negates bool
+	// literal takes the value in mandos.conf as it stands, without %(name)s.
+	literal bool
+	// set parses and stores. Its error completes a sentence that begins with
+	// the value: "is not a port number; write ...".
+	set func(d *Daemon, value string) error
+}
+
+func (o *option) isSwitch() bool { return o.arg == "" }
+
+var options = []option{
+	{
+		flag: "interface", short: "i", key: "interface", arg: "IF", literal: true,
+		help: "listen and announce on network interface `IF` only",
+		set:  text(func(d *Daemon) *string { return &d.Interface }),
+	},
+	{
+		flag: "address", short: "a", key: "address", arg: "ADDR", literal: true,
+		help: "listen on the numeric address `ADDR` only",
+		set:  setAddress,
+	},
+	{
+		flag: "port", short: "p", key: "port", arg: "PORT", byDefault: "0",
+		help: "listen on TCP port `PORT`; 0 lets the system choose",
+		set: func(d *Daemon, value string) error {
+			n, err := number(value, 0, 65535)
+			d.Port = uint16(n)
+			return err
+		},
+	},
+	{
+		flag: "socket", key: "socket", arg: "FD", byDefault: "-1",
+		help: "listen on the inherited socket with descriptor `FD`",
+		set:  setSocket,
+	},
+	{
+		flag: "priority", key: "priority", arg: "STRING", literal: true,
+		byDefault: "SECURE128:!CTYPE-X.509:+CTYPE-RAWPK:!RSA:!VERS-ALL:+VERS-TLS1.3:%PROFILE_ULTRA",
+		help:      "GnuTLS priority `STRING` for the TLS handshake",
+		set:       text(func(d *Daemon) *string { return &d.Priority }),
+	},
+	{
+		flag: "servicename", key: "servicename", arg: "NAME", byDefault: "Mandos", literal: true,
+		help: "announce the service as `NAME`",
+		set:  text(func(d *Daemon) *string { return &d.ServiceName }),
+	},
+	{
+		flag: "max-unproven", key: "max_unproven", arg: "N", byDefault: "1000",
+		help: "allow `N` connections at once that have not proved a known key",
+		set: func(d *Daemon, value string) (err error) {
+			d.MaxUnproven, err = number(value, 1, 1_000_000)
+			return err
+		},
+	},
+	{
+		flag: "configdir", arg: "DIR", byDefault: "/etc/mandos",
+		help: "read mandos.conf, clients.conf and clients.d/*.conf in `DIR`",
+		set:  text(func(d *Daemon) *string { return &d.ConfigDir }),
+	},
+	{
+		flag: "statedir", key: "statedir", arg: "DIR", byDefault: "/var/lib/mandos", literal: true,
+		help: "keep saved state in `DIR`",
+		set:  text(func(d *Daemon) *string { return &d.StateDir }),
+	},
+	{
+		flag: "no-dbus", key: "use_dbus", byDefault: "True", negates: true,
+		help: "do not offer the D-Bus interface",
+		set:  boolean(func(d *Daemon) *bool { return &d.UseDBus }),
+	},
+	{
+		flag: "no-ipv6", key: "use_ipv6", byDefault: "True", negates: true,
+		help: "use IPv4 only",
+		set:  boolean(func(d *Daemon) *bool { return &d.UseIPv6 }),
+	},
+	{
+		flag: "no-restore", key: "restore", byDefault: "True", negates: true,
+		help: "do not start from the saved state",
+		set:  boolean(func(d *Daemon) *bool { return &d.Restore }),
+	},
+	{
+		flag: "no-zeroconf", key: "zeroconf", byDefault: "True", negates: true,
+		help: "do not announce the service; needs --port or --socket",
+		set:  boolean(func(d *Daemon) *bool { return &d.Zeroconf }),
+	},
+	{
+		flag: "foreground", key: "foreground", byDefault: "False",
+		help: "stay in the foreground",
+		set:  boolean(func(d *Daemon) *bool { return &d.Foreground }),
+	},
+	{
+		flag: "debug", key: "debug", byDefault: "False",
+		help: "debug mode: stay in the foreground and log everything",
+		set:  boolean(func(d *Daemon) *bool { return &d.Debug }),
+	},
+	{
+		flag: "debuglevel", key: "debuglevel", arg: "LEVEL", byDefault: "WARNING", literal: true,
+		help: "log from `LEVEL` up: DEBUG, INFO, WARNING, ERROR or CRITICAL",
+		set:  setLogLevel,
+	},
+	{
+		flag: "check", byDefault: "False",
+		help: "check the configuration and exit",
+		set:  boolean(func(d *Daemon) *bool { return &d.Check }),
+	},
+}
+
+func text(field func(*Daemon) *string) func(*Daemon, string) error {
+	return func(d *Daemon, value string) error {
+		*field(d) = value
+		return nil
+	}
+}
+
+func boolean(field func(*Daemon) *bool) func(*Daemon, string) error {
+	return func(d *Daemon, value string) (err error) {
+		*field(d), err = parseBool(value)
+		return err
+	}
+}
+
+var booleans = map[string]bool{
+	"1": true, "yes": true, "true": true, "on": true,
+	"0": false, "no": false, "false": false, "off": false,
+}
+
+// parseBool reads a boolean as Python's configparser does.
+func parseBool(value string) (bool, error) {
+	b, ok := booleans[strings.ToLower(value)]
+	if !ok {
+		return false, errors.New("is not a boolean; write yes, true, on or 1, or else no, false, off or 0")
+	}
+	return b, nil
+}
+
+func number(value string, least, most int) (int, error) {
+	n, err := parsePythonInt(strings.TrimFunc(value, isSpace))
+	if err != nil || n < int64(least) || n > int64(most) {
+		return 0, fmt.Errorf("is not a whole number from %d to %d", least, most)
+	}
+	return int(n), nil
+}
+
+func setSocket(d *Daemon, value string) error {
+	if value == "-1" {
+		d.Socket = -1
+		return nil
+	}
+	n, err := number(value, 0, 1<<20)
+	d.Socket = n
+	return err
+}
+
+func setAddress(d *Daemon, value string) error {
+	d.Address = netip.Addr{}
+	if value == "" {
+		return nil
+	}
+	address, err := netip.ParseAddr(value)
+	if err != nil {
+		return errors.New("is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)")
+	}
+	d.Address = address
+	return nil
+}
+
+var logLevels = map[string]slog.Level{
+	"CRITICAL": LevelCritical,
+	"FATAL":    LevelCritical,
+	"ERROR":    slog.LevelError,
+	"WARNING":  slog.LevelWarn,
+	"WARN":     slog.LevelWarn,
+	"INFO":     slog.LevelInfo,
+	"DEBUG":    slog.LevelDebug,
+	"NOTSET":   slog.LevelDebug,
+}
+
+func setLogLevel(d *Daemon, value string) error {
+	level, ok := logLevels[strings.ToUpper(value)]
+	if !ok {
+		return errors.New("is not a logging level; write DEBUG, INFO, WARNING, ERROR or CRITICAL")
+	}
+	d.LogLevel = level
+	return nil
+}
+
+// optionKeys are the keys of mandos.conf.
+func optionKeys() []string {
+	var keys []string
+	for i := range options {
+		if options[i].key != "" {
+			keys = append(keys, options[i].key)
+		}
+	}
+	return keys
+}
+
+// withPrefix lists the long options that start with prefix, or only the one
+// that is prefix. --help and --version are cobra's.
+func withPrefix(prefix string) []string {
+	names := []string{"help", "version"}
+	for i := range options {
+		names = append(names, options[i].flag)
+	}
+	if slices.Contains(names, prefix) {
+		return []string{prefix}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) })
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Place is where something in the configuration is: an option on the command
+// line, or a file and what is known of the place in it.
+type Place struct {
+	Flag string // with its dashes, as "--port"; then the rest is empty
+
+	File    string
+	Line    int // from 1; 0 means the file as a whole
+	Section string
+	// Key is only ever one that the server knows: what a slip of indentation
+	// makes a key may be a piece of a secret.
+	Key string
+}
+
+// String is empty for the zero Place.
+func (p Place) String() string {
+	if p.Flag != "" {
+		return p.Flag
+	}
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line != 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	if p.Section != "" {
+		name := strconv.Quote(p.Section)
+		fmt.Fprintf(&b, ": [%s]", name[1:len(name)-1])
+	}
+	if p.Key != "" {
+		b.WriteString(" " + p.Key)
+	}
+	return b.String()
+}
+
+// Error is one thing that is wrong with the configuration. Problem tells what
+// to write instead and never contains a secret.
+type Error struct {
+	Place
+	Problem string
+}
+
+func (e Error) Error() string { return describe(e.Place, e.Problem) }
+
+// Errors is everything that is wrong, in the order of the files. Exit status 1
+// is due.
+type Errors []Error
+
+// Error has one line for each error.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Warning is something accepted that can hardly be meant, and what to do.
+type Warning struct {
+	Place
+	Problem string
+}
+
+func (w Warning) String() string { return describe(w.Place, w.Problem) }
+
+func describe(p Place, problem string) string {
+	if p == (Place{}) {
+		return problem
+	}
+	return p.String() + ": " + problem
+}
+
+// quote shows a value in an error, the beginning of it if it is long.
+func quote(s string) string {
+	const longest = 60
+	if len(s) <= longest {
+		return strconv.Quote(s)
+	}
+	end := longest
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return strconv.Quote(s[:end]) + "..."
+}
+
+// findings collects errors, at most one for a place, and warnings, each once:
+// what is wrong in [DEFAULT] is told once and not for each client.
+type findings struct {
+	errors   map[Place]Error
+	warnings map[Warning]bool
+}
+
+func newFindings() *findings {
+	return &findings{errors: map[Place]Error{}, warnings: map[Warning]bool{}}
+}
+
+func (f *findings) errorf(p Place, format string, args ...any) {
+	if _, told := f.errors[p]; !told {
+		f.errors[p] = Error{p, fmt.Sprintf(format, args...)}
+	}
+}
+
+func (f *findings) warnf(p Place, format string, args ...any) {
+	f.warnings[Warning{p, fmt.Sprintf(format, args...)}] = true
+}
+
+func comparePlaces(a, b Place) int {
+	return cmp.Or(
+		cmp.Compare(a.Flag, b.Flag),
+		cmp.Compare(a.File, b.File),
+		cmp.Compare(a.Line, b.Line),
+		cmp.Compare(a.Section, b.Section),
+		cmp.Compare(a.Key, b.Key),
+	)
+}
+
+// err is nil if there are no errors.
+func (f *findings) err() error {
+	if len(f.errors) == 0 {
+		return nil
+	}
+	return Errors(slices.SortedFunc(maps.Values(f.errors), func(a, b Error) int { return comparePlaces(a.Place, b.Place) }))
+}
+
+func (f *findings) warningList() []Warning {
+	return slices.SortedFunc(maps.Keys(f.warnings), func(a, b Warning) int {
+		return cmp.Or(comparePlaces(a.Place, b.Place), cmp.Compare(a.Problem, b.Problem))
+	})
+}
+
+// UsageError is a mistake on the command line: usage text and exit status 2
+// are due.
+type UsageError struct{ Problem string }
+
+func (e UsageError) Error() string { return e.Problem }
+
+// FlagError turns an error of pflag's parser into a [UsageError] that says what
+// Python's argparse would; it is for cobra's SetFlagErrorFunc.
+func FlagError(_ *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var noValue *pflag.ValueRequiredError
+	var badValue *pflag.InvalidValueError
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return err
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return UsageError{"unrecognized arguments: -" + unknown.GetSpecifiedShortnames()}
+	case errors.As(err, &unknown):
+		name := unknown.GetSpecifiedName()
+		if names := withPrefix(name); len(names) > 1 {
+			return UsageError{fmt.Sprintf("ambiguous option: --%s could match --%s", name, strings.Join(names, ", --"))}
+		}
+		return UsageError{"unrecognized arguments: --" + name}
+	case errors.As(err, &noValue):
+		return UsageError{fmt.Sprintf("argument %s: expected one argument", flagNames(noValue.GetFlag()))}
+	case errors.As(err, &badValue):
+		return UsageError{fmt.Sprintf("argument %s: %s %v", flagNames(badValue.GetFlag()), quote(badValue.GetValue()), badValue.Unwrap())}
+	}
+	return UsageError{err.Error()}
+}
+
+// NoArguments is for cobra's Args: the server takes options only.
+func NoArguments(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return UsageError{"unrecognized arguments: " + strings.Join(args, " ")}
+}
+
+func flagNames(f *pflag.Flag) string {
+	if f.Shorthand == "" {
+		return "--" + f.Name
+	}
+	return "-" + f.Shorthand + "/--" + f.Name
+}
