@@ -43,7 +43,8 @@ var ErrClosed = errors.New("the server is exiting")
 // Release decides whether the peer at from, which has proved to own id, is
 // given a secret. It waits for an approval if the client needs one, at most
 // the client's approval delay, and no longer than ctx lives, which must end when
-// the peer goes away. Any refusal is a *RefusedError.
+// the peer goes away (or the server exits, with ErrClosed as its cause). Any
+// refusal is a *RefusedError.
 func (r *Registry) Release(ctx context.Context, id Identity, from netip.AddrPort) (*Handout, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,6 +85,8 @@ func (r *Registry) decide(ctx context.Context, h *Handout) Reason {
 			return ""
 		case late:
 			return ApprovalTimedOut
+		case errors.Is(context.Cause(ctx), ErrClosed):
+			return ShuttingDown
 		case ctx.Err() != nil:
 			return PeerGone
 		}

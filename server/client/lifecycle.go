@@ -111,6 +111,7 @@ func (r *Registry) Start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = true
+	r.note() // so that what Load changed is saved
 	go r.run()
 }
 

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+func TestRestart(t *testing.T) {
+	ctx := context.Background()
+	a := host("a", keyA)
+	changed := func(change func(*Settings)) []Settings {
+		s := host("a", keyA)
+		change(&s)
+		return []Settings{s}
+	}
+	same := []Settings{a}
+	for sentence, do := range map[string]func(w *world){
+		"a client that was fine gets its whole timeout again, however long the server was down": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.checks.behave(fail)
+			w.restart(time.Hour, same)
+			w.pass(5*time.Minute - 1)
+			if !w.enabled("a") {
+				w.t.Error("disabled early")
+			}
+			w.pass(1)
+			if w.enabled("a") {
+				w.t.Error("not disabled")
+			}
+		},
+		"restarting again and again keeps nobody valid": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.checks.behave(fail)
+			for range 6 {
+				w.restart(time.Second, same)
+				w.pass(2 * time.Minute)
+			}
+			if w.enabled("a") {
+				w.t.Error("still enabled")
+			}
+		},
+		"one whose last check had failed is disabled if it expired meanwhile": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.checks.behave(fail)
+			w.pass(2 * time.Minute)
+			w.restart(time.Hour, same)
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != CheckFailedLast {
+				w.t.Errorf("%+v", v)
+			}
+			if record, _ := w.disk.get("a"); record.Settings.Enabled {
+				w.t.Error("that is not saved")
+			}
+		},
+		"one never checked is disabled if it expired meanwhile": func(w *world) {
+			w.checks.behave(hang)
+			w.restart(time.Hour, same)
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != NeverCheckedOK {
+				w.t.Errorf("%+v", v)
+			}
+		},
+		"one whose last check had failed is checked once more before it expires": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.checks.behave(fail)
+			w.pass(2 * time.Minute)
+			left := time.Until(w.client("a").Expires)
+			w.restart(left-10*time.Second, same)
+			w.checks.behave(succeed)
+			w.pass(9 * time.Second)
+			if v := w.client("a"); !v.Enabled || v.LastCheckerStatus != 0 {
+				w.t.Errorf("%+v", v.State)
+			}
+		},
+		"an extended timeout that is running goes on": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.fetch(keyA)
+			w.checks.behave(fail)
+			w.restart(10*time.Minute, same)
+			if left := time.Until(w.client("a").Expires); left < 5*time.Minute || left > 5*time.Minute+time.Second {
+				w.t.Errorf("%v left", left)
+			}
+		},
+		"a disabled client stays disabled": func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.restart(time.Second, same)
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != ByAdministrator || v.Created.IsZero() {
+				w.t.Errorf("%+v", v)
+			}
+		},
+		"a clock that was set back meanwhile keeps nobody valid for longer than the longest timeout": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.checks.behave(fail)
+			w.nowWall = -365 * 24 * time.Hour
+			w.restart(time.Second, same)
+			if left := time.Until(w.client("a").Expires); left > 15*time.Minute {
+				w.t.Errorf("%v left", left)
+			}
+		},
+		"settings changed at run time stay": func(w *world) {
+			name, timeout, secret := "192.0.2.7", time.Hour, NewSecret([]byte("new"))
+			w.must(w.Update(ctx, admin, "a", Update{Host: &name, Timeout: &timeout, Secret: &secret}))
+			w.restart(time.Second, same)
+			if v := w.client("a"); v.Host != name || v.Timeout != timeout || v.Secret != secret {
+				w.t.Errorf("%+v", v.Settings)
+			}
+		},
+		"a setting that the configuration changed meanwhile is the configuration's": func(w *world) {
+			name, timeout := "192.0.2.7", time.Hour
+			w.must(w.Update(ctx, admin, "a", Update{Host: &name, Timeout: &timeout}))
+			w.restart(time.Second, changed(func(s *Settings) { s.Timeout = 7 * time.Minute }))
+			if v := w.client("a"); v.Host != name || v.Timeout != 7*time.Minute {
+				w.t.Errorf("%+v", v.Settings)
+			}
+		},
+		"the configuration can disable and enable a client": func(w *world) {
+			off := changed(func(s *Settings) { s.Enabled = false })
+			w.restart(time.Second, off)
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != ByConfiguration {
+				w.t.Errorf("%+v", v)
+			}
+			w.restart(time.Second, off)
+			w.restart(time.Second, same)
+			if v := w.client("a"); !v.Enabled || v.Expires.IsZero() {
+				w.t.Errorf("%+v", v)
+			}
+		},
+		"a removed client stays removed until its section changes": func(w *world) {
+			w.must(w.Remove(ctx, admin, "a"))
+			w.restart(time.Second, same)
+			if _, ok := w.Client("a"); ok {
+				w.t.Error("it is back")
+			}
+			w.restart(time.Second, changed(func(s *Settings) { s.Timeout = time.Hour }))
+			w.client("a")
+		},
+		"a removed client whose section was removed too is forgotten, and the others are not": func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.restart(time.Second, []Settings{a, host("b", keyB)})
+			w.must(w.Remove(ctx, admin, "b"))
+			w.restart(time.Second, same)
+			if w.enabled("a") {
+				w.t.Error("forgot that a was disabled")
+			}
+			w.pass(time.Second)
+			if _, ok := w.disk.get("b"); ok {
+				w.t.Error("b is still saved")
+			}
+			w.restart(time.Second, []Settings{a, host("b", keyB)})
+			w.client("b")
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) { inWorld(t, same, do) })
+	}
+}
+
+func TestReload(t *testing.T) {
+	ctx := context.Background()
+	a, b := host("a", keyA), host("b", keyB)
+	for sentence, do := range map[string]func(w *world){
+		"the same configuration changes nothing": func(w *world) {
+			w.pass(2 * time.Minute)
+			before := w.client("a")
+			w.signals()
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{a}))
+			w.wantSignals()
+			if after := w.client("a"); after != before {
+				w.t.Errorf("%+v, was %+v", after, before)
+			}
+		},
+		"a new client is there and checked": func(w *world) {
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{b, a}))
+			w.pass(2 * time.Minute)
+			if v := w.client("b"); v.LastCheckedOK.IsZero() {
+				w.t.Errorf("%+v", v)
+			}
+			if _, ok := w.disk.get("b"); !ok {
+				w.t.Error("not saved")
+			}
+			if names := w.Clients(); names[0].Name != "b" {
+				w.t.Error("not in the order of the configuration")
+			}
+		},
+		"a client that is gone from the configuration gets nothing, even if it waits": func(w *world) {
+			delay := time.Minute
+			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &delay}))
+			o := w.fetchInBackground(ctx, keyA)
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{b}))
+			w.pass(0)
+			w.want(o, "Removed")
+			if _, ok := w.disk.get("a"); ok {
+				w.t.Error("still saved")
+			}
+		},
+		"those who wait for a client that stays go on waiting": func(w *world) {
+			delay := time.Minute
+			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &delay}))
+			o := w.fetchInBackground(ctx, keyA)
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{a, b}))
+			w.pass(time.Minute - 1)
+			w.want(o, "waiting")
+			w.pass(1)
+			w.want(o, "got it")
+		},
+		"a new key takes the place of the old one": func(w *world) {
+			changed := a
+			changed.KeyID = keyB
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{changed}))
+			if _, why := w.fetch(keyA); why != "unknown" {
+				w.t.Errorf("old key: %q", why)
+			}
+			if _, why := w.fetch(keyB); why != "" {
+				w.t.Errorf("new key: %q", why)
+			}
+		},
+		"a new secret is handed out": func(w *world) {
+			changed := a
+			changed.Secret = NewSecret([]byte("another"))
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{changed}))
+			if secret, _ := w.fetch(keyA); secret != changed.Secret {
+				w.t.Error("the old one is")
+			}
+		},
+		"enabled = False disables and True enables": func(w *world) {
+			off := a
+			off.Enabled = false
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{off}))
+			if w.enabled("a") {
+				w.t.Error("still enabled")
+			}
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{a}))
+			if !w.enabled("a") {
+				w.t.Error("still disabled")
+			}
+		},
+		"a disabled client is not enabled by a reload": func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			changed := a
+			changed.Timeout = time.Hour
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{changed}))
+			if w.enabled("a") {
+				w.t.Error("enabled")
+			}
+		},
+		"a running check goes on": func(w *world) {
+			w.checks.behave(hang)
+			w.must(w.StartChecker(ctx, "a"))
+			w.pass(time.Second)
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{a, b}))
+			if v := w.client("a"); !v.CheckerRunning {
+				w.t.Error("stopped")
+			}
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) { inWorld(t, []Settings{a}, do) })
+	}
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestSaving(t *testing.T) {
+	ctx := context.Background()
+	for sentence, do := range map[string]func(w *world){
+		"a disabling is saved when it is answered": func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			if record, _ := w.disk.get("a"); record.Settings.Enabled || record.State.DisabledBecause != ByAdministrator {
+				w.t.Errorf("%+v", record)
+			}
+		},
+		"an expiry is saved before it is told": func(w *world) {
+			w.checks.behave(fail)
+			saved := make(chan bool, 1)
+			w.tell = append(w.tell, func(event Event) {
+				if event.Kind == Disabled {
+					record, _ := w.disk.get("a")
+					saved <- !record.Settings.Enabled
+				}
+			})
+			w.pass(5 * time.Minute)
+			if !<-saved {
+				w.t.Error("it was not")
+			}
+		},
+		"a setting is saved when it is answered": func(w *world) {
+			name := "192.0.2.7"
+			w.must(w.Update(ctx, admin, "a", Update{Host: &name}))
+			if record, _ := w.disk.get("a"); record.Settings.Host != name {
+				w.t.Errorf("%+v", record)
+			}
+		},
+		"a check is saved within the save delay": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.must(w.StartChecker(ctx, "a"))
+			w.pass(SaveDelay)
+			record, _ := w.disk.get("a")
+			if v := w.client("a"); !record.State.LastCheckedOK.Equal(v.LastCheckedOK) || !record.State.Expires.Equal(v.Expires) {
+				w.t.Errorf("saved %+v, is %+v", record.State, v.State)
+			}
+		},
+		"nothing is saved while nothing happens": func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.pass(time.Second)
+			before := w.disk.saves
+			w.pass(time.Hour)
+			if w.disk.saves != before {
+				w.t.Errorf("%d saves", w.disk.saves-before)
+			}
+		},
+		"with a full disk a client can be disabled, and who asked is told that it will not last": func(w *world) {
+			w.disk.setFull(true)
+			if err := w.Disable(ctx, admin, "a"); !errors.Is(err, errFull) {
+				w.t.Errorf("answered %v", err)
+			}
+			if w.enabled("a") {
+				w.t.Error("still enabled")
+			}
+			w.lastEvent(StateNotSaved)
+		},
+		"with a full disk nobody is enabled": func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.disk.setFull(true)
+			if err := w.Enable(ctx, admin, "a"); !errors.Is(err, errFull) {
+				w.t.Errorf("answered %v", err)
+			}
+			if w.enabled("a") {
+				w.t.Error("enabled")
+			}
+		},
+		"with a full disk no setting is changed": func(w *world) {
+			w.disk.setFull(true)
+			timeout := time.Hour
+			if err := w.Update(ctx, admin, "a", Update{Timeout: &timeout}); !errors.Is(err, errFull) {
+				w.t.Errorf("answered %v", err)
+			}
+			if v := w.client("a"); v.Timeout == timeout {
+				w.t.Error("changed")
+			}
+		},
+		"what a full disk did not take is saved once there is room": func(w *world) {
+			w.disk.setFull(true)
+			w.checks.behave(fail)
+			w.pass(5 * time.Minute)
+			if w.enabled("a") {
+				w.t.Error("the client did not expire")
+			}
+			w.disk.setFull(false)
+			w.pass(2 * SaveDelay)
+			if record, _ := w.disk.get("a"); record.Settings.Enabled {
+				w.t.Error("not saved")
+			}
+			w.lastEvent(StateSavedAgain)
+		},
+		"an unknown client is an error that names it": func(w *world) {
+			timeout := time.Hour
+			for what, err := range map[string]error{
+				"Enable":    w.Enable(ctx, admin, "nosuch"),
+				"Disable":   w.Disable(ctx, admin, "nosuch"),
+				"Remove":    w.Remove(ctx, admin, "nosuch"),
+				"Approve":   w.Approve(ctx, admin, "nosuch", true),
+				"CheckedOK": w.CheckedOK(ctx, admin, "nosuch"),
+				"Update":    w.Update(ctx, admin, "nosuch", Update{Timeout: &timeout}),
+			} {
+				var unknown *NoClientError
+				if !errors.As(err, &unknown) || unknown.Name != "nosuch" {
+					w.t.Errorf("%s: %v", what, err)
+				}
+			}
+		},
+		"a setting that makes no sense is refused": func(w *world) {
+			negative, zero, checker := -time.Second, time.Duration(0), "ping %(nosuch)s"
+			for what, u := range map[string]Update{
+				"timeout":  {Timeout: &negative},
+				"interval": {Interval: &zero},
+				"checker":  {Checker: &checker},
+			} {
+				if err := w.Update(ctx, admin, "a", u); !errors.Is(err, ErrBadSetting) {
+					w.t.Errorf("%s: %v", what, err)
+				}
+			}
+		},
+		"nothing is done once the registry is closed": func(w *world) {
+			w.shutDown()
+			for what, err := range map[string]error{
+				"Enable":  w.Enable(ctx, admin, "a"),
+				"Disable": w.Disable(ctx, admin, "a"),
+			} {
+				if !errors.Is(err, ErrClosed) {
+					w.t.Errorf("%s: %v", what, err)
+				}
+			}
+			if _, why := w.fetch(keyA); why != ShuttingDown {
+				w.t.Errorf("hand-out: %q", why)
+			}
+		},
+		"refusals that nobody can follow are counted": func(w *world) {
+			w.mu.Lock()
+			for range maxQueued + 5 {
+				w.noteRefusal(Event{Kind: NotFound})
+			}
+			w.mu.Unlock()
+			if event := w.lastEvent(EventsDropped); event.Dropped != 5 {
+				w.t.Errorf("%d dropped", event.Dropped)
+			}
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) { inWorld(t, []Settings{host("a", keyA)}, do) })
+	}
+}
