@@ -88,7 +88,11 @@ var pathVariable = regexp.MustCompile(`\$([A-Za-z0-9_]+|\{[^}]*\})`)
 // variables and users stay as they are written.
 func expandPath(path string) string {
 	path = pathVariable.ReplaceAllStringFunc(path, func(variable string) string {
-		value, ok := os.LookupEnv(strings.Trim(variable, "${}"))
+		name := variable[1:]
+		if name[0] == '{' {
+			name = name[1 : len(name)-1]
+		}
+		value, ok := os.LookupEnv(name)
 		if !ok {
 			return variable
 		}
