@@ -193,9 +193,11 @@ func (r *Registry) Update(ctx context.Context, by Actor, name string, u Update) 
 			if !ok {
 				return nil, &NoClientError{name}
 			}
+			before := record.Settings.Timeout
 			if len(u.applyTo(&record.Settings)) == 0 {
 				return nil, nil
 			}
+			record.moveExpiry(before)
 			return []Record{record}, nil
 		},
 		apply: func() []Event {
@@ -237,13 +239,16 @@ func set[T comparable](changed []Property, to, from *T, name Property) []Propert
 
 // settled draws the consequences of settings that were changed from before.
 func (r *Registry) settled(c *client, before Settings, changed []Property, by Actor) []Event {
+	left := time.Until(c.deadline) + c.Timeout - before.Timeout
 	if c.Enabled && c.Timeout != before.Timeout {
-		left := time.Until(c.deadline) + c.Timeout - before.Timeout
-		r.expireIn(c, max(left, 0))
+		r.expireIn(c, left)
 		changed = append(changed, PropExpires)
 	}
 	event := Event{Kind: Changed, Time: r.wall(), Client: r.view(c), By: by, Properties: changed}
-	if c.Enabled && c.Interval != before.Interval {
+	switch {
+	case c.Enabled && left <= 0:
+		r.disable(c, by, TimedOut)
+	case c.Enabled && c.Interval != before.Interval:
 		r.schedule(c, c.Interval)
 		r.startChecker(c)
 	}

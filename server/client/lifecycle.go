@@ -66,7 +66,7 @@ func (r *Registry) restore(saved Record, settings Settings, position int) {
 	case c.Enabled && !saved.Settings.Enabled:
 		r.note(r.enable(c, FromConfiguration))
 	case c.Enabled:
-		r.restoreExpiry(c, saved)
+		r.restoreExpiry(c, merged.State.Expires)
 	case saved.Settings.Enabled:
 		r.disable(c, FromConfiguration, ByConfiguration)
 	}
@@ -82,8 +82,8 @@ func (r *Registry) restoreDenial(c *client) {
 }
 
 // restoreExpiry follows the rule for restarts in the package comment.
-func (r *Registry) restoreExpiry(c *client, saved Record) {
-	left := saved.State.Expires.Sub(r.wall()) + c.Timeout - saved.Settings.Timeout
+func (r *Registry) restoreExpiry(c *client, expires time.Time) {
+	left := expires.Sub(r.wall())
 	switch {
 	case c.LastCheckerStatus == 0:
 		left = max(left, c.Timeout)
@@ -200,6 +200,7 @@ func (r *Registry) reconfigure(c *client, now Settings, by Actor) (events []Even
 	if len(changed) == 0 {
 		return nil
 	}
+	r.queue.unsaved[c.Name] = struct{}{}
 	c.Settings = merged.Settings
 	c.Enabled = before.Enabled
 	if others := slices.DeleteFunc(changed, func(p Property) bool { return p == PropEnabled }); len(others) > 0 {

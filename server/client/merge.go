@@ -22,6 +22,7 @@ func merge(saved Record, now Settings) (merged Record, changed []Property) {
 	changed = follow(changed, &s.Secret, before.Secret, now.Secret, PropSecret)
 	changed = follow(changed, &s.Timeout, before.Timeout, now.Timeout, PropTimeout)
 	changed = follow(changed, &s.Enabled, before.Enabled, now.Enabled, PropEnabled)
+	merged.moveExpiry(saved.Settings.Timeout)
 	return merged, changed
 }
 

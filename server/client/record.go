@@ -2,6 +2,8 @@
 
 package client
 
+import "time"
+
 // Record is what must survive of one client. Configured tells what the
 // configuration said when Settings were last merged with it; a setting that
 // the configuration changes since then overrides one changed at run time. The
@@ -16,4 +18,11 @@ type Record struct {
 	// Dropped marks a client that is gone from the configuration: its record
 	// is to be deleted.
 	Dropped bool
+}
+
+// moveExpiry moves the expiry by what the timeout became longer or shorter.
+func (r *Record) moveExpiry(before time.Duration) {
+	if !r.State.Expires.IsZero() {
+		r.State.Expires = r.State.Expires.Add(r.Settings.Timeout - before)
+	}
 }

@@ -21,12 +21,14 @@ func TestSaving(t *testing.T) {
 		"an expiry is saved before it is told": func(w *world) {
 			w.checks.behave(fail)
 			saved := make(chan bool, 1)
-			w.tell = append(w.tell, func(event Event) {
+			w.toldMu.Lock()
+			w.onTold = func(event Event) {
 				if event.Kind == Disabled {
 					record, _ := w.disk.get("a")
 					saved <- !record.Settings.Enabled
 				}
-			})
+			}
+			w.toldMu.Unlock()
 			w.pass(5 * time.Minute)
 			if !<-saved {
 				w.t.Error("it was not")

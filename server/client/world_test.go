@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,9 @@ type world struct {
 	checks  *checks
 	told    []Event
 	toldMu  sync.Mutex
-	nowWall time.Duration // how far the wall clock was set forward
+	onTold  func(Event)
+	middle  bool         // first checks come in the middle of their interval, not at random
+	stepped atomic.Int64 // how far the wall clock was set forward, in nanoseconds
 }
 
 // disk is a journal in memory, which may be full.
@@ -149,11 +152,17 @@ func newWorld(t *testing.T, d *disk, run func(context.Context) (CheckResult, err
 
 func (w *world) begin(clients []Settings) {
 	w.Registry = New(w.checks, w.disk)
-	w.wall = func() time.Time { return time.Now().Add(w.nowWall).Round(0) }
+	w.wall = func() time.Time { return time.Now().Add(time.Duration(w.stepped.Load())).Round(0) }
+	if w.middle {
+		w.random = func(d time.Duration) time.Duration { return d / 2 }
+	}
 	w.Subscribe(func(event Event) {
 		w.toldMu.Lock()
 		defer w.toldMu.Unlock()
 		w.told = append(w.told, event)
+		if w.onTold != nil {
+			w.onTold(event)
+		}
 	})
 	w.Load(clients, w.disk.all())
 	w.Start()
