@@ -78,8 +78,10 @@ type canonicalizer struct {
 
 	// indent is that of the latest line which was no continuation.
 	indent int
-	// value has the lines of the setting being read; nil if there is none.
-	value []string
+	// inValue says that a setting is being read, and blanks is the number of
+	// blank lines that are part of it if another line follows.
+	inValue bool
+	blanks  int
 	// section is the number of the header's line; 0 before the first one.
 	section int
 	// astray says that the line before could not be understood either.
@@ -97,11 +99,11 @@ func (c *canonicalizer) line(number int, line string) {
 	switch {
 	case strings.HasPrefix(content, "#"), strings.HasPrefix(content, ";"):
 	case content == "":
-		if c.value != nil {
-			c.value = append(c.value, "")
-		}
-	case c.value != nil && indent > c.indent:
-		c.value = append(c.value, content)
+		c.blanks++
+	case c.inValue && indent > c.indent:
+		c.out.WriteString(strings.Repeat("\x00", c.blanks+1))
+		c.out.WriteString(content)
+		c.blanks = 0
 	default:
 		c.endValue()
 		c.indent = indent
@@ -142,18 +144,16 @@ func (c *canonicalizer) begin(number int, content string) (problem string) {
 		return fmt.Sprintf("there are more than %d keys in a section or %d in the file; use fewer", maxSectionSettings, maxSettings)
 	}
 	key := strings.ToLower(strings.TrimRightFunc(content[:at], isSpace))
-	fmt.Fprintf(&c.out, "%d %s==", number, key)
-	c.value = []string{strings.TrimLeftFunc(content[at+1:], isSpace)}
+	fmt.Fprintf(&c.out, "%d %s==%s", number, key, strings.TrimLeftFunc(content[at+1:], isSpace))
+	c.inValue, c.blanks = true, 0
 	return ""
 }
 
 func (c *canonicalizer) endValue() {
-	if c.value == nil {
-		return
+	if c.inValue {
+		c.out.WriteByte('\n')
 	}
-	c.out.WriteString(strings.TrimRightFunc(strings.Join(c.value, "\x00"), func(r rune) bool { return r == 0 || isSpace(r) }))
-	c.out.WriteByte('\n')
-	c.value = nil
+	c.inValue = false
 }
 
 // header gives the name in a line like [name]. The last bracket counts, and

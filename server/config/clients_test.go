@@ -378,7 +378,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		conf.WriteString(pick(r, "secret =", "secret", "SECRET:", "secfile =", "timeout = PT5M\nsecret = %", "secrets =", "[secret"))
 		for line := range strings.SplitSeq(text, "") {
 			if r.IntN(40) == 0 {
-				conf.WriteString(pick(r, "\n", "\n  ", "\n    ", "\n\n", "\n#", "\n = ", "\n[", "%(", "%", "%%", ":", "=", "\nsecret = "))
+				conf.WriteString(pick(r, "\n", "\n  ", "\n    ", "\n\n", "\n#", "\n = ", " =%", "\n[", "%(", "%", "%%", ":", "=", "\nsecret = "))
 			}
 			conf.WriteString(line)
 		}
