@@ -133,9 +133,18 @@ func (r *clientReader) listFiles(dir string) []string {
 	}
 	var files []string
 	for _, entry := range entries {
-		if name := entry.Name(); strings.HasSuffix(name, ".conf") && !strings.HasPrefix(name, ".") {
-			files = append(files, filepath.Join(dir, name))
+		name := entry.Name()
+		if !strings.HasSuffix(name, ".conf") || strings.HasPrefix(name, ".") {
+			continue
 		}
+		file := filepath.Join(dir, name)
+		// Unlike clients.conf, which may be missing, this was found; but it may
+		// be a link to nowhere.
+		if _, err := os.Stat(file); err != nil {
+			r.errorf(Place{File: file}, "%v", withoutPath(err))
+			continue
+		}
+		files = append(files, file)
 	}
 	return files
 }
@@ -232,8 +241,8 @@ func (c *clientSection) interpret() client.Settings {
 	return settings
 }
 
-func (c *clientSection) expand(key string) {
-	value, err := c.scope.expand(key)
+func (c *clientSection) expand(key, raw string) {
+	value, err := c.scope.expand(raw)
 	switch {
 	case err == nil:
 		c.values[key] = value

@@ -266,6 +266,9 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "clients.d/link.conf")); err != nil {
+		t.Fatal(err)
+	}
 	for path, size := range map[string]int64{"mandos.conf": maxFile + 1, "large": maxSecret + 1} {
 		file, err := os.Create(filepath.Join(dir, path))
 		if err == nil {
@@ -287,6 +290,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	want := []string{
 		`clients.conf: not a regular file; put one there`,
 		`clients.d/d.conf: not a regular file; put one there`,
+		`clients.d/link.conf: cannot be read: no such file or directory`,
 		`clients.d/pipe.conf: not a regular file; put one there`,
 		`clients.d/z.conf:4: [a] secfile: "secret-pipe": not a regular file; put one there`,
 		`clients.d/z.conf:6: [b] secfile: "large": larger than 1048576 bytes; make it smaller`,

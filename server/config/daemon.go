@@ -62,7 +62,7 @@ func (c *Config) readMandosConf(f *findings, file string) {
 	for _, s := range doc.sections {
 		f.warnf(Place{File: file, Line: s.line, Section: s.name}, "only the section [DEFAULT] counts in this file; what stands here is ignored")
 	}
-	values := newScope(nil, doc.defaults)
+	values := newScope(doc.defaults)
 	for i := range options {
 		o := &options[i]
 		setting, ok := doc.defaults.settings[o.key]
@@ -72,7 +72,7 @@ func (c *Config) readMandosConf(f *findings, file string) {
 		value := setting.raw
 		if !o.literal {
 			var err error
-			if value, err = values.expand(o.key); err != nil {
+			if value, err = values.expand(setting.raw); err != nil {
 				f.errorf(setting.Place, "%v", err)
 				continue
 			}

@@ -158,10 +158,10 @@ func sections(text string) map[string]map[string]*string {
 			return nil
 		}
 		values := map[string]*string{}
-		names := newScope(nil, s, doc.defaults)
-		names.each(func(key string) {
+		names := newScope(s, doc.defaults)
+		names.each(func(key, raw string) {
 			values[key] = nil
-			if value, err := names.expand(key); err == nil {
+			if value, err := names.expand(raw); err == nil {
 				values[key] = &value
 			}
 		})

@@ -25,8 +25,8 @@ type scope struct {
 	referred map[string]bool
 }
 
-func newScope(private map[string]bool, sections ...*section) *scope {
-	return &scope{sections: sections, private: private, referred: map[string]bool{}}
+func newScope(sections ...*section) *scope {
+	return &scope{sections: sections, referred: map[string]bool{}}
 }
 
 func (s *scope) lookup(key string) (setting, bool) {
@@ -39,11 +39,11 @@ func (s *scope) lookup(key string) (setting, bool) {
 }
 
 // each calls do for every key, once.
-func (s *scope) each(do func(key string)) {
+func (s *scope) each(do func(key, raw string)) {
 	for i, section := range s.sections {
 		for _, key := range section.keys {
 			if !s.shadowed(key, i) {
-				do(key)
+				do(key, section.settings[key].raw)
 			}
 		}
 	}
@@ -58,16 +58,11 @@ func (s *scope) shadowed(key string, depth int) bool {
 	return false
 }
 
-// expand gives the value of key with every %(name)s replaced and every %%
-// become one percent sign, as Python's configparser does it
-// (BasicInterpolation).
-func (s *scope) expand(key string) (string, error) {
-	found, ok := s.lookup(key)
-	if !ok {
-		return "", fmt.Errorf("%s is not set", key)
-	}
+// expand replaces every %(name)s in a value and makes every %% one percent
+// sign, as Python's configparser does (BasicInterpolation).
+func (s *scope) expand(raw string) (string, error) {
 	e := expansion{scope: s}
-	if err := e.add(found.raw, 1); err != nil {
+	if err := e.add(raw, 1); err != nil {
 		return "", err
 	}
 	return e.out.String(), nil
