@@ -55,7 +55,7 @@ var options = []option{
 		},
 	},
 	{
-		flag: "socket", key: "socket", arg: "FD", byDefault: "-1",
+		flag: "socket", key: "socket", arg: "FD",
 		help: "listen on the inherited socket with descriptor `FD`",
 		set:  setSocket,
 	},
@@ -167,7 +167,7 @@ func number(value string, least, most int) (int, error) {
 }
 
 func setSocket(d *Daemon, value string) error {
-	if value == "-1" {
+	if value == "" {
 		d.Socket = -1
 		return nil
 	}
