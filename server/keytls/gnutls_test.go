@@ -214,4 +214,3 @@ func TestGnuTLSWithEverySignatureScheme(t *testing.T) {
 		})
 	}
 }
-

@@ -72,10 +72,19 @@ const (
 // [ErrUnknownKey] means that the handshake was completed, and that nothing can be
 // written to this peer: only CloseWrite, Read and Close remain.
 func (c *Conn) Handshake(ctx context.Context) (Identity, error) {
+	hello, err := apart(func() (*clientHello, error) { return newClientHello(c.config) })
+	if err != nil {
+		return Identity{}, err
+	}
+	return c.handshakeWith(ctx, hello)
+}
+
+// handshakeWith is Handshake with a hello that is given.
+func (c *Conn) handshakeWith(ctx context.Context, hello *clientHello) (Identity, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
-	identity, permission, err := c.handshake()
+	identity, permission, err := c.greet(hello)
 	if !stop() {
 		err = fmt.Errorf("handshake given up: %w", context.Cause(ctx))
 	}
@@ -93,13 +102,9 @@ func (c *Conn) Handshake(ctx context.Context) (Identity, error) {
 	return identity, nil
 }
 
-// handshake exchanges the hellos and goes on with the protocol version that the
-// peer has chosen.
-func (c *Conn) handshake() (Identity, permission, error) {
-	hello, err := apart(func() (*clientHello, error) { return newClientHello(c.config) })
-	if err != nil {
-		return Identity{}, mayNotWrite, err
-	}
+// greet exchanges the hellos and goes on with the protocol version that the peer
+// has chosen.
+func (c *Conn) greet(hello *clientHello) (Identity, permission, error) {
 	raw := hello.marshal()
 	if err := c.writeFlight(false, raw); err != nil {
 		return Identity{}, mayNotWrite, err

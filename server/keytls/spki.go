@@ -239,14 +239,13 @@ func parsePSSParameters(parameters cryptobyte.String) (*pssParameters, error) {
 	if parameters.Empty() {
 		return nil, nil
 	}
-	var params, hash, oid cryptobyte.String
-	saltLength := saltLengthDefault
-	var salt cryptobyte.String
+	var params, hash, oid, maskGen, salt cryptobyte.String
 	var hasMaskGen, hasSalt bool
+	saltLength := saltLengthDefault
 	if !parameters.ReadASN1(&params, cryptobyte_asn1.SEQUENCE) ||
 		!params.ReadASN1(&hash, tagPSSHash) ||
 		!hash.ReadASN1(&oid, cryptobyte_asn1.SEQUENCE) ||
-		!params.ReadOptionalASN1(nil, &hasMaskGen, tagPSSMaskGen) ||
+		!params.ReadOptionalASN1(&maskGen, &hasMaskGen, tagPSSMaskGen) ||
 		!params.ReadOptionalASN1(&salt, &hasSalt, tagPSSSaltLength) ||
 		hasSalt && !salt.ReadASN1Integer(&saltLength) {
 		return nil, unsupportedKey("RSA-PSS key with parameters that TLS 1.3 cannot use: make one for SHA-256, SHA-384 or SHA-512")

@@ -17,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/cloudflare/circl/sign/ed448"
+
+	"mandos/server/keytls"
 )
 
 // KeyKind is a type and size of key.
@@ -38,7 +40,7 @@ const (
 
 // Signature schemes (RFC 8446, section 4.2.3) by the kind of key that they are for,
 // the one a peer prefers first.
-var schemesByKind = map[KeyKind][]uint16{
+var schemesByKind = map[KeyKind][]keytls.SignatureScheme{
 	Ed25519:    {0x0807},
 	Ed448:      {0x0808},
 	ECDSAP256:  {0x0403},
@@ -132,11 +134,11 @@ func (k *Key) PrivatePEM() []byte {
 }
 
 // Schemes are the signature schemes that the key is for.
-func (k *Key) Schemes() []uint16 { return slices.Clone(schemesByKind[k.kind]) }
+func (k *Key) Schemes() []keytls.SignatureScheme { return slices.Clone(schemesByKind[k.kind]) }
 
 // Sign signs content as scheme says, if the key's type can; it does not care
 // whether TLS allows that scheme for this key.
-func (k *Key) Sign(scheme uint16, content []byte) ([]byte, error) {
+func (k *Key) Sign(scheme keytls.SignatureScheme, content []byte) ([]byte, error) {
 	var hash crypto.Hash
 	switch scheme {
 	case 0x0403, 0x0804, 0x0809:
