@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package handout
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mandos/server/client"
+	"mandos/server/keytls"
+	"mandos/server/keytls/keytlstest"
+)
+
+// site is a registry and a server of it, and what they had to say.
+type site struct {
+	*client.Registry
+	server *Server
+	key    *keytlstest.Key // of the client "host1"
+	log    *logbook
+
+	mu   sync.Mutex
+	told []client.Event
+}
+
+const secret = "the secret of host1"
+
+// noDisk keeps nothing: what is saved is no matter here.
+type noDisk struct{}
+
+func (noDisk) Save([]client.Record) error { return nil }
+
+// noChecks finds every client alive.
+type noChecks struct{}
+
+func (noChecks) Check(context.Context, string, string) (client.CheckResult, error) {
+	return client.CheckResult{}, nil
+}
+
+func newSite(t testing.TB, limits Limits, change func(*client.Settings)) *site {
+	s := &site{Registry: client.New(noChecks{}, noDisk{}), key: keytlstest.NewKey(keytlstest.Ed25519), log: &logbook{}}
+	s.Subscribe(func(event client.Event) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.told = append(s.told, event)
+	})
+	settings := client.Settings{
+		Name: "host1", KeyID: s.key.KeyID(), Secret: client.NewSecret([]byte(secret)), Checker: ":",
+		Timeout: time.Hour, ExtendedTimeout: 2 * time.Hour, Interval: 30 * time.Minute,
+		ApprovalDuration: time.Second, ApprovedByDefault: true, Enabled: true,
+	}
+	if change != nil {
+		change(&settings)
+	}
+	s.Load([]client.Settings{settings}, nil)
+	s.Start()
+	s.server = New(s.Registry, keytls.Config{}, limits, slog.New(slog.NewTextHandler(s.log, nil)))
+	return s
+}
+
+// logbook is a log that can be read while it is written.
+type logbook struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// events are what happened except for checks.
+func (s *site) events(t testing.TB) (kinds []client.EventKind) {
+	t.Helper()
+	if err := s.Alive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, event := range s.told {
+		if !strings.HasPrefix(string(event.Kind), "checker") {
+			kinds = append(kinds, event.Kind)
+		}
+	}
+	return kinds
+}
+
+// onLoopback serves on a real socket and returns its address.
+func (s *site) onLoopback(t testing.TB) string {
+	listener, err := Socket{}.Listen(t.Context(), func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancelCause(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		stop(client.ErrClosed)
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		grace, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		s.server.Wait(grace)
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+}
+
+// fetch is what a Mandos client does.
+func fetch(t testing.TB, address string, key *keytlstest.Key) (string, error) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, "1\r\n"); err != nil {
+		return "", err
+	}
+	got, err := (&keytlstest.Peer{Key: key}).Fetch(conn)
+	return string(got), err
+}
+
+func TestHandout(t *testing.T) {
+	stranger := keytlstest.NewKey(keytlstest.Ed25519)
+	for sentence, c := range map[string]struct {
+		settings func(*client.Settings)
+		key      *keytlstest.Key // nil: the client's own
+		want     string
+		event    client.EventKind
+	}{
+		"an enabled client gets its secret": {want: secret, event: client.SecretSent},
+		"a disabled client gets a finished session and nothing": {
+			settings: func(s *client.Settings) { s.Enabled = false }, event: client.Rejected},
+		"an unknown key gets a finished session and nothing": {key: stranger, event: client.NotFound},
+		"a secret larger than a record arrives whole": {
+			settings: func(s *client.Settings) {
+				s.Secret = client.NewSecret(bytes.Repeat([]byte("0123456789abcdef"), 10_000))
+			},
+			want: strings.Repeat("0123456789abcdef", 10_000), event: client.SecretSent},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, DefaultLimits, c.settings)
+			port := s.onLoopback(t)
+			key := c.key
+			if key == nil {
+				key = s.key
+			}
+			for _, host := range []string{"::1", "127.0.0.1"} {
+				got, err := fetch(t, net.JoinHostPort(host, port), key)
+				if err != nil || got != c.want {
+					t.Errorf("over %s: got %.60q, error %v", host, got, err)
+				}
+			}
+			eventually(t, func() bool {
+				events := s.events(t)
+				return len(events) == 2 && events[0] == c.event && events[1] == c.event
+			}, func() string { return fmt.Sprint(s.events(t)) })
+		})
+	}
+}
+
+func eventually(t testing.TB, condition func() bool, otherwise func() string) {
+	t.Helper()
+	for range 500 {
+		if condition() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error(otherwise())
+}
+
+func TestPeersThatAreNoClientsAreLogged(t *testing.T) {
+	s := newSite(t, DefaultLimits, nil)
+	port := s.onLoopback(t)
+	for sent, logged := range map[string]string{
+		"GET / HTTP/1.1\r\n\r\n":       "unknown protocol version",
+		"1\r\nHTTP is not what I hear": "",
+	} {
+		conn, err := net.Dial("tcp", net.JoinHostPort("::1", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, sent)
+		conn.(*net.TCPConn).CloseWrite()
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		answer, _ := io.ReadAll(conn)
+		conn.Close()
+		if logged != "" && len(answer) > 0 {
+			t.Errorf("%q was answered with %d bytes", sent, len(answer))
+		}
+		eventually(t, func() bool {
+			return strings.Contains(s.log.String(), logged) && strings.Contains(s.log.String(), "address=[::1]:")
+		}, s.log.String)
+	}
+	if got, err := fetch(t, net.JoinHostPort("::1", port), s.key); got != secret {
+		t.Errorf("afterwards a client got %q, error %v", got, err)
+	}
+}
+
+// pipes is a listener whose connections live in memory, for a synctest bubble.
+type pipes struct{ conns chan net.Conn }
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn)} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	conn, open := <-p.conns
+	if !open {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p *pipes) Close() error   { close(p.conns); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p *pipes) dial() net.Conn {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours
+}
+
+func TestEveryStageHasADeadline(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		settings func(*client.Settings)
+		peer     func(conn net.Conn, key *keytlstest.Key)
+		want     time.Duration
+		event    client.EventKind
+	}{
+		"a peer that says nothing": {
+			peer: func(net.Conn, *keytlstest.Key) {}, want: versionLineTime},
+		"a peer that never ends its line": {
+			peer: func(conn net.Conn, _ *keytlstest.Key) { io.WriteString(conn, "1\r") }, want: versionLineTime},
+		"a peer that does not answer our hello": {
+			peer: func(conn net.Conn, _ *keytlstest.Key) {
+				io.WriteString(conn, "1\r\n")
+				go io.Copy(io.Discard, conn)
+			}, want: handshakeTime},
+		"a peer that does not read our hello": {
+			peer: func(conn net.Conn, _ *keytlstest.Key) { io.WriteString(conn, "1\r\n") }, want: handshakeTime},
+		"a peer that does not read its secret": {
+			peer: func(conn net.Conn, key *keytlstest.Key) {
+				io.WriteString(conn, "1\r\n")
+				if err := (&keytlstest.Peer{Key: key}).Server(conn).Handshake(); err != nil {
+					panic(err)
+				}
+			}, want: farewellTime, event: client.SecretNotReceived},
+		"a peer that does not close the session": {
+			peer: func(conn net.Conn, key *keytlstest.Key) {
+				io.WriteString(conn, "1\r\n")
+				tls := (&keytlstest.Peer{Key: key}).Server(conn)
+				if err := tls.Handshake(); err != nil {
+					panic(err)
+				}
+				go io.Copy(io.Discard, tls)
+			}, want: farewellTime, event: client.SecretNotReceived},
+		"a peer with an unknown key that does not close the session": {
+			peer: func(conn net.Conn, _ *keytlstest.Key) {
+				io.WriteString(conn, "1\r\n")
+				tls := (&keytlstest.Peer{Key: keytlstest.NewKey(keytlstest.Ed25519)}).Server(conn)
+				if err := tls.Handshake(); err != nil {
+					panic(err)
+				}
+				go io.Copy(io.Discard, tls)
+			}, want: farewellTime, event: client.NotFound},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, DefaultLimits, c.settings)
+				listener := newPipes()
+				ctx, stop := context.WithCancel(t.Context())
+				go s.server.Serve(ctx, listener)
+				conn := listener.dial()
+				start := time.Now()
+				c.peer(conn, s.key)
+				synctest.Wait()
+				s.server.peers.Wait()
+				if took := time.Since(start); took != c.want {
+					t.Errorf("it was served for %v, want %v", took, c.want)
+				}
+				conn.Close()
+				if events := s.events(t); c.event != "" && (len(events) != 1 || events[0] != c.event) {
+					t.Errorf("told %v", events)
+				}
+				stop()
+				s.Close(t.Context())
+			})
+		})
+	}
+}
+
+func TestApprovalEndsWhenThePeerHangsUp(t *testing.T) {
+	for sentence, hangUp := range map[string]func(net.Conn, *keytlstest.Conn){
+		"by closing the session":    func(_ net.Conn, tls *keytlstest.Conn) { tls.CloseWrite() },
+		"by closing the connection": func(conn net.Conn, _ *keytlstest.Conn) { conn.Close() },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, DefaultLimits, func(c *client.Settings) { c.ApprovalDelay = time.Hour })
+				listener := newPipes()
+				ctx, stop := context.WithCancel(t.Context())
+				go s.server.Serve(ctx, listener)
+				conn := listener.dial()
+				io.WriteString(conn, "1\r\n")
+				tls := (&keytlstest.Peer{Key: s.key}).Server(conn)
+				if err := tls.Handshake(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if v, _ := s.Client("host1"); v.ApprovalsPending != 1 {
+					t.Errorf("%d pending", v.ApprovalsPending)
+				}
+				go hangUp(conn, tls)
+				synctest.Wait()
+				if v, _ := s.Client("host1"); v.ApprovalsPending != 0 {
+					t.Errorf("%d still pending", v.ApprovalsPending)
+				}
+				conn.Close()
+				stop()
+				s.server.Wait(t.Context())
+				s.Close(t.Context())
+			})
+		})
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		delay time.Duration
+		want  string
+	}{
+		"lets a peer in its handshake have its secret": {want: secret},
+		"refuses one that waits for an approval":       {delay: time.Hour},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, DefaultLimits, func(settings *client.Settings) { settings.ApprovalDelay = c.delay })
+				listener := newPipes()
+				ctx, stop := context.WithCancelCause(t.Context())
+				go s.server.Serve(ctx, listener)
+				conn := listener.dial()
+				io.WriteString(conn, "1\r\n")
+				tls := (&keytlstest.Peer{Key: s.key}).Server(conn)
+				if c.delay > 0 {
+					tls.Handshake()
+					time.Sleep(time.Second)
+				}
+				synctest.Wait()
+				stop(client.ErrClosed)
+				if c.delay == 0 {
+					tls.Handshake()
+				}
+				got, err := io.ReadAll(tls)
+				if err != nil || string(got) != c.want {
+					t.Errorf("got %q, error %v", got, err)
+				}
+				tls.CloseWrite()
+				s.server.Wait(t.Context())
+				if err := s.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
