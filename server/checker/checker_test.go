@@ -1,0 +1,687 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package checker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mandos/server/client"
+)
+
+// Some tests need a process of their own, which is this program with
+// childVariable set to the name of what it is to do.
+const childVariable = "CHECKER_TEST_CHILD"
+
+var children = map[string]func(){
+	"run the command in the argument": func() {
+		r, err := New(slog.New(slog.DiscardHandler))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(r.Check(context.Background(), "c", os.Args[1]))
+	},
+	"run it with signals ignored and blocked": func() {
+		signal.Ignore(unix.SIGPIPE, unix.SIGUSR1, unix.SIGHUP)
+		r, err := New(slog.New(slog.DiscardHandler))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(r.Check(context.Background(), "c", os.Args[1]))
+	},
+	"stop it after a second": func() {
+		r, err := New(slog.New(slog.DiscardHandler))
+		if err != nil {
+			panic(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		fmt.Println(r.Check(ctx, "c", os.Args[1]))
+	},
+}
+
+func TestMain(m *testing.M) {
+	if child := os.Getenv(childVariable); child != "" {
+		children[child]()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func child(t *testing.T, name, command string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", command)
+	cmd.Env = append(os.Environ(), childVariable+"="+name)
+	return cmd
+}
+
+func newRunner(tb testing.TB, log *slog.Logger) *Runner {
+	tb.Helper()
+	r, err := New(log)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return r
+}
+
+func quietRunner(tb testing.TB) *Runner { return newRunner(tb, slog.New(slog.DiscardHandler)) }
+
+// syncBuffer may be written to and read at the same time.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func debugRunner(tb testing.TB) (*Runner, *syncBuffer) {
+	var b syncBuffer
+	return newRunner(tb, slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))), &b
+}
+
+func check(t *testing.T, r *Runner, command string) client.CheckResult {
+	t.Helper()
+	result, err := r.Check(t.Context(), "c", command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestResult(t *testing.T) {
+	r := quietRunner(t)
+	for command, want := range map[string]client.CheckResult{
+		"true":                  {},
+		":":                     {},
+		"":                      {},
+		"exit 1":                {Status: 1},
+		"exit 255":              {Status: 255},
+		"/nonexistent":          {Status: 127},
+		"/etc/passwd":           {Status: 126},
+		"syntax error (":        {Status: 2},
+		"kill -9 $$":            {Status: client.CheckerCrashed, Signal: 9},
+		"kill -TERM $$":         {Status: client.CheckerCrashed, Signal: 15},
+		"sh -c 'kill -9 $$'; :": {},
+		"sh -c 'kill -9 $$'; exit $?": {
+			Status: 137,
+		},
+		"(sleep 0.2; kill -CONT $$) & kill -STOP $$": {},
+		"exec >/dev/full; echo x":                    {Status: 1},
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			if got := check(t, r, command); got != want {
+				t.Errorf("%q ended with %+v, want %+v", command, got, want)
+			}
+		})
+	}
+}
+
+func TestWithFping(t *testing.T) {
+	if _, err := exec.LookPath("fping"); err != nil {
+		t.Fatal("this test needs the Debian package fping: ", err)
+	}
+	r := quietRunner(t)
+	if got := check(t, r, "fping -q -- 127.0.0.1"); !got.OK() {
+		t.Errorf("a host that answers: %+v", got)
+	}
+	if got := check(t, r, "fping -q -- ''"); got.OK() || got.Signal != 0 {
+		t.Errorf("no host: %+v", got)
+	}
+}
+
+func TestSurroundings(t *testing.T) {
+	inherited, err := unix.Open(os.DevNull, unix.O_RDONLY, 0) // as from this process's own parent
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(inherited)
+	r := quietRunner(t)
+	for name, test := range map[string]struct{ command, want string }{
+		"the working directory is the root":   {"pwd", "/\n"},
+		"standard input is empty":             {"readlink /proc/self/fd/0; wc -c <&0", "/dev/null\n0\n"},
+		"output is discarded":                 {"readlink /proc/$$/fd/2", "/dev/null\n"},
+		"it leads its session and group":      {`read pid comm state parent group session tty rest </proc/$$/stat; echo $((pid == $$)) $((group == pid)) $((session == pid)) $tty`, "1 1 1 0\n"},
+		"it has no descriptors but the three": {"ls /proc/$$/fd | tr '\\n' ' '", "0 1 2 "},
+		"it takes every signal as usual":      {"grep -E '^Sig(Blk|Ign)' /proc/self/status", "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"},
+		"the environment is the server's":     {"tr '\\0' '\\n' </proc/$$/environ", strings.Join(os.Environ(), "\n") + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "seen")
+			check(t, r, "exec >"+file+"; "+test.command)
+			seen, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(seen) != test.want {
+				t.Errorf("saw %q, want %q", seen, test.want)
+			}
+		})
+	}
+}
+
+func TestIgnoredAndBlockedSignalsAreNotPassedOn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "seen")
+	cmd := child(t, "run it with signals ignored and blocked", "grep -E '^Sig(Blk|Ign)' /proc/self/status >"+file)
+	// A child inherits the mask of the thread that starts it.
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		var blocked unix.Sigset_t
+		blocked.Val[0] = 1<<(unix.SIGUSR2-1) | 1<<(unix.SIGTERM-1)
+		if err := unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, nil); err != nil {
+			t.Error(err)
+		}
+		done <- cmd.Run()
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	seen, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"; string(seen) != want {
+		t.Errorf("saw %q, want %q", seen, want)
+	}
+}
+
+// token is an argument for sleep that no other process has.
+func token() string { return fmt.Sprintf("3600.%09d", rand.N(1_000_000_000)) }
+
+// withArgument are the processes that have an argument which contains s.
+func withArgument(s string) (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		arguments, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(arguments, []byte(s)) {
+			pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func waitUntil(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Error("this never came: ", what)
+			return
+		}
+	}
+}
+
+// zombies are the dead children of this process that nobody has reaped.
+func zombies() (pids []int) {
+	for _, pid := range allChildren() {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err == nil && strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " Z") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func allChildren() (pids []int) {
+	files, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, file := range files {
+		list, _ := os.ReadFile(file)
+		for _, field := range strings.Fields(string(list)) {
+			pid, _ := strconv.Atoi(field)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// unruly are commands that try to outlive their check. TOKEN is in the
+// arguments of whatever must not survive, $READY is touched when all of it runs.
+var unruly = map[string]string{
+	"hangs":                              "touch READY; exec sleep TOKEN",
+	"hangs in a child of the shell":      "touch READY; sleep TOKEN; :",
+	"ignores SIGTERM":                    "trap '' TERM; touch READY; sleep TOKEN; sleep TOKEN; :",
+	"stops itself":                       "touch READY; sh -c 'kill -STOP $$; # TOKEN'",
+	"forks":                              "sleep TOKEN & sleep TOKEN & touch READY; wait",
+	"starts a session":                   "setsid sleep TOKEN & touch READY; wait",
+	"starts a session, ignoring SIGTERM": "trap '' TERM; setsid sleep TOKEN & touch READY; wait",
+	"forks twice":                        "(sleep TOKEN & sleep TOKEN &); touch READY; sleep TOKEN; :",
+	"becomes a daemon":                   "setsid sh -c '(setsid sleep TOKEN >/dev/null 2>&1 &) &' ; touch READY; sleep TOKEN; :",
+	"daemon in sessions in sessions":     "setsid sh -c 'setsid sh -c \"setsid sleep TOKEN & sleep TOKEN\" & sleep TOKEN' & touch READY; sleep TOKEN; :",
+	"closes everything and forgets its environment": "env -i setsid sh -c '(exec sleep TOKEN <&- >&- 2>&- &)'; touch READY; sleep TOKEN; :",
+	"prints for ever":                            "touch READY; exec yes TOKEN",
+	"prints for ever, forked":                    "(setsid yes TOKEN &); touch READY; sleep TOKEN; :",
+	"starts ever new children":                   "touch READY; while :; do (sleep TOKEN &); sleep 0.01; done",
+	"starts ever new sessions, ignoring SIGTERM": "trap '' TERM; touch READY; while :; do (setsid sleep TOKEN &); sleep 0.01; done",
+}
+
+func prepare(t *testing.T, command string) (ready, mark, prepared string) {
+	ready, mark = filepath.Join(t.TempDir(), "ready"), token()
+	return ready, mark, strings.NewReplacer("READY", ready, "TOKEN", mark).Replace(command)
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func TestStopped(t *testing.T) {
+	runners := map[string]func(*testing.T) *Runner{
+		"logging": func(t *testing.T) *Runner { r, _ := debugRunner(t); return r },
+		"without lists of children": func(t *testing.T) *Runner {
+			r := quietRunner(t)
+			r.orphans.withoutLists()
+			return r
+		},
+	}
+	for kind, start := range runners {
+		t.Run(kind, func(t *testing.T) {
+			r := start(t)
+			var stopped sync.WaitGroup
+			for name, command := range unruly {
+				ready, mark, command := prepare(t, command)
+				stopped.Go(func() {
+					ctx, cancel := context.WithCancel(t.Context())
+					ended := make(chan client.CheckResult)
+					go func() {
+						result, err := r.Check(ctx, "c", command)
+						if err != nil {
+							t.Errorf("%s: %v", name, err)
+						}
+						ended <- result
+					}()
+					waitUntil(t, name+": ready", func() bool { return exists(ready) && len(withArgument(mark)) > 0 })
+					cancel()
+					if result := <-ended; result.OK() {
+						t.Errorf("%s: it was told to have succeeded: %+v", name, result)
+					}
+					if left := withArgument(mark); len(left) > 0 {
+						t.Errorf("%s: these are left: %v", name, left)
+					}
+				})
+			}
+			stopped.Wait()
+			waitUntil(t, "all dead reaped", func() bool { return len(zombies()) == 0 })
+		})
+	}
+}
+
+// withoutLists makes o behave as on a kernel without lists of children.
+func (o *orphans) withoutLists() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.children.Close()
+	o.children = nil
+}
+
+func TestNothingSurvivesTheEndOfTheChecker(t *testing.T) {
+	r := quietRunner(t)
+	t.Run("commands", func(t *testing.T) {
+		for name, command := range map[string]string{
+			"a job in the background":           "sleep TOKEN & exit 3",
+			"one that ignores SIGTERM":          "trap '' TERM; sleep TOKEN & exit 3",
+			"one that is stopped":               "sleep TOKEN & kill -STOP $!; exit 3",
+			"one in a session of its own":       "setsid sleep TOKEN & sleep 0.1; exit 3",
+			"a daemon":                          "(setsid sh -c '(exec sleep TOKEN <&- >&- 2>&- &)' &); sleep 0.1; exit 3",
+			"a whole tree of sessions":          "setsid sh -c 'setsid sh -c \"setsid sleep TOKEN & sleep TOKEN\" & sleep TOKEN' & sleep 0.1; exit 3",
+			"one that goes on to start others":  "(trap '' TERM; while :; do (setsid sleep TOKEN &); sleep 0.01; done) & sleep 0.1; exit 3",
+			"one that the shell did not expect": "setsid -f sleep TOKEN; exit 3",
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				_, mark, command := prepare(t, command)
+				if got := check(t, r, command); got != (client.CheckResult{Status: 3}) {
+					t.Errorf("it ended with %+v", got)
+				}
+				if left := withArgument(mark); len(left) > 0 {
+					t.Errorf("these are left: %v", left)
+				}
+			})
+		}
+	})
+	waitUntil(t, "all dead reaped", func() bool { return len(zombies()) == 0 })
+}
+
+func TestTheDeadOfARunningCheckAreReaped(t *testing.T) {
+	r := quietRunner(t)
+	ready, _, command := prepare(t, "for i in 1 2 3 4 5 6 7 8; do (setsid -f true); done; touch READY; exec sleep TOKEN")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Check(ctx, "c", command)
+	}()
+	waitUntil(t, "ready", func() bool { return exists(ready) })
+	waitUntil(t, "the dead reaped", func() bool { return len(zombies()) == 0 && len(allChildren()) == 1 })
+	cancel()
+	<-ended
+}
+
+func TestOneCheckLeavesTheOthersAlone(t *testing.T) {
+	r := quietRunner(t)
+	ready, mark, command := prepare(t, "(setsid sleep TOKEN &); sleep TOKEN & touch READY; wait")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Check(ctx, "bystander", command)
+	}()
+	waitUntil(t, "ready", func() bool { return exists(ready) && len(withArgument(mark)) == 3 })
+	for range 3 {
+		_, other, command := prepare(t, "(setsid sleep TOKEN &); sleep TOKEN & sleep 0.1; exit 1")
+		check(t, r, command)
+		if left := withArgument(other); len(left) > 0 {
+			t.Errorf("these are left: %v", left)
+		}
+	}
+	if left := withArgument(mark); len(left) != 3 {
+		t.Errorf("of the other check's 3 processes, %d are left", len(left))
+	}
+	cancel()
+	<-ended
+}
+
+func TestOtherChildrenOfTheProcessAreLeftAlone(t *testing.T) {
+	r := quietRunner(t)
+	other := exec.Command("sh", "-c", "sleep 0.3; exit 7")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		check(t, r, "setsid -f sleep 3600; :")
+	}
+	other.Wait()
+	if code := other.ProcessState.ExitCode(); code != 7 {
+		t.Errorf("it ended with %v", other.ProcessState)
+	}
+}
+
+func TestNothingSurvivesTheServer(t *testing.T) {
+	_, mark, command := prepare(t, "exec sleep TOKEN")
+	server := child(t, "run the command in the argument", command)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The server has the token in an argument as well.
+	waitUntil(t, "the checker", func() bool { return len(withArgument(mark)) == 2 })
+	server.Process.Kill()
+	server.Wait()
+	waitUntil(t, "the checker's end", func() bool { return len(withArgument(mark)) == 0 })
+}
+
+func TestWithoutPrivileges(t *testing.T) {
+	for name, command := range unruly {
+		_, mark, command := prepare(t, strings.NewReplacer("touch READY;", "", "touch READY", ":").Replace(command))
+		server := child(t, "stop it after a second", command)
+		server.Dir = "/"
+		server.Stderr = os.Stderr
+		if os.Getuid() == 0 {
+			server.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		var out bytes.Buffer
+		server.Stdout = &out
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer t.Run(name, func(t *testing.T) { // when all of them run
+			if err := server.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(out.String(), " <nil>\n") {
+				t.Errorf("it said %q", out.String())
+			}
+			if left := withArgument(mark); len(left) > 0 {
+				t.Errorf("these are left: %v", left)
+			}
+		})
+	}
+}
+
+func TestCannotStart(t *testing.T) {
+	r := quietRunner(t)
+	t.Run("a command that is too long", func(t *testing.T) {
+		_, err := r.Check(t.Context(), "c", ": "+strings.Repeat("x", 1<<20))
+		if err == nil || !strings.Contains(err.Error(), "cannot start the checker: argument list too long") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a command with a NUL", func(t *testing.T) {
+		if _, err := r.Check(t.Context(), "c", "true\x00"); err == nil {
+			t.Error("it was started")
+		}
+	})
+	t.Run("no descriptors left", func(t *testing.T) {
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		low := limit
+		low.Cur = 3
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.Check(t.Context(), "c", "true")
+		if restoreErr := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); restoreErr != nil {
+			t.Fatal(restoreErr)
+		}
+		if err == nil || !strings.Contains(err.Error(), "too many open files") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a check stopped before it began", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := r.Check(ctx, "c", "true"); err != context.Canceled {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("then it works again", func(t *testing.T) {
+		if got := check(t, r, "true"); !got.OK() {
+			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("not after Close", func(t *testing.T) {
+		closed, err := New(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := closed.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := closed.Check(t.Context(), "c", "true"); err != errClosed {
+			t.Errorf("got %v", err)
+		}
+	})
+	if left := zombies(); len(left) > 0 {
+		t.Errorf("zombies: %v", left)
+	}
+}
+
+func TestOutputIsLogged(t *testing.T) {
+	for name, test := range map[string]struct {
+		command    string
+		want, lack []string
+	}{
+		"line by line, both outputs":    {"echo one; echo two >&2; printf three", []string{"client=c line=one\n", "client=c line=two\n", "client=c line=three\n"}, []string{"more"}},
+		"bounded in bytes":              {"yes | head -c 10000", []string{`msg="Checker printed more than is logged" client=c bytes=5904`}, nil},
+		"bounded in one line":           {"head -c 1000000 /dev/zero | tr '\\0' x", []string{"bytes=995904"}, []string{strings.Repeat("x", maxLogged+1)}},
+		"nothing for nothing":           {":", nil, []string{"client=c"}},
+		"also of what stays behind":     {"(setsid sh -c 'echo behind; sleep 3600' &); sleep 0.2", []string{"line=behind\n"}, nil},
+		"with what is not text escaped": {`printf '\033[2J\377\n'`, []string{`line="\x1b[2J\xff"`}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, log := debugRunner(t)
+			check(t, r, test.command)
+			for _, want := range test.want {
+				if !strings.Contains(log.String(), want) {
+					t.Errorf("the log lacks %q:\n%s", want, log)
+				}
+			}
+			for _, lack := range test.lack {
+				if strings.Contains(log.String(), lack) {
+					t.Errorf("the log has %q:\n%s", lack, log)
+				}
+			}
+		})
+	}
+}
+
+func descriptors(t *testing.T) (open []string) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil {
+			open = append(open, target)
+		}
+	}
+	slices.Sort(open)
+	return open
+}
+
+func TestTenThousandChecksLeaveNothing(t *testing.T) {
+	var level slog.LevelVar
+	r, err := New(slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: &level})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, r, ":") // opens what the process keeps open, such as the poller
+	before := descriptors(t)
+	for _, batch := range []struct {
+		checks  int
+		level   slog.Level
+		command string
+	}{
+		{8000, slog.LevelInfo, ":"},
+		{1800, slog.LevelDebug, "echo x"},
+		{100, slog.LevelInfo, "setsid -f sleep 3600"},
+		{100, slog.LevelDebug, "echo x; (setsid sleep 3600 &) &"},
+	} {
+		level.Set(batch.level)
+		work := make(chan struct{})
+		var workers sync.WaitGroup
+		for range 16 {
+			workers.Go(func() {
+				for range work {
+					if result, err := r.Check(t.Context(), "c", batch.command); err != nil || !result.OK() {
+						t.Errorf("%q: %+v, %v", batch.command, result, err)
+					}
+				}
+			})
+		}
+		for range batch.checks {
+			work <- struct{}{}
+		}
+		close(work)
+		workers.Wait()
+		if left := allChildren(); len(left) > 0 {
+			t.Errorf("children after %q: %v", batch.command, left)
+		}
+	}
+	if after := descriptors(t); !slices.Equal(before, after) {
+		t.Errorf("descriptors before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := descriptors(t); len(after) > len(before)-2 {
+		t.Errorf("descriptors before Close:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+	}
+}
+
+func TestWaitingChecksNeedNoThreads(t *testing.T) {
+	r := quietRunner(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	mark := token()
+	var checks sync.WaitGroup
+	for range 300 {
+		checks.Go(func() {
+			if _, err := r.Check(ctx, "c", "exec sleep "+mark); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waitUntil(t, "all of them waiting", func() bool { return len(withArgument(mark)) == 300 })
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(threads) > 50 {
+		t.Errorf("%d threads", len(threads))
+	}
+	cancel()
+	checks.Wait()
+	if left := withArgument(mark); len(left) > 0 {
+		t.Errorf("%d are left", len(left))
+	}
+}
+
+// BenchmarkCheck reports what a server of a usual size could do at most, and
+// the processor time that a check takes, the shell's and the command's included.
+func BenchmarkCheck(b *testing.B) {
+	for name, command := range map[string]string{"true": "/bin/true", "builtin": ":"} {
+		b.Run(name, func(b *testing.B) {
+			r := quietRunner(b)
+			ballast := bytes.Repeat([]byte("x"), 100<<20)
+			before := processorTime(b)
+			b.SetParallelism(8)
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if result, err := r.Check(b.Context(), "c", command); err != nil || !result.OK() {
+						b.Error(result, err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "checks/s")
+			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+			_, _ = io.Discard.Write(ballast)
+		})
+	}
+}
+
+func processorTime(b *testing.B) (total time.Duration) {
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var usage unix.Rusage
+		if err := unix.Getrusage(who, &usage); err != nil {
+			b.Fatal(err)
+		}
+		total += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	return total
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package checker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// orphans are the processes that became children of this one when their own
+// parents died. They are told from the children that this process started by
+// their sessions: no descendant of a checker can join this process's session.
+type orphans struct {
+	mu       sync.Mutex // held from finding a child until after it was signalled or reaped
+	deaths   chan os.Signal
+	done     chan struct{}
+	children *os.File // kept open for when there are no descriptors left; nil where the kernel has no such file
+}
+
+func newOrphans() (*orphans, error) {
+	children, err := openChildren()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot watch for what checkers leave behind: %w", err)
+	}
+	o := &orphans{deaths: make(chan os.Signal, 1), done: make(chan struct{}), children: children}
+	signal.Notify(o.deaths, unix.SIGCHLD)
+	go func() {
+		defer close(o.done)
+		for range o.deaths {
+			o.reap()
+		}
+	}()
+	return o, nil
+}
+
+func (o *orphans) close() {
+	signal.Stop(o.deaths)
+	close(o.deaths)
+	<-o.done
+	if o.children != nil {
+		o.children.Close()
+	}
+}
+
+// find lists all orphans. Where the kernel keeps no lists of children, it lists
+// the running checkers too.
+func (o *orphans) find() []int {
+	if o.children == nil {
+		return childrenByScan()
+	}
+	return foreignIn(o.children)
+}
+
+// reap buries the dead of checks that still run. Without a list of children,
+// that is left to the ends of the checks.
+func (o *orphans) reap() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.children == nil {
+		return
+	}
+	for _, pid := range o.find() {
+		reaped(pid)
+	}
+}
+
+// kill ends every orphan of the check with that mark, and returns those that it
+// is not allowed to. The checker itself must have been reaped.
+func (o *orphans) kill(mark uint64) (left []int) {
+	started := time.Now()
+	told := make(map[int]bool)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		killing := time.Since(started) > grace
+		living, untouchable := o.round(mark, func(pid int) (allowed bool) {
+			if killing {
+				return signalTree(pid, unix.SIGKILL)
+			}
+			if told[pid] {
+				return true
+			}
+			told[pid] = true
+			return signalTree(pid, unix.SIGTERM)
+		})
+		switch {
+		case living == 0:
+			return nil
+		case killing && len(untouchable) == living:
+			return untouchable
+		}
+		time.Sleep(pause)
+	}
+}
+
+// signalTree signals an unreaped child and its process group. The child is
+// signalled by itself as well since it may be about to leave the group. Its
+// other descendants become orphans when it dies.
+func signalTree(pid int, s syscall.Signal) (allowed bool) {
+	allowed = signalProcess(pid, s)
+	group, err := unix.Getpgid(pid)
+	return err == nil && signalProcess(-group, s) && allowed
+}
+
+// round reaps the dead and signals the living orphans with that mark. It repeats that while it finds dead ones, whose children may
+// have become orphans since the list was made.
+func (o *orphans) round(mark uint64, signal func(pid int) (allowed bool)) (living int, untouchable []int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for again := true; again; {
+		again, living, untouchable = false, 0, nil
+		for _, pid := range o.find() {
+			if markOf(pid) != mark {
+				continue
+			}
+			if reaped(pid) {
+				again = true
+				continue
+			}
+			living++
+			if !signal(pid) {
+				untouchable = append(untouchable, pid)
+			}
+		}
+	}
+	return living, untouchable
+}
+
+// reaped reaps the child if it is a zombie.
+func reaped(pid int) bool {
+	got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	return err == nil && got == pid
+}
+
+// markOf is the soft limit of file locks of a process, dead or alive, or 0.
+func markOf(pid int) uint64 {
+	var limit unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_LOCKS, nil, &limit); err != unix.EPERM {
+		return limit.Cur
+	}
+	// It runs as another user, but the file may be read by everybody.
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := bytes.Cut(limits, []byte("\nMax file locks "))
+	fields := bytes.Fields(after)
+	if len(fields) == 0 {
+		return 0
+	}
+	mark, err := strconv.ParseUint(string(fields[0]), 10, 64)
+	if err != nil {
+		return 0 // "unlimited"
+	}
+	return mark
+}
+
+// openChildren opens the list of the children of this process's main thread,
+// which is the thread that gets the orphans (proc_pid_task(5)).
+func openChildren() (*os.File, error) {
+	pid := os.Getpid()
+	return os.Open(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+}
+
+func foreignIn(children io.ReaderAt) (pids []int) {
+	content, err := io.ReadAll(io.NewSectionReader(children, 0, math.MaxInt64))
+	if err != nil {
+		return nil
+	}
+	for _, field := range bytes.Fields(content) {
+		if pid, err := strconv.Atoi(string(field)); err == nil && isForeign(pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// childrenByScan finds the children of all threads of this process.
+func childrenByScan() (pids []int) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err == nil && isForeign(pid) && parentOf(pid) == os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// isForeign tells whether a process is in another session than this one.
+func isForeign(pid int) bool {
+	session, err := unix.Getsid(pid)
+	own, ownErr := unix.Getsid(0)
+	return err == nil && ownErr == nil && session != own
+}
+
+func parentOf(pid int) int {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // state, parent, ...
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, err := strconv.Atoi(string(fields[1]))
+	if err != nil {
+		return 0
+	}
+	return parent
+}
