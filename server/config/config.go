@@ -10,7 +10,6 @@
 package config
 
 import (
-	"log/slog"
 	"net/netip"
 
 	"mandos/server/client"
@@ -70,16 +69,13 @@ type Daemon struct {
 	Foreground bool
 	// Debug (debug) turns on debug mode.
 	Debug bool
-	// LogLevel (debuglevel) is the least level logged: WARNING by default,
-	// DEBUG while Debug is on. CRITICAL is [LevelCritical].
-	LogLevel slog.Level
+	// LogLevel (debuglevel) names the least level logged, not looked into here;
+	// INFO by default.
+	LogLevel string
 
 	// Check, only on the command line, says to check the configuration and exit.
 	Check bool
 }
-
-// LevelCritical is Python's logging level CRITICAL, which slog lacks.
-const LevelCritical = slog.LevelError + 4
 
 // Origin tells where the value of a mandos.conf key came from, for an error
 // about a value that only its user can judge. The zero Place is the built-in

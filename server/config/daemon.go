@@ -3,7 +3,6 @@
 package config
 
 import (
-	"log/slog"
 	"net/netip"
 	"path/filepath"
 )
@@ -94,7 +93,6 @@ func (c *Config) readMandosConf(f *findings, file string) {
 func (c *Config) checkTogether(f *findings) {
 	if c.Debug {
 		c.Foreground = true
-		c.LogLevel = slog.LevelDebug
 	}
 	c.fitAddress(f)
 	// A longer name is no DNS label (RFC 6763, section 4.1.1).

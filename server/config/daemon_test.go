@@ -5,7 +5,6 @@ package config
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -63,7 +62,7 @@ func defaultDaemon(dir string) Daemon {
 		ConfigDir:   dir,
 		StateDir:    "/var/lib/mandos",
 		UseDBus:     true, UseIPv6: true, Restore: true, Zeroconf: true,
-		LogLevel: slog.LevelWarn,
+		LogLevel: "INFO",
 	}
 }
 
@@ -86,7 +85,7 @@ func TestOptions(t *testing.T) {
 				*d = Daemon{
 					Interface: "eth0", Address: netip.MustParseAddr("192.0.2.1"), Port: 4711, Socket: 3,
 					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7,
-					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: slog.LevelInfo, Check: true,
+					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: "info", Check: true,
 				}
 			},
 		},
@@ -98,18 +97,18 @@ func TestOptions(t *testing.T) {
 				*d = Daemon{
 					Interface: "eth0", Address: netip.MustParseAddr("192.0.2.1"), Port: 4711, Socket: 3,
 					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7,
-					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: LevelCritical,
+					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: "critical",
 				}
 			},
 		},
 		"the command line wins over the file": {
 			args: []string{"--port", "2", "--no-dbus=false", "--debuglevel", "ERROR"},
 			conf: "port = 1\nuse_dbus = no\ndebuglevel = debug\nservicename = Other\n",
-			want: func(d *Daemon) { d.Port, d.LogLevel, d.ServiceName = 2, slog.LevelError, "Other" },
+			want: func(d *Daemon) { d.Port, d.LogLevel, d.ServiceName = 2, "ERROR", "Other" },
 		},
-		"debug logs everything and stays in the foreground": {
-			args: []string{"--debug", "--debuglevel=error"},
-			want: func(d *Daemon) { d.Debug, d.Foreground, d.LogLevel = true, true, slog.LevelDebug },
+		"debug stays in the foreground": {
+			args: []string{"--debug"},
+			want: func(d *Daemon) { d.Debug, d.Foreground = true, true },
 		},
 		"an empty value is the default": {
 			args: []string{"--priority="},
@@ -130,7 +129,7 @@ func TestOptions(t *testing.T) {
 		},
 		"an option that starts another is none's abbreviation": {
 			args: []string{"--debug"},
-			want: func(d *Daemon) { d.Debug, d.Foreground, d.LogLevel = true, true, slog.LevelDebug },
+			want: func(d *Daemon) { d.Debug, d.Foreground = true, true },
 		},
 		"an IPv4 address is mapped for an IPv6 socket": {
 			args: []string{"--address", "192.0.2.1"},
@@ -198,7 +197,6 @@ func TestUsageErrors(t *testing.T) {
 		`argument --socket: "-2" is not a whole number from 0 to 1048576`:                                                                                      {"--socket=-2"},
 		`argument --max-unproven: "0" is not a whole number from 1 to 1000000`:                                                                                 {"--max-unproven=0"},
 		`argument --no-dbus: "maybe" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`:                                                  {"--no-dbus=maybe"},
-		`argument --debuglevel: "BOGUS" is not a logging level; write DEBUG, INFO, WARNING, ERROR or CRITICAL`:                                                 {"--debuglevel", "BOGUS"},
 		`argument -a/--address: "localhost" is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)`: {"--address", "localhost"},
 		"needs --port or --socket to work without Zeroconf":                                                                                                    {"--configdir", dir},
 	} {
@@ -233,12 +231,11 @@ func TestErrorsInMandosConf(t *testing.T) {
 		want []string
 	}{
 		"all errors are told at once, each in its place": {
-			conf: "[DEFAULT]\nport = abc\nuse_dbus =\n# a comment\naddress: localhost\nDebugLevel = LOUD\nsocket = %(none)s\nmax_unproven = 0\nrestore = 50%\n",
+			conf: "[DEFAULT]\nport = abc\nuse_dbus =\n# a comment\naddress: localhost\nDebugLevel = DEBUG\nsocket = %(none)s\nmax_unproven = 0\nrestore = 50%\n",
 			want: []string{
 				`mandos.conf:2: [DEFAULT] port: "abc" is not a whole number from 0 to 65535`,
 				`mandos.conf:3: [DEFAULT] use_dbus: "" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`,
 				`mandos.conf:5: [DEFAULT] address: "localhost" is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)`,
-				`mandos.conf:6: [DEFAULT] debuglevel: "LOUD" is not a logging level; write DEBUG, INFO, WARNING, ERROR or CRITICAL`,
 				`mandos.conf:7: [DEFAULT] socket: "%(none)s" refers to a setting that is neither here nor in [DEFAULT]; add it, or double the percent sign if it is for the time when the checker is run`,
 				`mandos.conf:8: [DEFAULT] max_unproven: "0" is not a whole number from 1 to 1000000`,
 				`mandos.conf:9: [DEFAULT] restore: a percent sign must be doubled (%%) or start %(name)s`,

@@ -5,7 +5,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -119,9 +118,9 @@ var options = []option{
 		set:  boolean(func(d *Daemon) *bool { return &d.Debug }),
 	},
 	{
-		flag: "debuglevel", key: "debuglevel", arg: "LEVEL", byDefault: "WARNING", literal: true,
+		flag: "debuglevel", key: "debuglevel", arg: "LEVEL", byDefault: "INFO", literal: true,
 		help: "log from `LEVEL` up: DEBUG, INFO, WARNING, ERROR or CRITICAL",
-		set:  setLogLevel,
+		set:  text(func(d *Daemon) *string { return &d.LogLevel }),
 	},
 	{
 		flag: "check", byDefault: "False",
@@ -186,26 +185,6 @@ func setAddress(d *Daemon, value string) error {
 		return errors.New("is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)")
 	}
 	d.Address = address
-	return nil
-}
-
-var logLevels = map[string]slog.Level{
-	"CRITICAL": LevelCritical,
-	"FATAL":    LevelCritical,
-	"ERROR":    slog.LevelError,
-	"WARNING":  slog.LevelWarn,
-	"WARN":     slog.LevelWarn,
-	"INFO":     slog.LevelInfo,
-	"DEBUG":    slog.LevelDebug,
-	"NOTSET":   slog.LevelDebug,
-}
-
-func setLogLevel(d *Daemon, value string) error {
-	level, ok := logLevels[strings.ToUpper(value)]
-	if !ok {
-		return errors.New("is not a logging level; write DEBUG, INFO, WARNING, ERROR or CRITICAL")
-	}
-	d.LogLevel = level
 	return nil
 }
 
