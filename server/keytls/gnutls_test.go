@@ -21,21 +21,31 @@ import (
 	"mandos/server/keytls/keytlstest"
 )
 
-// gnutlsServ starts Debian's gnutls-serv on a free port of the loopback interface
-// and returns its address; it is stopped when the test ends.
+// gnutlsServ starts Debian's gnutls-serv and returns its address.
 func gnutlsServ(t *testing.T, priority string, args ...string) string {
 	t.Helper()
-	program, err := exec.LookPath("gnutls-serv")
+	return serve(t, "gnutls-serv", "gnutls-bin", func(port string) []string {
+		return append([]string{"--port", port, "--echo", "--priority", priority}, args...)
+	})
+}
+
+// serve starts a server program on a free port of the loopback interface and
+// returns its address; it is stopped when the test ends.
+func serve(t *testing.T, program, debianPackage string, args func(port string) []string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
 	if err != nil {
-		t.Fatalf("this test needs gnutls-serv: install the package gnutls-bin: %v", err)
+		t.Fatalf("this test needs %s: install the package %s: %v", program, debianPackage, err)
 	}
 	for range 5 {
 		address := freeAddress(t)
 		_, port, _ := net.SplitHostPort(address)
-		args := append([]string{"--port", port, "--echo", "--priority", priority}, args...)
-		server := exec.Command(program, args...)
+		server := exec.Command(path, args(port)...)
 		var output lockedBuffer
 		server.Stdout, server.Stderr = &output, &output
+		if _, err := server.StdinPipe(); err != nil { // at whose end openssl s_server stops
+			t.Fatal(err)
+		}
 		if err := server.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -48,14 +58,14 @@ func gnutlsServ(t *testing.T, priority string, args ...string) string {
 			server.Process.Kill()
 			<-exited
 			if t.Failed() {
-				t.Logf("gnutls-serv %s said:\n%s", strings.Join(args, " "), output.String())
+				t.Logf("%v said:\n%s", server.Args, output.String())
 			}
 		})
 		if listens(address, exited) {
 			return address
 		}
 	}
-	t.Fatal("gnutls-serv did not start to listen")
+	t.Fatalf("%s did not start to listen", program)
 	return ""
 }
 
@@ -212,5 +222,100 @@ func TestGnuTLSWithEverySignatureScheme(t *testing.T) {
 				t.Errorf("signed with %v, want %v", state.SignatureScheme, scheme)
 			}
 		})
+	}
+}
+
+// TestGnuTLSWithAnRSAPSSKeyThatIsRestricted has OpenSSL make a key whose hash
+// functions have NULL parameters, which GnuTLS and certtool leave out.
+func TestGnuTLSWithAnRSAPSSKeyThatIsRestricted(t *testing.T) {
+	directory := t.TempDir()
+	private, public := filepath.Join(directory, "key.pem"), filepath.Join(directory, "public.pem")
+	for _, command := range [][]string{
+		{"openssl", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt", "rsa_pss_keygen_md:sha384",
+			"-pkeyopt", "rsa_pss_keygen_mgf1_md:sha384", "-pkeyopt", "rsa_pss_keygen_saltlen:48", "-out", private},
+		{"openssl", "pkey", "-in", private, "-pubout", "-out", public},
+	} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", command, err, out)
+		}
+	}
+	keyID, err := exec.Command("certtool", "--key-id", "--hash=sha256", "--load-pubkey", public).Output()
+	if err != nil {
+		t.Fatalf("this test needs certtool: install the package gnutls-bin: %v", err)
+	}
+	address := gnutlsServ(t, rawKeys, "--rawpkkeyfile", private, "--rawpkfile", public)
+	identity, state := echo(t, address, &keytls.Config{})
+	if want := strings.ToUpper(strings.TrimSpace(string(keyID))); identity.Hex != want {
+		t.Errorf("identity %v, certtool says %v", identity, want)
+	}
+	if state.SignatureScheme != keytls.RSA_PSS_PSS_SHA384 {
+		t.Errorf("signed with %v", state.SignatureScheme)
+	}
+}
+
+func TestX509IsRefused(t *testing.T) {
+	directory := t.TempDir()
+	private, certificate := filepath.Join(directory, "key.pem"), filepath.Join(directory, "certificate.pem")
+	command := exec.Command("openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost", "-keyout", private, "-out", certificate)
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("openssl: %v\n%s", err, out)
+	}
+	credentials := []string{"--x509keyfile", private, "--x509certfile", certificate}
+	for name, test := range map[string]struct {
+		address string
+		says    string
+	}{
+		"from GnuTLS that may use raw public keys": {gnutlsServ(t, rawKeys, credentials...), "peer sent alert unsupported_certificate"},
+		"from GnuTLS that must use X.509":          {gnutlsServ(t, "NORMAL:-VERS-ALL:+VERS-TLS1.3", credentials...), "peer sent alert unsupported_certificate"},
+		"from OpenSSL, which ignores what we offer": {serve(t, "openssl", "openssl", func(port string) []string {
+			return []string{"s_server", "-accept", "127.0.0.1:" + port, "-key", private, "-cert", certificate}
+		}), "peer presented an X.509 certificate, not a raw public key (RFC 7250)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := dial(t, test.address, &keytls.Config{})
+			_, err := conn.Handshake(t.Context())
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v does not say %q", err, test.says)
+			}
+			if _, err := conn.Write([]byte("secret")); err == nil {
+				t.Error("could write afterwards")
+			}
+		})
+	}
+}
+
+func TestGnuTLSWithoutTLS13IsRefused(t *testing.T) {
+	address := gnutlsServ(t, "NORMAL:+CTYPE-SRV-RAWPK:-VERS-ALL:+VERS-TLS1.2", presenting(t, anEd25519Key)...)
+	_, err := dial(t, address, &keytls.Config{}).Handshake(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "knows no TLS 1.3") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestGnuTLSThatRequiresACertificate refuses us after the handshake, since it sees
+// our empty Certificate only then.
+func TestGnuTLSThatRequiresACertificate(t *testing.T) {
+	address := gnutlsServ(t, rawKeys, append(presenting(t, anEd25519Key), "--require-client-cert")...)
+	conn := dial(t, address, &keytls.Config{})
+	if _, err := conn.Handshake(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := conn.Read(make([]byte, 1))
+	if err == nil || !strings.Contains(err.Error(), "peer sent alert certificate_required") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestGnuTLSWithLargeData(t *testing.T) {
+	key := keytlstest.NewKey(keytlstest.Ed25519)
+	conn := dial(t, gnutlsServ(t, rawKeys, presenting(t, key)...), &keytls.Config{})
+	if _, err := conn.Handshake(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sent := bytes.Repeat([]byte("a line of a large secret\n"), 4000)
+	go conn.Write(sent)
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("echo: %v", err)
 	}
 }

@@ -69,16 +69,6 @@ func swap(name string) messageHook {
 	}
 }
 
-// both applies one hook after the other.
-func both(first, second messageHook) messageHook {
-	return func(m keytlstest.Message) (sent []keytlstest.Message) {
-		for _, m := range first(m) {
-			sent = append(sent, second(m)...)
-		}
-		return sent
-	}
-}
-
 // before puts records before the nth record (from 0) of the flight.
 func before(n int, records ...keytlstest.Record) recordHook {
 	count := -1

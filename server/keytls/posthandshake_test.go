@@ -71,7 +71,10 @@ func TestManyKeyUpdatesAreAnsweredOnce(t *testing.T) {
 	if sent != 2 {
 		t.Errorf("%d records for a KeyUpdate and a byte, want 2", sent)
 	}
-	exchangeSecret2(t, m, "y")
+	m.client.CloseWrite()
+	if got, err := io.ReadAll(m.server); err != nil || string(got) != "y" {
+		t.Errorf("the peer read %q, %v", got, err)
+	}
 }
 
 type countedWrites struct {
@@ -80,15 +83,6 @@ type countedWrites struct {
 }
 
 func (c countedWrites) Write(p []byte) (int, error) { *c.count++; return c.Conn.Write(p) }
-
-// exchangeSecret2 closes in order and expects the peer to have got what is given.
-func exchangeSecret2(t *testing.T, m *meeting, want string) {
-	t.Helper()
-	m.client.CloseWrite()
-	if got, err := io.ReadAll(m.server); err != nil || string(got) != want {
-		t.Errorf("the peer read %q, %v", got, err)
-	}
-}
 
 func TestMisbehaviourAfterTheHandshake(t *testing.T) {
 	message := func(typ byte, body ...byte) keytlstest.Message {
@@ -163,8 +157,7 @@ func damageApplicationData(b []byte) []byte {
 }
 
 func TestSecondFinishedIsNotTakenUnderTheNextKeys(t *testing.T) {
-	m := established(t, keytlstest.Peer{Message: func(m keytlstest.Message) []keytlstest.Message { return []keytlstest.Message{m} },
-		Record: repeatFinished()})
+	m := established(t, keytlstest.Peer{Record: repeatFinished()})
 	if _, err := m.client.Read(make([]byte, 1)); alertOf(err) != keytls.AlertBadRecordMAC {
 		t.Errorf("read: %v", err)
 	}
@@ -341,5 +334,30 @@ func TestReadAndWriteAtTheSameTime(t *testing.T) {
 	}
 	if data := <-received; !bytes.Equal(data, bytes.Repeat([]byte("abcdefghij"), rounds)) {
 		t.Errorf("the peer read %d bytes", len(data))
+	}
+}
+
+func TestKeysAreChangedBeforeTheyHaveProtectedTooMuch(t *testing.T) {
+	var sent int
+	near, far := pipe()
+	m := meetOver(t, countedWrites{near, &sent}, far, &keytlstest.Peer{Key: anEd25519Key}, &keytls.Config{})
+	if m.err != nil {
+		t.Fatal(m.err)
+	}
+	m.client.ExhaustWriteKeys()
+	for i, want := range []int{2, 1} { // a KeyUpdate and the data; then only data
+		sent = 0
+		if _, err := m.client.Write([]byte("x")); err != nil || sent != want {
+			t.Errorf("write %d: %d records, %v; want %d", i, sent, err, want)
+		}
+	}
+}
+
+func TestPeerMustChangeItsKeysInTime(t *testing.T) {
+	m := established(t, keytlstest.Peer{})
+	m.client.ExhaustReadKeys()
+	io.WriteString(m.server, "one too many")
+	if _, err := m.client.Read(make([]byte, 1)); alertOf(err) != keytls.AlertUnexpectedMessage || !strings.Contains(err.Error(), "without a key update") {
+		t.Errorf("read: %v", err)
 	}
 }

@@ -68,7 +68,7 @@ func TestKeyIDIsCerttools(t *testing.T) {
 	}
 }
 
-func fromHex(t *testing.T, s string) []byte {
+func fromHex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
 	if err != nil {
@@ -93,7 +93,7 @@ func TestKeyIDOfAKnownKey(t *testing.T) {
 }
 
 // rsaKey makes a public key of the given size without looking for primes.
-func rsaKey(t *testing.T, bits int) *rsa.PublicKey {
+func rsaKey(t testing.TB, bits int) *rsa.PublicKey {
 	t.Helper()
 	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1)))
 	if err != nil {
@@ -137,36 +137,47 @@ func TestBadKeysAreRefused(t *testing.T) {
 	if _, err := parsePublicKey(fromHex(t, p256SPKI)); err != nil {
 		t.Fatalf("the good P-256 key: %v", err)
 	}
-	for name, spki := range map[string][]byte{
-		"nothing":                          {},
-		"a byte behind the key":            append(fromHex(t, ed25519SPKI), 0),
-		"a byte missing":                   fromHex(t, ed25519SPKI)[:43],
-		"a length in long form":            fromHex(t, "30812a"+ed25519SPKI[4:]),
-		"an indefinite length":             fromHex(t, "3080"+ed25519SPKI[4:]+"0000"),
-		"Ed25519 with NULL parameters":     fromHex(t, "302c300706032b65700500032100"+ed25519SPKI[24:]),
-		"Ed25519 of 31 bytes":              fromHex(t, "3029300506032b6570032000"+ed25519SPKI[26:]),
-		"unused bits":                      fromHex(t, "302a300506032b6570032101"+ed25519SPKI[24:86]+"e0"),
-		"Ed448 with NULL parameters":       fromHex(t, "3045300706032b65710500033a00"+strings.Repeat("07", 57)),
-		"Ed448 of 56 bytes":                fromHex(t, "3042300506032b6571033900"+strings.Repeat("07", 56)),
-		"Ed448 with unused bits":           fromHex(t, "3043300506032b6571033a01"+strings.Repeat("06", 57)),
-		"X448, which cannot sign":          fromHex(t, "3042300506032b656f033900"+strings.Repeat("07", 56)),
-		"X25519, which cannot sign":        fromHex(t, "302a300506032b656e032100"+ed25519SPKI[24:]),
-		"P-256, compressed":                fromHex(t, "3039301306072a8648ce3d020106082a8648ce3d030107032200036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
-		"P-256, a point not on the curve":  fromHex(t, p256SPKI[:len(p256SPKI)-1]+"4"),
-		"P-256, the point at infinity":     fromHex(t, "3019301306072a8648ce3d020106082a8648ce3d0301070302000 0"),
-		"secp256k1":                        fromHex(t, "3056301006072a8648ce3d020106052b8104000a03420004"+p256Point),
-		"RSA without its NULL":             bytes.Replace(slices.Concat([]byte{0x30, 0x82, 1, 0x20}, rsaSPKI[4:]), fromHex(t, "300d06092a864886f70d0101010500"), fromHex(t, "300b06092a864886f70d010101"), 1),
-		"RSA-PSS for an unknown hash":      pss("a00d300b0609608648016503040201", "a00d300b0609608648016503040299"),
-		"RSA-PSS with MGF1 for another":    pss("a11a301806092a864886f70d010108300b0609608648016503040201", "a11a301806092a864886f70d010108300b0609608648016503040202"),
-		"RSA-PSS with another mask":        pss("2a864886f70d010108", "2a864886f70d010109"),
-		"RSA-PSS with more salt than hash": pss("a203020120", "a203020121"),
-		"RSA-PSS with negative salt":       pss("a203020120", "a2030201f0"),
-		"RSA-PSS with the default spelt":   pss("a203020120", "a203020114"),
-		"RSA-PSS with a trailerField":      pss("a203020120", "a303020101"),
-		"DSA":                              fromHex(t, "301a301306072a8648ce38040130080201170201 0b0201040303000201"),
+	for says, keys := range map[string]map[string][]byte{
+		"not a DER SubjectPublicKeyInfo": {
+			"nothing":                 {},
+			"a byte behind the key":   append(fromHex(t, ed25519SPKI), 0),
+			"a byte missing":          fromHex(t, ed25519SPKI)[:43],
+			"a length in long form":   fromHex(t, "30812a"+ed25519SPKI[4:]),
+			"an indefinite length":    fromHex(t, "3080"+ed25519SPKI[4:]+"0000"),
+			"Ed25519 with unused bit": fromHex(t, "302a300506032b6570032101"+ed25519SPKI[24:86]+"e0"),
+			"Ed448 with unused bit":   fromHex(t, "3043300506032b6571033a01"+strings.Repeat("06", 57)),
+		},
+		"damaged or of an unknown kind": {
+			"Ed25519 with NULL parameters":    fromHex(t, "302c300706032b65700500032100"+ed25519SPKI[24:]),
+			"Ed25519 of 31 bytes":             fromHex(t, "3029300506032b6570032000"+ed25519SPKI[26:]),
+			"X448, which cannot sign":         fromHex(t, "3042300506032b656f033900"+strings.Repeat("07", 56)),
+			"P-256, compressed":               fromHex(t, "3039301306072a8648ce3d020106082a8648ce3d030107032200036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"),
+			"P-256, a point not on the curve": fromHex(t, p256SPKI[:len(p256SPKI)-1]+"4"),
+			"P-256, the point at infinity":    fromHex(t, "3019301306072a8648ce3d020106082a8648ce3d03010703020000"),
+			"secp256k1":                       fromHex(t, "3056301006072a8648ce3d020106052b8104000a03420004"+p256Point),
+			"RSA without its NULL":            bytes.Replace(slices.Concat([]byte{0x30, 0x82, 1, 0x20}, rsaSPKI[4:]), fromHex(t, "300d06092a864886f70d0101010500"), fromHex(t, "300b06092a864886f70d010101"), 1),
+		},
+		"cannot sign in TLS 1.3": {
+			"X25519": fromHex(t, "302a300506032b656e032100"+ed25519SPKI[24:]),
+			"DSA":    fromHex(t, "301c301406072a8648ce3804013009020117 02010b 020104 030400020103"),
+		},
+		"not in its canonical DER encoding": {
+			"Ed448 with NULL parameters":     fromHex(t, "3045300706032b65710500033a00"+strings.Repeat("07", 57)),
+			"RSA-PSS with MGF1 for another":  pss("a11a301806092a864886f70d010108300b0609608648016503040201", "a11a301806092a864886f70d010108300b0609608648016503040202"),
+			"RSA-PSS with another mask":      pss("2a864886f70d010108", "2a864886f70d010109"),
+			"RSA-PSS with the default spelt": pss("a203020120", "a203020114"),
+			"RSA-PSS with a trailerField":    pss("a203020120", "a303020101"),
+		},
+		"Ed448 public key of 56 bytes":                         {"Ed448": fromHex(t, "3042300506032b6571033900"+strings.Repeat("07", 56))},
+		"wants 33 bytes of salt":                               {"RSA-PSS": pss("a203020120", "a203020121")},
+		"wants -16 bytes of salt":                              {"RSA-PSS": pss("a203020120", "a2030201f0")},
+		"RSA-PSS key for hash function 2.16.840.1.101.3.4.2.4": {"RSA-PSS for SHA-224": pss("a00d300b0609608648016503040201", "a00d300b0609608648016503040204")},
 	} {
-		if key, err := parsePublicKey(spki); err == nil {
-			t.Errorf("%s: accepted as %v", name, key.identity)
+		for name, spki := range keys {
+			key, err := parsePublicKey(spki)
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v, %v; want an error that says %q", name, key, err, says)
+			}
 		}
 	}
 }
