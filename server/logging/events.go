@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package logging
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"mandos/server/client"
+)
+
+// Keys of fields that more than one kind of record has.
+const (
+	keyClient      = "client"
+	keyKeyID       = "key_id"
+	keyFingerprint = "fingerprint"
+	keyKeyType     = "key_type"
+	keyAddress     = "address"
+	keyReason      = "reason"
+	keyActor       = "actor"
+	keyCommand     = "command"
+	keyError       = "error"
+)
+
+// Events makes the subscriber that logs what happens to the clients: one record
+// for each event. Refusals are limited as [Limit] says, those of strangers apart
+// from those of clients, so that neither can silence the other.
+func Events(log *slog.Logger) func(client.Event) {
+	strangers, refused := Limit(log), Limit(log)
+	return func(e client.Event) {
+		to := log
+		switch e.Kind {
+		case client.NotFound:
+			to = strangers
+		case client.Rejected, client.SecretNotReceived:
+			to = refused
+		}
+		level, sentence := describe(e)
+		ctx := context.Background()
+		if !to.Enabled(ctx, level) {
+			return
+		}
+		r := slog.NewRecord(e.Time, level, sentence, 0)
+		r.AddAttrs(fields(e)...)
+		// No handler of this package fails.
+		_ = to.Handler().Handle(ctx, r)
+	}
+}
+
+// describe is the level of an event and its sentence, which begins as people
+// who filter the log of a Mandos server are used to.
+func describe(e client.Event) (slog.Level, string) {
+	name := e.Client.Name
+	switch e.Kind {
+	case client.Added:
+		return slog.LevelInfo, "Client " + name + " was added"
+	case client.Removed:
+		return slog.LevelInfo, "Client " + name + " was removed"
+	case client.Enabled:
+		return slog.LevelInfo, "Client " + name + " was enabled"
+	case client.Disabled:
+		return describeDisabled(e)
+	case client.Changed:
+		return slog.LevelInfo, "Client " + name + " was changed"
+	case client.Vouched:
+		return slog.LevelInfo, "Client " + name + " was vouched for"
+	case client.CheckerStarted, client.CheckerCompleted, client.CheckerStopped, client.CheckerNotStarted:
+		return describeCheck(e)
+	case client.ApprovalNeeded:
+		return slog.LevelInfo, "Client " + name + " needs approval"
+	case client.Approved:
+		return slog.LevelInfo, "Client " + name + " was approved"
+	case client.Denied:
+		return slog.LevelInfo, "Client " + name + " was denied"
+	case client.ApprovalOver:
+		return slog.LevelDebug, "Nobody waits for approval of client " + name + " any more"
+	case client.SecretSent:
+		return slog.LevelInfo, "Sending secret to " + name + " succeeded"
+	case client.SecretNotReceived:
+		return slog.LevelWarn, "Sending secret to " + name + " failed"
+	case client.Rejected:
+		return describeRejected(e)
+	case client.NotFound:
+		return slog.LevelInfo, fmt.Sprintf("Client not found for %s: %s, address: %s", keyName(e.Identity.Kind), e.Identity.Hex, e.Address)
+	case client.StateNotSaved:
+		return slog.LevelError, "The state of the clients cannot be saved; see to the state directory, it will be tried again"
+	case client.StateSavedAgain:
+		return slog.LevelWarn, "The state of the clients is saved again"
+	case client.EventsDropped:
+		return slog.LevelWarn, "Refusals came too fast to log them all"
+	}
+	return slog.LevelWarn, fmt.Sprintf("Event %q of client %s", e.Kind, name)
+}
+
+func describeDisabled(e client.Event) (slog.Level, string) {
+	switch e.Reason {
+	case client.ByAdministrator, client.ByConfiguration:
+		return slog.LevelInfo, "Client " + e.Client.Name + " was disabled"
+	}
+	return slog.LevelWarn, fmt.Sprintf("Disabling client %s: %s", e.Client.Name, e.Reason)
+}
+
+func describeCheck(e client.Event) (slog.Level, string) {
+	name := e.Client.Name
+	switch {
+	case e.Kind == client.CheckerStarted:
+		return slog.LevelDebug, "Starting checker for " + name
+	case e.Kind == client.CheckerStopped:
+		return slog.LevelInfo, "Checker for " + name + " was stopped"
+	case e.Kind == client.CheckerNotStarted:
+		return slog.LevelError, "Checker for " + name + " could not be started"
+	case e.Check.OK():
+		return slog.LevelDebug, "Checker for " + name + " succeeded"
+	case e.Check.Signal != 0:
+		return slog.LevelWarn, "Checker for " + name + " crashed"
+	}
+	return slog.LevelInfo, "Checker for " + name + " failed"
+}
+
+func describeRejected(e client.Event) (slog.Level, string) {
+	name := e.Client.Name
+	switch e.Reason {
+	case client.IsDisabled:
+		return slog.LevelInfo, "Client " + name + " is disabled"
+	case client.WasDenied:
+		return slog.LevelWarn, "Client " + name + " was not approved"
+	case client.ApprovalTimedOut:
+		return slog.LevelWarn, "Client " + name + " timed out while waiting for approval"
+	case client.PeerGone:
+		return slog.LevelInfo, "Client " + name + " went away while waiting for approval"
+	case client.IsRemoved:
+		return slog.LevelInfo, "Client " + name + " was removed while waiting for approval"
+	case client.ShuttingDown:
+		return slog.LevelInfo, "Client " + name + " was refused since the server exits"
+	}
+	return slog.LevelWarn, "Client " + name + " was refused"
+}
+
+// fields are what the event has; what it lacks is left out.
+func fields(e client.Event) []slog.Attr {
+	var attrs []slog.Attr
+	if e.Client.Name != "" {
+		attrs = append(attrs, slog.String(keyClient, e.Client.Name))
+	}
+	attrs = append(attrs, keyFields(e)...)
+	if e.Address != (netip.AddrPort{}) {
+		attrs = append(attrs, slog.Any(keyAddress, e.Address))
+	}
+	if e.Reason != "" {
+		attrs = append(attrs, slog.String(keyReason, string(e.Reason)))
+	}
+	switch e.Kind {
+	case client.Added, client.Removed, client.Enabled, client.Disabled, client.Changed,
+		client.Vouched, client.CheckerStopped, client.Approved, client.Denied:
+		attrs = append(attrs, slog.String(keyActor, e.By.String()))
+	}
+	switch e.Kind {
+	case client.Disabled:
+		attrs = append(attrs, lastCheck(e.Client)...)
+	case client.Changed:
+		attrs = append(attrs, newValues(e)...)
+	case client.CheckerCompleted:
+		attrs = append(attrs, result(e.Check)...)
+	case client.ApprovalNeeded:
+		attrs = append(attrs,
+			slog.Duration("approval_delay", e.Client.ApprovalDelay),
+			slog.Bool("approved_by_default", e.Client.ApprovedByDefault))
+	case client.EventsDropped:
+		attrs = append(attrs, slog.Int("left_out", e.Dropped))
+	}
+	if e.Command != "" {
+		attrs = append(attrs, slog.String(keyCommand, e.Command))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any(keyError, e.Err))
+	}
+	return attrs
+}
+
+// keyFields name the key that was proved, or else the one that the client has.
+func keyFields(e client.Event) []slog.Attr {
+	if e.Identity.Hex != "" {
+		key := keyKeyID
+		if e.Identity.Kind == client.OpenPGPKey {
+			key = keyFingerprint
+		}
+		return []slog.Attr{slog.String(key, e.Identity.Hex), slog.String(keyKeyType, string(e.Identity.Kind))}
+	}
+	switch {
+	case e.Client.KeyID != "":
+		return []slog.Attr{slog.String(keyKeyID, e.Client.KeyID)}
+	case e.Client.Fingerprint != "":
+		return []slog.Attr{slog.String(keyFingerprint, e.Client.Fingerprint)}
+	}
+	return nil
+}
+
+func keyName(kind client.KeyKind) string {
+	if kind == client.OpenPGPKey {
+		return "fingerprint"
+	}
+	return "key ID"
+}
+
+func result(check client.CheckResult) []slog.Attr {
+	if check.Signal != 0 {
+		return []slog.Attr{slog.Int("signal", check.Signal)}
+	}
+	return []slog.Attr{slog.Int("status", check.Status)}
+}
+
+// lastCheck tells what was last known of a client that is valid no more.
+func lastCheck(v client.View) []slog.Attr {
+	checked := "never"
+	if !v.LastCheckedOK.IsZero() {
+		checked = v.LastCheckedOK.Format(time.RFC3339)
+	}
+	last := fmt.Sprintf("exit status %d", v.LastCheckerStatus)
+	switch v.LastCheckerStatus {
+	case client.NeverChecked:
+		last = "none"
+	case client.CheckerCrashed:
+		last = "crashed"
+	}
+	return []slog.Attr{slog.String("last_checked_ok", checked), slog.String("last_check", last)}
+}
+
+// settings are what an administrator may change at run time, and how each is
+// shown.
+var settings = map[client.Property]func(client.View) slog.Attr{
+	client.PropApprovalDelay:     func(v client.View) slog.Attr { return slog.Duration("approval_delay", v.ApprovalDelay) },
+	client.PropApprovalDuration:  func(v client.View) slog.Attr { return slog.Duration("approval_duration", v.ApprovalDuration) },
+	client.PropApprovedByDefault: func(v client.View) slog.Attr { return slog.Bool("approved_by_default", v.ApprovedByDefault) },
+	client.PropChecker:           func(v client.View) slog.Attr { return slog.String("checker", v.Checker) },
+	client.PropExpires:           func(v client.View) slog.Attr { return slog.Time("expires", v.Expires) },
+	client.PropExtendedTimeout:   func(v client.View) slog.Attr { return slog.Duration("extended_timeout", v.ExtendedTimeout) },
+	client.PropFingerprint:       func(v client.View) slog.Attr { return slog.String("new_fingerprint", v.Fingerprint) },
+	client.PropHost:              func(v client.View) slog.Attr { return slog.String("host", v.Host) },
+	client.PropInterval:          func(v client.View) slog.Attr { return slog.Duration("interval", v.Interval) },
+	client.PropKeyID:             func(v client.View) slog.Attr { return slog.String("new_key_id", v.KeyID) },
+	client.PropSecret:            func(v client.View) slog.Attr { return slog.Any("secret", v.Secret) },
+	client.PropTimeout:           func(v client.View) slog.Attr { return slog.Duration("timeout", v.Timeout) },
+}
+
+// newValues are what changed and to what.
+func newValues(e client.Event) []slog.Attr {
+	var attrs []slog.Attr
+	names := make([]string, len(e.Properties))
+	for i, property := range e.Properties {
+		names[i] = string(property)
+		if show, ok := settings[property]; ok {
+			attrs = append(attrs, show(e.Client))
+		}
+	}
+	return append([]slog.Attr{slog.String("changed", strings.Join(names, ","))}, attrs...)
+}

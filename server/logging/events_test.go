@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package logging_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"mandos/server/client"
+	"mandos/server/logging"
+)
+
+const secretText = "nobody may ever read this"
+
+var (
+	raw    = client.Identity{Kind: client.RawPublicKey, Hex: "00AA"}
+	pgp    = client.Identity{Kind: client.OpenPGPKey, Hex: "11BB"}
+	person = client.Actor{Caller: ":1.5", UID: 1000, PID: 77}
+	peer   = from("[fe80::1%eth0]:4711")
+)
+
+func foo() client.View {
+	return client.View{
+		Settings: client.Settings{
+			Name: "foo", KeyID: "00AA", Host: "foo.example", Checker: "fping -q -- %(host)s",
+			Secret: client.NewSecret([]byte(secretText)), Timeout: 5 * time.Minute, ApprovalDelay: time.Minute,
+		},
+		State: client.State{LastCheckerStatus: 1, LastCheckedOK: time.Unix(0, 0).UTC()},
+	}
+}
+
+// events are all kinds of events and the record of each, without the signature.
+var events = map[client.EventKind][]struct {
+	event client.Event
+	want  string
+}{
+	client.Added: {{
+		client.Event{By: client.FromConfiguration},
+		"INFO: Client foo was added client=foo key_id=00AA actor=configuration",
+	}},
+	client.Removed: {{
+		client.Event{By: person, Reason: client.ByAdministrator},
+		`INFO: Client foo was removed client=foo key_id=00AA reason="by an administrator" actor="uid 1000, pid 77"`,
+	}},
+	client.Enabled: {{
+		client.Event{By: person},
+		`INFO: Client foo was enabled client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
+	client.Disabled: {{
+		client.Event{By: person, Reason: client.ByAdministrator},
+		`INFO: Client foo was disabled client=foo key_id=00AA reason="by an administrator" actor="uid 1000, pid 77" last_checked_ok=1970-01-01T00:00:00Z last_check="exit status 1"`,
+	}, {
+		client.Event{Reason: client.TimedOut},
+		`WARNING: Disabling client foo: no successful check within its timeout client=foo key_id=00AA reason="no successful check within its timeout" actor=server last_checked_ok=1970-01-01T00:00:00Z last_check="exit status 1"`,
+	}, {
+		client.Event{Reason: client.NeverCheckedOK, Client: client.View{Settings: client.Settings{Name: "bar"}, State: client.State{LastCheckerStatus: client.NeverChecked}}},
+		`WARNING: Disabling client bar: it expired while the server was down and no check of it ever succeeded client=bar reason="it expired while the server was down and no check of it ever succeeded" actor=server last_checked_ok=never last_check=none`,
+	}, {
+		client.Event{Reason: client.CheckFailedLast, Client: client.View{Settings: client.Settings{Name: "bar"}, State: client.State{LastCheckerStatus: client.CheckerCrashed}}},
+		`WARNING: Disabling client bar: it expired while the server was down and its last check had failed client=bar reason="it expired while the server was down and its last check had failed" actor=server last_checked_ok=never last_check=crashed`,
+	}},
+	client.Changed: {{
+		client.Event{By: person, Properties: []client.Property{client.PropTimeout, client.PropSecret, client.PropHost}},
+		`INFO: Client foo was changed client=foo key_id=00AA actor="uid 1000, pid 77" changed=Timeout,Secret,Host timeout=5m0s secret="[secret of 25 bytes]" host=foo.example`,
+	}},
+	client.Vouched: {{
+		client.Event{By: person},
+		`INFO: Client foo was vouched for client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
+	client.CheckerStarted: {{
+		client.Event{Command: "fping -q -- foo.example"},
+		`DEBUG: Starting checker for foo client=foo key_id=00AA command="fping -q -- foo.example"`,
+	}},
+	client.CheckerCompleted: {{
+		client.Event{},
+		"DEBUG: Checker for foo succeeded client=foo key_id=00AA status=0",
+	}, {
+		client.Event{Check: client.CheckResult{Status: 2}, Command: "false"},
+		"INFO: Checker for foo failed client=foo key_id=00AA status=2 command=false",
+	}, {
+		client.Event{Check: client.CheckResult{Status: client.CheckerCrashed, Signal: 9}},
+		"WARNING: Checker for foo crashed client=foo key_id=00AA signal=9",
+	}},
+	client.CheckerStopped: {{
+		client.Event{By: person},
+		`INFO: Checker for foo was stopped client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
+	client.CheckerNotStarted: {{
+		client.Event{Err: errors.New("no more processes")},
+		`ERROR: Checker for foo could not be started client=foo key_id=00AA error="no more processes"`,
+	}},
+	client.ApprovalNeeded: {{
+		client.Event{Identity: raw, Address: peer},
+		`INFO: Client foo needs approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 approval_delay=1m0s approved_by_default=false`,
+	}},
+	client.Approved: {{
+		client.Event{By: person},
+		`INFO: Client foo was approved client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
+	client.Denied: {{
+		client.Event{By: person},
+		`INFO: Client foo was denied client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
+	client.ApprovalOver: {{
+		client.Event{},
+		"DEBUG: Nobody waits for approval of client foo any more client=foo key_id=00AA",
+	}},
+	client.SecretSent: {{
+		client.Event{Identity: raw, Address: peer},
+		`INFO: Sending secret to foo succeeded client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711`,
+	}, {
+		client.Event{Identity: pgp, Address: peer},
+		`INFO: Sending secret to foo succeeded client=foo fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711`,
+	}},
+	client.SecretNotReceived: {{
+		client.Event{Identity: raw, Address: peer, Err: errors.New("connection reset")},
+		`WARNING: Sending secret to foo failed client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 error="connection reset"`,
+	}},
+	client.Rejected: {{
+		client.Event{Identity: raw, Address: peer, Reason: client.IsDisabled},
+		`INFO: Client foo is disabled client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=Disabled`,
+	}, {
+		client.Event{Identity: raw, Address: peer, Reason: client.WasDenied},
+		`WARNING: Client foo was not approved client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=Denied`,
+	}, {
+		client.Event{Identity: raw, Address: peer, Reason: client.ApprovalTimedOut},
+		`WARNING: Client foo timed out while waiting for approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason="Approval timed out"`,
+	}, {
+		client.Event{Reason: client.IsRemoved},
+		`INFO: Client foo was removed while waiting for approval client=foo key_id=00AA reason=Removed`,
+	}, {
+		client.Event{Reason: client.PeerGone},
+		`INFO: Client foo went away while waiting for approval client=foo key_id=00AA reason="Peer gone"`,
+	}, {
+		client.Event{Reason: client.ShuttingDown},
+		`INFO: Client foo was refused since the server exits client=foo key_id=00AA reason="Server exiting"`,
+	}},
+	client.NotFound: {{
+		client.Event{Identity: raw, Address: peer},
+		`INFO: Client not found for key ID: 00AA, address: [fe80::1%eth0]:4711 key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711`,
+	}, {
+		client.Event{Identity: pgp, Address: peer},
+		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711`,
+	}},
+	client.StateNotSaved: {{
+		client.Event{Err: errors.New("disk full")},
+		`ERROR: The state of the clients cannot be saved; see to the state directory, it will be tried again error="disk full"`,
+	}},
+	client.StateSavedAgain: {{
+		client.Event{},
+		"WARNING: The state of the clients is saved again",
+	}},
+	client.EventsDropped: {{
+		client.Event{Dropped: 12},
+		"WARNING: Refusals came too fast to log them all left_out=12",
+	}},
+}
+
+// withoutClient are the events that are about no client.
+var withoutClient = map[client.EventKind]bool{
+	client.NotFound: true, client.StateNotSaved: true, client.StateSavedAgain: true, client.EventsDropped: true,
+}
+
+func TestEvents(t *testing.T) {
+	for kind, cases := range events {
+		for _, tc := range cases {
+			t.Run(string(kind)+" "+string(tc.event.Reason), func(t *testing.T) {
+				var out bytes.Buffer
+				log, level, _ := newLog(logging.StreamTo(&out))
+				level.Set(slog.LevelDebug)
+				e := tc.event
+				e.Kind, e.Time = kind, time.Unix(1700000000, 0)
+				if e.Client.Name == "" && !withoutClient[kind] {
+					e.Client = foo()
+				}
+				logging.Events(log)(e)
+				when := e.Time.Format("2006-01-02 15:04:05.000")
+				_, got, _ := strings.Cut(strings.TrimSuffix(out.String(), "\n"), "]: ")
+				if got != tc.want || !strings.HasPrefix(out.String(), when) {
+					t.Errorf("got  %s\nwant %s", got, tc.want)
+				}
+			})
+		}
+	}
+}
+
+// TestEveryKindOfEventIsTested reads the kinds from the source of package client.
+func TestEveryKindOfEventIsTested(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../client/event.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || fmt.Sprint(spec.Type) != "EventKind" {
+			return true
+		}
+		found++
+		kind := strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`)
+		if len(events[client.EventKind(kind)]) == 0 {
+			t.Errorf("no test has an event of the kind %q", kind)
+		}
+		return true
+	})
+	if found == 0 {
+		t.Error("no kinds of events found")
+	}
+}
+
+// TestDefaultLevelShows holds the promise of the package comment.
+func TestDefaultLevelShows(t *testing.T) {
+	hidden := map[string]bool{
+		"Starting checker for foo": true, "Checker for foo succeeded": true,
+		"Nobody waits for approval of client foo any more": true,
+	}
+	for kind, cases := range events {
+		for _, tc := range cases {
+			_, sentence, _ := strings.Cut(tc.want, ": ")
+			sentence, _, _ = strings.Cut(sentence, " client=")
+			var out bytes.Buffer
+			log, _, _ := newLog(logging.StreamTo(&out))
+			e := tc.event
+			e.Kind = kind
+			if e.Client.Name == "" && !withoutClient[kind] {
+				e.Client = foo()
+			}
+			logging.Events(log)(e)
+			if shown := out.Len() > 0; shown == hidden[sentence] {
+				t.Errorf("%q: shown is %v", sentence, shown)
+			}
+		}
+	}
+}
+
+func TestNoSecretIsLogged(t *testing.T) {
+	var out bytes.Buffer
+	log, level, _ := newLog(logging.StreamTo(&out))
+	level.Set(-100)
+	tell := logging.Events(log)
+	for kind := range events {
+		tell(client.Event{Kind: kind, Client: foo(), Properties: []client.Property{client.PropSecret}})
+	}
+	log.Error("whole", "view", foo(), "settings", foo().Settings, "secret", foo().Secret)
+	log.Error(fmt.Sprintf("whole %v %+v %#v %x", foo(), foo(), foo(), foo().Secret))
+	for _, form := range []string{secretText, fmt.Sprintf("%x", secretText), fmt.Sprintf("%v", []byte(secretText))} {
+		if strings.Contains(out.String(), form) {
+			t.Errorf("the log has the secret as %q", form)
+		}
+	}
+}
+
+// TestStrangersCannotSilenceClients floods with unknown keys from everywhere.
+func TestStrangersCannotSilenceClients(t *testing.T) {
+	var out bytes.Buffer
+	log, _, _ := newLog(logging.StreamTo(&out))
+	tell := logging.Events(log)
+	for i := range 10000 {
+		e := client.Event{Kind: client.NotFound, Identity: raw, Address: from(fmt.Sprintf("10.0.%d.%d:1", i>>8&0xff, i&0xff))}
+		tell(e)
+	}
+	tell(client.Event{Kind: client.Rejected, Client: foo(), Reason: client.WasDenied, Address: from("10.0.0.1:1")})
+	tell(client.Event{Kind: client.SecretSent, Client: foo(), Address: from("10.0.0.1:1")})
+	if lines := strings.Count(out.String(), "\n"); lines > 2*logging.AllBurst {
+		t.Errorf("%d records", lines)
+	}
+	for _, want := range []string{"Client foo was not approved", "Sending secret to foo"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not logged", want)
+		}
+	}
+}
