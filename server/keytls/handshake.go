@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 
@@ -86,7 +87,10 @@ func (c *Conn) handshakeWith(ctx context.Context, hello *clientHello) (Identity,
 	defer c.in.mu.Unlock()
 	identity, permission, err := c.greet(hello)
 	if !stop() {
-		err = fmt.Errorf("handshake given up: %w", context.Cause(ctx))
+		if err == nil {
+			err = net.ErrClosed // it was too late by a hair
+		}
+		err = fmt.Errorf("handshake given up: %w: %w", context.Cause(ctx), err)
 	}
 	if err != nil {
 		c.sendAlertFor(err)
@@ -192,11 +196,12 @@ func (r *receiver) nextHandshake(expected ...handshakeType) (*handshakeMessage, 
 	return message, nil
 }
 
-// atKeyChange makes sure that nothing of the peer's lies between two keys:
-// messages before a key change "MUST align with a record boundary" (section 5.1).
-func (r *receiver) atKeyChange(after handshakeType) error {
+// endsRecord makes sure that nothing follows a message in its record: messages
+// before a key change "MUST align with a record boundary" (section 5.1), and
+// nothing can follow a HelloRetryRequest before we have answered it.
+func (r *receiver) endsRecord(name string) error {
 	if len(r.handshake) > 0 {
-		return fatal(AlertUnexpectedMessage, "peer sent more in the record of its %v, where the keys change", after)
+		return fatal(AlertUnexpectedMessage, "peer sent more in the record of its %s, of which that must be the end", name)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (h *handshake13) retryIfAsked(answer *serverHello) (*serverHello, error) {
 	if !answer.isHelloRetryRequest() {
 		return answer, nil
 	}
-	if err := h.c.in.atKeyChange(typeServerHello); err != nil {
+	if err := h.c.in.endsRecord("HelloRetryRequest"); err != nil {
 		return nil, err
 	}
 	h.c.state.Retried = true
@@ -156,7 +156,7 @@ func (h *handshake13) agreeOnKeys(answer *serverHello) error {
 		return fatal(AlertIllegalParameter, "peer answered with a key share for %v instead of %v", group, h.hello.share.group)
 	}
 	h.c.state.Version, h.c.state.Group = VersionTLS13, group
-	if err := h.c.in.atKeyChange(typeServerHello); err != nil {
+	if err := h.c.in.endsRecord("ServerHello"); err != nil {
 		return err
 	}
 	shared, err := apart(func() ([]byte, error) { return h.hello.share.sharedSecret(exchange) })
@@ -280,7 +280,7 @@ func (h *handshake13) readFinished() error {
 		return fatal(AlertDecryptError, "peer's Finished is wrong: the handshake was changed on its way")
 	}
 	h.transcript.Write(message.raw)
-	return h.c.in.atKeyChange(typeFinished)
+	return h.c.in.endsRecord("Finished")
 }
 
 // finish sends our last flight and installs the application keys (RFC 8446,

@@ -280,7 +280,7 @@ func TestMisbehaviourEndsInTheRightAlert(t *testing.T) {
 			want: keytls.AlertIllegalParameter, says: "x25519 instead of secp256r1"},
 		"a ServerHello in the record of its HelloRetryRequest": {
 			peer: keytlstest.Peer{Cookie: []byte("x"), Message: repeat("HelloRetryRequest"), Record: joinPlain()},
-			want: keytls.AlertUnexpectedMessage},
+			want: keytls.AlertUnexpectedMessage, says: "record of its HelloRetryRequest"},
 		// EncryptedExtensions.
 		"X.509 by saying nothing": {
 			peer: keytlstest.Peer{Message: edit("EncryptedExtensions", constant("\x00\x00"))},
@@ -410,7 +410,7 @@ func TestMisbehaviourEndsInTheRightAlert(t *testing.T) {
 		"a protected record that is too long with its padding": {
 			peer: keytlstest.Peer{Record: before(3, keytlstest.Record{Type: 22, Content: make([]byte, 1000), Padding: 1 << 14, Protected: true})}, want: keytls.AlertRecordOverflow},
 		"a message in the record of its ServerHello": {
-			peer: keytlstest.Peer{Message: repeat("ServerHello"), Record: joinPlain()}, want: keytls.AlertUnexpectedMessage, says: "where the keys change"},
+			peer: keytlstest.Peer{Message: repeat("ServerHello"), Record: joinPlain()}, want: keytls.AlertUnexpectedMessage, says: "record of its ServerHello"},
 	}
 
 	for i, name := range messages {

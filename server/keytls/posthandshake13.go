@@ -41,7 +41,7 @@ func (c *Conn) obey(message *handshakeMessage) error {
 	if err != nil {
 		return err
 	}
-	if err := c.in.atKeyChange(typeKeyUpdate); err != nil {
+	if err := c.in.endsRecord("KeyUpdate"); err != nil {
 		return err
 	}
 	if requested {

@@ -125,8 +125,8 @@ func (c *Conn) writeRecord(typ recordType, payload []byte) error {
 // a record may be on its way. The caller holds c.out.mu.
 func (c *Conn) writeRaw(records []byte) error {
 	if _, err := c.conn.Write(records); err != nil {
-		c.out.permission, c.out.err = hasClosed, err
-		return err
+		c.out.permission, c.out.err = hasClosed, fmt.Errorf("writing to peer: %w", err)
+		return c.out.err
 	}
 	return nil
 }
