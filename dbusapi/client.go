@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dbusapi
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Client is a client as the server showed it at one moment. Times are zero for
+// never or none.
+type Client struct {
+	Path        dbus.ObjectPath
+	Name        string
+	KeyID       string // upper-case hex
+	Fingerprint string // upper-case hex, or empty
+	Host        string
+	Checker     string
+
+	Enabled           bool // whether it is handed its secret
+	ApprovalPending   bool
+	ApprovedByDefault bool
+	CheckerRunning    bool
+
+	Timeout          time.Duration
+	ExtendedTimeout  time.Duration
+	Interval         time.Duration
+	ApprovalDelay    time.Duration
+	ApprovalDuration time.Duration
+
+	Created             time.Time
+	LastEnabled         time.Time
+	Expires             time.Time
+	LastCheckedOK       time.Time
+	LastApprovalRequest time.Time
+	LastCheckerStatus   int // an exit status, -1 for a crash, -2 before the first check
+
+	// The rest is unknown, and zero, with a server that has no ClientInterface1.
+	LastHandout      time.Time
+	LastHandoutKey   string
+	DisabledSince    time.Time
+	DisabledBecause  string
+	ApprovalsPending int
+}
+
+// field is where in a Client a property goes.
+func (c *Client) field(property string) any {
+	switch property {
+	case "ObjectPath":
+		return &c.Path
+	case "Name":
+		return &c.Name
+	case "KeyID":
+		return &c.KeyID
+	case "Fingerprint":
+		return &c.Fingerprint
+	case "Host":
+		return &c.Host
+	case "Checker":
+		return &c.Checker
+	case "Enabled":
+		return &c.Enabled
+	case "ApprovalPending":
+		return &c.ApprovalPending
+	case "ApprovedByDefault":
+		return &c.ApprovedByDefault
+	case "CheckerRunning":
+		return &c.CheckerRunning
+	case "Timeout":
+		return &c.Timeout
+	case "ExtendedTimeout":
+		return &c.ExtendedTimeout
+	case "Interval":
+		return &c.Interval
+	case "ApprovalDelay":
+		return &c.ApprovalDelay
+	case "ApprovalDuration":
+		return &c.ApprovalDuration
+	case "Created":
+		return &c.Created
+	case "LastEnabled":
+		return &c.LastEnabled
+	case "Expires":
+		return &c.Expires
+	case "LastCheckedOK":
+		return &c.LastCheckedOK
+	case "LastApprovalRequest":
+		return &c.LastApprovalRequest
+	case "LastCheckerStatus":
+		return &c.LastCheckerStatus
+	case "LastHandout":
+		return &c.LastHandout
+	case "LastHandoutKey":
+		return &c.LastHandoutKey
+	case "DisabledSince":
+		return &c.DisabledSince
+	case "DisabledBecause":
+		return &c.DisabledBecause
+	case "ApprovalsPending":
+		return &c.ApprovalsPending
+	}
+	return nil
+}
+
+// update puts the values of properties into the fields that they have, and
+// passes over properties that it does not know.
+func update(values map[string]dbus.Variant, field func(property string) any) error {
+	for name, value := range values {
+		if f := field(name); f != nil {
+			if err := store(f, value.Value()); err != nil {
+				return fmt.Errorf("property %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// store puts a value from the bus into a field: a time from its text, a duration
+// from its milliseconds.
+func store(field, value any) error {
+	switch field := field.(type) {
+	case *time.Time:
+		if text, ok := value.(string); ok {
+			t, err := ParseTime(text)
+			*field = t
+			return err
+		}
+	case *time.Duration:
+		if ms, ok := value.(uint64); ok {
+			*field = time.Duration(ms) * time.Millisecond
+			return nil
+		}
+	}
+	return dbus.Store([]any{value}, field)
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bus exports the registry on D-Bus, as package dbusapi describes it.
+// It translates and decides nothing: a call becomes a call of the registry's
+// with the caller as its actor, an event of the registry's becomes signals.
+//
+// Objects are not registered with the D-Bus library but looked up in the
+// registry when a call comes, so that a client costs nothing here.
+//
+// The calls of one sender take effect in the order in which they were sent, and
+// the signals that a call causes go out before its answer. Different senders do
+// not wait for each other.
+//
+// The server does without a bus when it must. Whenever the bus is lost, or is
+// not there, or refuses the name, it is tried again.
+package bus
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mandos/server/client"
+)
+
+// Daemon is what the bus shows of the server besides its clients.
+type Daemon interface {
+	Status() Status
+	// SetLogLevel sets how much is logged. An error names the levels there are.
+	SetLogLevel(by client.Actor, level string) error
+	// Reload reads the configuration again. An error means that nothing was
+	// changed.
+	Reload(ctx context.Context, by client.Actor) error
+}
+
+// Status is the server as it stands at one moment.
+type Status struct {
+	Version string
+	// Address and Port are where it listens for clients, on the network
+	// Interface if that is not empty.
+	Address   string
+	Port      uint16
+	Interface string
+	// ServiceName is the Zeroconf name at this moment, and ZeroconfState
+	// what becomes of its announcement.
+	ServiceName   string
+	ZeroconfState string
+	StartedAt     time.Time
+	LogLevel      string
+}
+
+// Service is the registry's presence on the bus.
+type Service struct {
+	registry *client.Registry
+	daemon   Daemon
+	address  string
+	log      *slog.Logger
+
+	link  atomic.Pointer[link] // nil while there is no bus
+	nodes nodes
+	tried chan struct{} // closed when the bus was tried once
+
+	mu    sync.Mutex
+	state string
+}
+
+// New makes a service for the bus at a D-Bus address; the empty one is the
+// system bus, which DBUS_SYSTEM_BUS_ADDRESS may say the address of. Its Tell must
+// be subscribed to the registry, and Run sets it going.
+func New(registry *client.Registry, daemon Daemon, address string, log *slog.Logger) *Service {
+	return &Service{
+		registry: registry,
+		daemon:   daemon,
+		address:  address,
+		log:      log,
+		tried:    make(chan struct{}),
+		state:    "not tried yet",
+	}
+}
+
+// Tried is closed once the service is on the bus, or has failed to be for the
+// first time.
+func (s *Service) Tried() <-chan struct{} { return s.tried }
+
+// State is "connected" or what is wrong.
+func (s *Service) State() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Tell passes an event on to the bus. It never blocks.
+func (s *Service) Tell(event client.Event) {
+	if event.Kind == client.Added || event.Kind == client.Removed {
+		s.nodes.outdated()
+	}
+	if l := s.link.Load(); l != nil {
+		l.enqueue(item{event: &event})
+	}
+}
+
+// The waits between attempts to be on the bus: twice as long each time, from
+// the first to the longest.
+const (
+	firstRetry   = 100 * time.Millisecond
+	longestRetry = 30 * time.Second
+)
+
+// Run keeps the service on the bus until ctx ends, which is not an error.
+func (s *Service) Run(ctx context.Context) error {
+	wait := firstRetry
+	for {
+		wasUp, err := s.serve(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		s.report("no bus: "+err.Error(), slog.LevelWarn)
+		if wasUp {
+			wait = firstRetry
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+		wait = min(2*wait, longestRetry)
+	}
+}
+
+const connected = "connected"
+
+// report notes how things stand with the bus, and logs it when that is news.
+func (s *Service) report(state string, level slog.Level) {
+	s.mu.Lock()
+	news := s.state != state
+	first := s.state == "not tried yet"
+	s.state = state
+	s.mu.Unlock()
+	if news {
+		s.log.Log(context.Background(), level, "D-Bus", "state", state)
+	}
+	if first {
+		close(s.tried)
+	}
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/godbus/dbus/v5"
+
+	"mandos/dbusapi"
+	"mandos/server/client"
+)
+
+// errorf makes the answer to a call that fails.
+func errorf(name, format string, args ...any) *dbus.Error {
+	return dbus.NewError(name, []any{validText(fmt.Sprintf(format, args...))})
+}
+
+// asDBusError gives an error the name that a caller can tell it by.
+func asDBusError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var answer *dbus.Error
+	var noClient *client.NoClientError
+	switch {
+	case errors.As(err, &answer):
+		return answer
+	case errors.As(err, &noClient):
+		return errorf(dbusapi.ErrorUnknownObject, "%v", err)
+	case errors.Is(err, client.ErrBadSetting):
+		return errorf(dbusapi.ErrorInvalidArgs, "%v", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return errorf(dbusapi.ErrorTimeout, "%v", err)
+	}
+	return errorf(dbusapi.ErrorFailed, "%v", err)
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bus
+
+import (
+	"github.com/godbus/dbus/v5"
+
+	"mandos/dbusapi"
+	"mandos/server/client"
+)
+
+// serverObject is what is found at "/".
+var serverObject = &object{interfaces: []*iface{introspectable, properties, peer, objectManager, serverInterface, serverInterface1}}
+
+// plainNode is what is found at a path that only has others below it.
+var plainNode = &object{interfaces: []*iface{introspectable, peer}}
+
+var objectManager = &iface{
+	name: dbusapi.ObjectManagerInterface,
+	methods: map[string]method{
+		"GetManagedObjects": {out: "a{oa{sa{sv}}}", do: func(c *call) ([]any, error) {
+			views := c.service.registry.Clients()
+			all := make([]managedObject, len(views))
+			for i := range views {
+				all[i] = managedObject{objectPath(&views[i]), interfacesOf(&views[i])}
+			}
+			return []any{all}, nil
+		}},
+	},
+}
+
+var serverInterface = &iface{
+	name: dbusapi.ServerInterface,
+	methods: map[string]method{
+		"RemoveClient": {in: "o", do: changing(func(c *call, by client.Actor) error {
+			path := c.args[0].(dbus.ObjectPath)
+			view, ok := c.service.registry.ClientAt(string(path))
+			if !ok {
+				return errorf(dbusapi.ErrorUnknownObject, "no client has the object path %s", path)
+			}
+			return c.service.registry.Remove(c.ctx, by, view.Name)
+		})},
+		"GetAllClients": {out: "ao", do: func(c *call) ([]any, error) {
+			paths := []dbus.ObjectPath{}
+			for _, view := range c.service.registry.Clients() {
+				paths = append(paths, objectPath(&view))
+			}
+			return []any{paths}, nil
+		}},
+		"GetAllClientsWithProperties": {out: "a{oa{sv}}", do: func(c *call) ([]any, error) {
+			all := []clientValues{}
+			for _, view := range c.service.registry.Clients() {
+				all = append(all, clientValues{objectPath(&view), clientInterface.values(&subject{client: &view})})
+			}
+			return []any{all}, nil
+		}},
+	},
+}
+
+var serverInterface1 = &iface{
+	name: dbusapi.ServerInterface1,
+	methods: map[string]method{
+		"Reload": {do: changing(func(c *call, by client.Actor) error {
+			return c.tellingLogLevel(func() error { return c.service.daemon.Reload(c.ctx, by) })
+		})},
+	},
+	properties: []property{
+		ofServer("Version", func(s *server) any { return s.Version }),
+		ofServer("Address", func(s *server) any { return s.Address }),
+		ofServer("Port", func(s *server) any { return s.Port }),
+		ofServer("Interface", func(s *server) any { return s.Interface }),
+		ofServer("ServiceName", func(s *server) any { return s.ServiceName }),
+		ofServer("ZeroconfState", func(s *server) any { return s.ZeroconfState }),
+		ofServer("ClientCount", func(s *server) any { return uint32(s.clients) }).toldAt(client.Added, client.Removed),
+		ofServer("PendingApprovals", func(s *server) any { return uint32(s.pending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver, client.Removed),
+		ofServer("StartedAt", func(s *server) any { return s.StartedAt }),
+		ofServer("LogLevel", func(s *server) any { return s.LogLevel }).writtenBy(setLogLevel),
+	},
+}
+
+// ofServer makes the row of one of the server's properties.
+func ofServer(name string, get func(*server) any) property {
+	return property{name: name, read: func(s *subject) any { return get(s.server) }}
+}
+
+func setLogLevel(c *call, by client.Actor, value any) error {
+	level, err := text("LogLevel", value)
+	if err != nil {
+		return err
+	}
+	return c.tellingLogLevel(func() error {
+		if err := c.service.daemon.SetLogLevel(by, level); err != nil {
+			return errorf(dbusapi.ErrorInvalidArgs, "%v", err)
+		}
+		return nil
+	})
+}
+
+// tellingLogLevel does something and tells the log level if that changed it.
+func (c *call) tellingLogLevel(do func() error) error {
+	before := c.service.daemon.Status().LogLevel
+	err := do()
+	if now := c.service.daemon.Status().LogLevel; now != before {
+		changed := values{{"LogLevel", variant(now)}}
+		c.link.enqueue(item{signals: []signal{{dbusapi.ServerPath, propertiesChanged, []any{dbusapi.ServerInterface1, changed, []string{}}}}})
+	}
+	return err
+}
+
+func objectPath(v *client.View) dbus.ObjectPath { return dbus.ObjectPath(v.ObjectPath) }
+
+// interfacesOf is what the ObjectManager shows of a client.
+func interfacesOf(v *client.View) []interfaceValues {
+	all := make([]interfaceValues, len(managed))
+	for i, face := range managed {
+		all[i] = interfaceValues{face.name, face.values(&subject{client: v})}
+	}
+	return all
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bus
+
+import (
+	"slices"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+
+	"mandos/dbusapi"
+	"mandos/server/client"
+)
+
+// signal is one signal, its name with the interface in front.
+type signal struct {
+	path dbus.ObjectPath
+	name string
+	body []any
+}
+
+const propertiesChanged = dbusapi.PropertiesInterface + ".PropertiesChanged"
+
+// signals are what an event looks like on the bus: first the properties that it
+// changed, each on its own, then the event itself.
+func (s *Service) signals(e client.Event) []signal {
+	all := append(clientProperties(e), clientEvent(e)...)
+	if atServer := serverInterface1.toldAt(e.Kind); len(atServer) > 0 {
+		of := s.subject()
+		for _, p := range atServer {
+			all = append(all, changed(dbusapi.ServerPath, serverInterface1, p, &of)...)
+		}
+	}
+	return all
+}
+
+// clientProperties tells which of the client's properties an event changed.
+func clientProperties(e client.Event) (all []signal) {
+	path, of := objectPath(&e.Client), &subject{client: &e.Client}
+	for _, name := range e.Properties {
+		if p, face, err := clientObject.property("", string(name)); err == nil {
+			all = append(all, changed(path, face, p, of)...)
+		}
+	}
+	for _, p := range clientInterface1.toldAt(e.Kind) {
+		all = append(all, changed(path, clientInterface1, p, of)...)
+	}
+	return all
+}
+
+// toldAt are the interface's properties that events of that kind change.
+func (i *iface) toldAt(kind client.EventKind) (told []property) {
+	for _, p := range i.properties {
+		if slices.Contains(p.told, kind) {
+			told = append(told, p)
+		}
+	}
+	return told
+}
+
+// changed tells of one changed property. On the interface that had it before
+// there was PropertiesChanged, its own signal comes first.
+func changed(path dbus.ObjectPath, face *iface, p property, of *subject) (all []signal) {
+	if p.read == nil {
+		return []signal{{path, propertiesChanged, []any{face.name, values{}, []string{p.name}}}}
+	}
+	now := variant(p.read(of))
+	if face == clientInterface {
+		all = append(all, signal{path, dbusapi.ClientInterface + ".PropertyChanged", []any{p.name, now}})
+	}
+	return append(all, signal{path, propertiesChanged, []any{face.name, values{{p.name, now}}, []string{}}})
+}
+
+// clientEvent is the signal for the event itself, if it has one.
+func clientEvent(e client.Event) []signal {
+	path := objectPath(&e.Client)
+	one := func(name string, body ...any) []signal {
+		return []signal{{path, dbusapi.ClientInterface + "." + name, body}}
+	}
+	switch e.Kind {
+	case client.Added:
+		return added(e.Client)
+	case client.Removed:
+		return removed(e.Client)
+	case client.CheckerStarted:
+		return one("CheckerStarted", validText(e.Command))
+	case client.CheckerCompleted:
+		return one("CheckerCompleted", int16(e.Check.Status), waitStatus(e.Check), validText(e.Command))
+	case client.SecretSent:
+		return one("GotSecret")
+	case client.Rejected:
+		return one("Rejected", string(e.Reason))
+	case client.ApprovalNeeded:
+		return one("NeedApproval", uint64(e.Client.ApprovalDelay/time.Millisecond), e.Client.ApprovedByDefault)
+	case client.NotFound:
+		return []signal{{dbusapi.ServerPath, dbusapi.ServerInterface + ".ClientNotFound", []any{e.Identity.Hex, e.Address.Addr().String()}}}
+	}
+	return nil
+}
+
+func added(v client.View) []signal {
+	return []signal{
+		{dbusapi.ServerPath, dbusapi.ObjectManagerInterface + ".InterfacesAdded", []any{objectPath(&v), interfacesOf(&v)}},
+		{dbusapi.ServerPath, dbusapi.ServerInterface + ".ClientAdded", []any{objectPath(&v)}},
+	}
+}
+
+func removed(v client.View) []signal {
+	names := (&object{interfaces: managed}).names()
+	return []signal{
+		{dbusapi.ServerPath, dbusapi.ObjectManagerInterface + ".InterfacesRemoved", []any{objectPath(&v), names}},
+		{dbusapi.ServerPath, dbusapi.ServerInterface + ".ClientRemoved", []any{objectPath(&v), validText(v.Name)}},
+	}
+}
+
+// waitStatus writes how a checker ended as the interface describes it.
+func waitStatus(c client.CheckResult) int64 {
+	if c.Signal != 0 {
+		return int64(-256 | c.Signal)
+	}
+	return int64(c.Status) << 8
+}
