@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/console"
+)
+
+// The exit statuses, as the help of the program has them.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// patience is how long the bus and the server may take to answer one call.
+const patience = 30 * time.Second
+
+// usageError is a command line that makes no sense. Only it is answered with
+// the usage.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// exitError ends the program with a status when all that is to be said was said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// run is the whole program: arguments in, exit status out.
+func run(args []string, c *console.Console) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand(&program{console: c})
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	var status exitError
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &usage):
+		c.Errorf("%v; see %q", err, cmd.CommandPath()+" --help")
+		return exitUsage
+	case ctx.Err() != nil:
+		c.Errorf("interrupted")
+	default:
+		c.Errorf("%v", err)
+	}
+	return exitFailure
+}
+
+// program is what all commands share.
+type program struct {
+	console *console.Console
+	bus     string // the D-Bus address; empty for the system bus
+}
+
+func newRootCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mandosctl",
+		Short: "Watch and steer the Mandos server",
+		Long: `mandosctl watches and steers the Mandos server: who is fine, who is not, why, and
+what now. It talks to the server on this machine over D-Bus.
+
+On a terminal it prints for people; into a pipe or a file it prints one line per
+client with tabs between the fields and times in RFC 3339, without colours. The
+environment variable NO_COLOR takes the colours away.
+
+Exit status: 0 when all was done; 1 when something failed, for at least one
+client; 2 for a command line that makes no sense. Errors are one line each on
+standard error.`,
+		Example: `  mandosctl list
+  mandosctl disable laptop-7
+  mandosctl enable 'web*'
+  mandosctl disable --all`,
+		Version:           version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("a command is missing")
+		},
+	}
+	cmd.SetVersionTemplate("mandosctl {{.Version}}\n")
+	cmd.SetIn(p.console.In)
+	cmd.SetOut(p.console.Out)
+	cmd.SetErr(p.console.Err)
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.PersistentFlags().SortFlags = false
+	cmd.PersistentFlags().StringVar(&p.bus, "bus", "", "D-Bus `address` to use instead of the system bus's, which\nDBUS_SYSTEM_BUS_ADDRESS may say as well")
+	cmd.AddCommand(
+		newListCommand(p),
+		newEnableCommand(p),
+		newDisableCommand(p),
+	)
+	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
+	for _, c := range append(cmd.Commands(), cmd) {
+		answerUsage(c)
+	}
+	return cmd
+}
+
+// answerUsage makes wrong arguments of a command an error about usage.
+func answerUsage(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	check := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+// connect connects to the bus that the server is on.
+func (p *program) connect(ctx context.Context) (*dbusapi.Server, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return dbusapi.Connect(ctx, p.bus)
+}
+
+// clients connects and asks for all clients. The caller closes the server.
+func (p *program) clients(ctx context.Context) (*dbusapi.Server, []dbusapi.Client, error) {
+	server, err := p.connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	clients, err := server.Clients(ctx)
+	if err != nil {
+		server.Close()
+		return nil, nil, err
+	}
+	return server, clients, nil
+}

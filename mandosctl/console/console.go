@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package console is the program's mouth and ears, and the rules for them:
+//
+//   - Results go to standard output, everything else to standard error.
+//   - An error is one line, "mandosctl: what happened; what to do", without a
+//     capital or a full stop.
+//   - On a terminal, results are for people: aligned, times as "3m ago", colours.
+//     Anywhere else they are for programs, and the same whatever the terminal.
+//   - A colour never says what the words do not. NO_COLOR, or TERM=dumb, takes
+//     colours away (https://no-color.org).
+//   - Nobody is asked who is not at a terminal.
+package console
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// Console is where the program reads and writes.
+type Console struct {
+	In       io.Reader
+	Out, Err io.Writer
+
+	Terminal    bool // Out is a terminal
+	Interactive bool // In is one too, so that somebody can be asked
+	Colour      bool
+	Width       int // of the terminal, in columns; 0 if Out is none
+}
+
+// Std is the console of this process.
+func Std() *Console {
+	c := &Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	fd := int(os.Stdout.Fd())
+	c.Terminal = term.IsTerminal(fd)
+	c.Interactive = c.Terminal && term.IsTerminal(int(os.Stdin.Fd()))
+	c.Colour = c.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if c.Terminal {
+		c.Width = 80
+		if width, _, err := term.GetSize(fd); err == nil && width > 0 {
+			c.Width = width
+		}
+	}
+	return c
+}
+
+// Printf writes to standard output.
+func (c *Console) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
+
+// Errorf writes the one line of an error.
+func (c *Console) Errorf(format string, args ...any) {
+	line := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
+	fmt.Fprintf(c.Err, "mandosctl: %s\n", line)
+}
+
+// Confirm asks a question that only "y" or "yes" says yes to.
+func (c *Console) Confirm(question string) (bool, error) {
+	fmt.Fprintf(c.Err, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(c.In).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}
