@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pickle
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// describe writes a value as testdata/generate.py does.
+func describe(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "none"
+	case bool:
+		return fmt.Sprint(v)
+	case int64:
+		return fmt.Sprint("int:", v)
+	case float64:
+		return fmt.Sprintf("float:%016x", math.Float64bits(v))
+	case string:
+		return fmt.Sprintf("text:%x", v)
+	case Bytes:
+		return fmt.Sprintf("bytes:%x", string(v))
+	case time.Time:
+		return v.Format("time:2006-01-02 15:04:05.000000")
+	case time.Duration:
+		return fmt.Sprint("duration:", v.Microseconds())
+	case *List:
+		return "[" + strings.Join(describeAll(v.Items), " ") + "]"
+	case Tuple:
+		return "(" + strings.Join(describeAll(v), " ") + ")"
+	case *Dict:
+		var items []string
+		for key, value := range v.Items {
+			items = append(items, describe(key)+"="+describe(value))
+		}
+		slices.Sort(items)
+		return "{" + strings.Join(items, " ") + "}"
+	}
+	return fmt.Sprintf("unknown type %T", v)
+}
+
+func describeAll(values []any) (all []string) {
+	for _, v := range values {
+		all = append(all, describe(v))
+	}
+	return all
+}
+
+func TestReadsWhatPythonWrites(t *testing.T) {
+	const pickles = 3000
+	seed := rand.N(1 << 30)
+	out, err := exec.Command("python3", "testdata/generate.py", fmt.Sprint(pickles), fmt.Sprint(seed)).Output()
+	if err != nil {
+		t.Fatal("this test needs python3: ", err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	lines.Buffer(nil, len(out)+1)
+	read := 0
+	for ; lines.Scan(); read++ {
+		program, want, _ := strings.Cut(lines.Text(), " ")
+		b, err := hex.DecodeString(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(bytes.NewReader(b))
+		if err != nil {
+			t.Fatalf("seed %d: %x: %v", seed, b, err)
+		}
+		if describe(got) != want {
+			t.Fatalf("seed %d: %x:\ngot  %s\nwant %s", seed, b, describe(got), want)
+		}
+		cut := rand.N(len(b))
+		if v, err := Read(bytes.NewReader(b[:cut])); err == nil {
+			t.Fatalf("seed %d: the first %d bytes of %x were read as %s", seed, cut, b, describe(v))
+		}
+	}
+	if read != pickles {
+		t.Errorf("python wrote %d pickles instead of %d", read, pickles)
+	}
+}
+
+func TestRead(t *testing.T) {
+	for name, test := range map[string]struct{ program, want string }{
+		"text of Python 2":              {"\x80\x02U\x02ab.", "bytes:6162"},
+		"long text of Python 2":         {"\x80\x02T\x02\x00\x00\x00ab.", "bytes:6162"},
+		"a time of Python 2":            {"\x80\x02cdatetime\ndatetime\nU\x0a\x07\xea\x0b\x17\x02\x29\x26\x0c\x5c\xda\x85R.", "time:2026-11-23 02:41:38.810202"},
+		"a long of Python 2":            {"\x80\x02\x8a\x02\xff\x00.", "int:255"},
+		"a duration longer than Go's":   {"\x80\x02cdatetime\ntimedelta\nJ\xff\xff\xff\x0eK\x00K\x00\x87R.", "duration:9223372036854775"},
+		"a negative one":                {"\x80\x02cdatetime\ntimedelta\nJ\x01\x00\x00\xf1K\x00K\x00\x87R.", "duration:-9223372036854775"},
+		"a value that is used twice":    {"\x80\x02]q\x01(h\x01e.", "endless"},
+		"a list grown after it is used": {"\x80\x02]]q\x01ah\x01K\x01a\x86.", "([[int:1]] [int:1])"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Read(strings.NewReader(test.program))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if list, ok := got.(*List); ok && test.want == "endless" {
+				if list.Items[0] != list {
+					t.Error("the list does not contain itself")
+				}
+				return
+			}
+			if describe(got) != test.want {
+				t.Errorf("got %s, want %s", describe(got), test.want)
+			}
+		})
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	bomb := "\x80\x02X" + string(binary.LittleEndian.AppendUint32(nil, 1<<20)) + strings.Repeat("x", 1<<20) + "q\x01" +
+		"X\x06\x00\x00\x00latin1q\x02" + strings.Repeat("c_codecs\nencode\nh\x01h\x02\x86R", 300) + "."
+	for name, test := range map[string]struct{ program, want string }{
+		"nothing":                          {"", "the pickle is empty"},
+		"another file":                     {"hello", "not a pickle of protocol 2"},
+		"another protocol":                 {"\x80\x04N.", "not a pickle of protocol 2"},
+		"protocol 0":                       {"(dp0\n.", "not a pickle of protocol 2"},
+		"a header alone":                   {"\x80\x02", "bad pickle at byte 2: it ends too early"},
+		"no value":                         {"\x80\x02.", "ends with 0 values"},
+		"two values":                       {"\x80\x02NN.", "ends with 2 values"},
+		"a mark that is left":              {"\x80\x02(N.", "ends with 1 values"},
+		"more after the end":               {"\x80\x02N.N", "something follows its end"},
+		"a call of a function":             {"\x80\x02cos\nsystem\nU\x04true\x85R.", `uses "os system", which is not plain data`},
+		"a function as a value":            {"\x80\x02cdatetime\ndatetime\n.", "it is a function"},
+		"a function without an end":        {"\x80\x02cdatetime", "too long or incomplete"},
+		"a function with a long name":      {"\x80\x02c" + strings.Repeat("x", 1000) + "\ny\n.", "too long or incomplete"},
+		"a call of a value":                {"\x80\x02NN\x85R.", "calls something else"},
+		"an object to build":               {"\x80\x02}}b.", "opcode 0x62 is not for plain data"},
+		"an extension":                     {"\x80\x02\x82\x01.", "opcode 0x82"},
+		"a persistent reference":           {"\x80\x02Pabc\n.", "opcode 0x50"},
+		"a reference to nothing":           {"\x80\x02h\x05.", "refers to value 5"},
+		"an append to nothing":             {"\x80\x02Na.", "a value is missing"},
+		"an append to a dict":              {"\x80\x02}Na.", "something else than a list"},
+		"an append without a mark":         {"\x80\x02]Ne.", "a mark is missing"},
+		"an append across a mark":          {"\x80\x02](a.", "a value is missing"},
+		"half an item":                     {"\x80\x02}(Nu.", "half an item"},
+		"an item of a list":                {"\x80\x02]NNs.", "something else than a dict"},
+		"a list as a key":                  {"\x80\x02}]Ns.", "neither text nor a number"},
+		"a tuple as a key":                 {"\x80\x02})Ns.", "neither text nor a number"},
+		"text that is cut off":             {"\x80\x02X\x05\x00\x00\x00abc", "ends too early"},
+		"text of 4 GiB":                    {"\x80\x02X\xff\xff\xff\xffabc", "ends too early"},
+		"text that is not UTF-8":           {"\x80\x02X\x01\x00\x00\x00\xff.", "not UTF-8"},
+		"a number of 2,040 bits":           {"\x80\x02\x8a\xff" + strings.Repeat("\x01", 255) + ".", "beyond 64 bits"},
+		"a number with a negative length":  {"\x80\x02\x8b\xff\xff\xff\xff.", "beyond 64 bits"},
+		"bytes beyond 255":                 {"\x80\x02c_codecs\nencode\nX\x03\x00\x00\x00\xe2\x82\xacX\x06\x00\x00\x00latin1\x86R.", "beyond 255"},
+		"bytes in another encoding":        {"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R.", "unknown encoding"},
+		"bytes with content":               {"\x80\x02c__builtin__\nbytes\nK\x05\x85R.", "unknown form"},
+		"a time with a zone":               {"\x80\x02cdatetime\ndatetime\nU\x0a\x07\xea\x0b\x17\x02\x29\x26\x0c\x5c\xdaN\x86R.", "time zone"},
+		"a time that is too short":         {"\x80\x02cdatetime\ndatetime\nU\x09\x07\xea\x0b\x17\x02\x29\x26\x0c\x5c\x85R.", "a time in an unknown form"},
+		"the 31st of February":             {"\x80\x02cdatetime\ndatetime\nU\x0a\x07\xea\x02\x1f\x02\x29\x26\x0c\x5c\xda\x85R.", "a time that does not exist"},
+		"the year 0":                       {"\x80\x02cdatetime\ndatetime\nU\x0a\x00\x00\x02\x01\x02\x29\x26\x0c\x5c\xda\x85R.", "a time that does not exist"},
+		"a duration of two parts":          {"\x80\x02cdatetime\ntimedelta\nK\x00K\x00\x86R.", "a duration in an unknown form"},
+		"a duration of text":               {"\x80\x02cdatetime\ntimedelta\nK\x00K\x00U\x00\x87R.", "not made of whole numbers"},
+		"a duration with too many seconds": {"\x80\x02cdatetime\ntimedelta\nK\x00J\xff\xff\xff\x0fK\x00\x87R.", "a duration that does not exist"},
+		"a gigabyte made of a megabyte":    {bomb, "need more than 256 MiB"},
+		"five million dicts":               {"\x80\x02(" + strings.Repeat("}", 5_000_000) + "t.", "need more than 256 MiB"},
+		"a file that is too large":         {"\x80\x02" + strings.Repeat("N", MaxSize), "larger than 64 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, err := Read(strings.NewReader(test.program))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v and error %v, want error %q", v, err, test.want)
+			}
+		})
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, file := range []string{"../testdata/upstream/clients.pickle"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte("\x80\x02]q\x01(h\x01e."))
+	f.Add([]byte("\x80\x02}(U\x01aK\x01NJ\x00\x00\x00\x80u."))
+	f.Add([]byte("\x80\x02cdatetime\ntimedelta\nK\x00K\x00K\x00\x87R."))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := Read(bytes.NewReader(b))
+		if err != nil && v != nil {
+			t.Errorf("both %v and %v", v, err)
+		}
+	})
+}
