@@ -104,6 +104,17 @@ func (c *Client) field(property string) any {
 	return nil
 }
 
+// readClient reads what the ObjectManager shows of a client.
+func readClient(path dbus.ObjectPath, interfaces map[string]map[string]dbus.Variant) (Client, error) {
+	c := Client{Path: path}
+	for _, name := range []string{ClientInterface, ClientInterface1} {
+		if err := update(interfaces[name], c.field); err != nil {
+			return Client{}, fmt.Errorf("client %s: %w", path, err)
+		}
+	}
+	return c, nil
+}
+
 // update puts the values of properties into the fields that they have, and
 // passes over properties that it does not know.
 func update(values map[string]dbus.Variant, field func(property string) any) error {

@@ -57,25 +57,30 @@ func (s *Server) call(ctx context.Context, path dbus.ObjectPath, method string, 
 
 // Clients are all clients, sorted by name.
 func (s *Server) Clients(ctx context.Context) ([]Client, error) {
+	clients, _, err := s.clientsOf(ctx, BusName)
+	return clients, err
+}
+
+// clientsOf asks the server of that bus name, and tells when the answer came.
+func (s *Server) clientsOf(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
 	var objects map[dbus.ObjectPath]map[string]map[string]dbus.Variant
-	if err := s.call(ctx, ServerPath, ObjectManagerInterface+".GetManagedObjects", nil, &objects); err != nil {
-		return nil, err
+	call := s.conn.Object(name, ServerPath).CallWithContext(ctx, ObjectManagerInterface+".GetManagedObjects", dbus.FlagNoAutoStart)
+	if err := call.Store(&objects); err != nil {
+		return nil, 0, explain(err)
 	}
-	var clients []Client
+	clients := make([]Client, 0, len(objects))
 	for path, interfaces := range objects {
-		if _, ok := interfaces[ClientInterface]; !ok {
+		if _, isClient := interfaces[ClientInterface]; !isClient {
 			continue
 		}
-		c := Client{Path: path}
-		for _, face := range []string{ClientInterface, ClientInterface1} {
-			if err := update(interfaces[face], c.field); err != nil {
-				return nil, err
-			}
+		c, err := readClient(path, interfaces)
+		if err != nil {
+			return nil, 0, err
 		}
 		clients = append(clients, c)
 	}
 	slices.SortFunc(clients, func(a, b Client) int { return cmp.Compare(a.Name, b.Name) })
-	return clients, nil
+	return clients, call.ResponseSequence, nil
 }
 
 // set writes a property of a client's.

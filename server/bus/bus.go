@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mandos/dbusapi"
 	"mandos/server/client"
 )
 
@@ -76,7 +77,7 @@ func New(registry *client.Registry, daemon Daemon, address string, log *slog.Log
 		address:  address,
 		log:      log,
 		tried:    make(chan struct{}),
-		state:    "not tried yet",
+		state:    notTried,
 	}
 }
 
@@ -116,7 +117,7 @@ func (s *Service) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.report("no bus: "+err.Error(), slog.LevelWarn)
+		s.lost(err)
 		if wasUp {
 			wait = firstRetry
 		}
@@ -129,19 +130,30 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-const connected = "connected"
-
-// report notes how things stand with the bus, and logs it when that is news.
-func (s *Service) report(state string, level slog.Level) {
-	s.mu.Lock()
-	news := s.state != state
-	first := s.state == "not tried yet"
-	s.state = state
-	s.mu.Unlock()
-	if news {
-		s.log.Log(context.Background(), level, "D-Bus", "state", state)
-	}
-	if first {
-		close(s.tried)
+func (s *Service) connected() {
+	if s.news("connected") {
+		s.log.Info("on the bus", "name", dbusapi.BusName)
 	}
 }
+
+func (s *Service) lost(why error) {
+	if s.news("no bus: " + why.Error()) {
+		s.log.Warn("not on the bus; serving on without it, and trying again", "error", why)
+	}
+}
+
+// news notes how things stand with the bus, and tells whether that is news.
+func (s *Service) news(state string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == state {
+		return false
+	}
+	if s.state == notTried {
+		close(s.tried)
+	}
+	s.state = state
+	return true
+}
+
+const notTried = "not tried yet"

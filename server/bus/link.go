@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -63,7 +62,7 @@ func (s *Service) serve(ctx context.Context) (wasUp bool, err error) {
 		return false, l.why(err)
 	}
 	tooSlow.Stop()
-	s.report(connected, slog.LevelInfo)
+	s.connected()
 	go l.send()
 	<-l.conn.Context().Done()
 	return true, l.why(errors.New("the bus closed the connection"))

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mandos/dbusapi"
+	"mandos/dbusapi/dbustest"
+	"mandos/server/bus"
+	"mandos/server/client"
+)
+
+// server is a registry on a bus, as the daemon has it.
+type server struct {
+	*client.Registry
+	bus     *bus.Service
+	checker *checker
+	daemon  *daemon
+	journal *journal
+	log     *logBook
+	stop    func()
+}
+
+// serve puts a registry with those clients on a bus and waits until it was tried.
+func serve(t testing.TB, address string, clients ...client.Settings) *server {
+	t.Helper()
+	s := &server{checker: &checker{results: make(chan client.CheckResult)}, daemon: &daemon{level: "info"}, journal: &journal{}, log: &logBook{}}
+	s.Registry = client.New(s.checker, s.journal)
+	s.Load(clients, nil)
+	s.bus = bus.New(s.Registry, s.daemon, address, slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s.Subscribe(s.bus.Tell)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- s.bus.Run(ctx) }()
+	s.Start()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if err := s.Close(context.Background()); err != nil {
+			t.Errorf("closing the registry: %v", err)
+		}
+	})
+	t.Cleanup(s.stop)
+	<-s.bus.Tried()
+	return s
+}
+
+// connect is a connection to the bus by the typed client.
+func connect(t testing.TB, address string) *dbusapi.Server {
+	t.Helper()
+	s, err := dbusapi.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// settings are those of a client as the shipped configuration has them.
+func settings(name string) client.Settings {
+	return client.Settings{
+		Name:              name,
+		KeyID:             strings.Repeat("AB", 30) + fmt.Sprintf("%04X", len(name)),
+		Fingerprint:       strings.Repeat("CD", 20),
+		Secret:            client.NewSecret([]byte("secret of " + name)),
+		Host:              name + ".example.org",
+		Checker:           "fping -q -- %(host)s",
+		Timeout:           5 * time.Minute,
+		ExtendedTimeout:   15 * time.Minute,
+		Interval:          2 * time.Minute,
+		ApprovalDuration:  time.Second,
+		ApprovedByDefault: true,
+		Enabled:           true,
+	}
+}
+
+// checker is a checker whose results the test decides.
+type checker struct{ results chan client.CheckResult }
+
+func (c *checker) Check(ctx context.Context, _, _ string) (client.CheckResult, error) {
+	select {
+	case result := <-c.results:
+		return result, nil
+	case <-ctx.Done():
+		return client.CheckResult{Status: client.CheckerCrashed, Signal: 9}, nil
+	}
+}
+
+// journal is a disk that can be slow or full.
+type journal struct {
+	mu    sync.Mutex
+	saved []client.Record
+	block chan struct{}
+}
+
+func (j *journal) Save(records []client.Record) error {
+	j.mu.Lock()
+	block := j.block
+	j.saved = append(j.saved, records...)
+	j.mu.Unlock()
+	if block != nil {
+		<-block
+	}
+	return nil
+}
+
+// daemon is the rest of the server.
+type daemon struct {
+	mu       sync.Mutex
+	level    string
+	reloads  []client.Actor
+	reloaded error
+}
+
+func (d *daemon) Status() bus.Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return bus.Status{
+		Version: "1.2.3", Address: "::", Port: 4711, Interface: "eth0",
+		ServiceName: "Mandos", ZeroconfState: "announced",
+		StartedAt: time.Date(2026, 11, 23, 4, 5, 6, 7000, time.UTC), LogLevel: d.level,
+	}
+}
+
+func (d *daemon) SetLogLevel(_ client.Actor, level string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Contains([]string{"debug", "info"}, level) {
+		return errors.New("there are the log levels debug and info")
+	}
+	d.level = level
+	return nil
+}
+
+func (d *daemon) Reload(_ context.Context, by client.Actor) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reloads = append(d.reloads, by)
+	return d.reloaded
+}
+
+// logBook collects what is logged.
+type logBook struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *logBook) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, string(line))
+	return len(line), nil
+}
+
+func TestWhatTheServerShowsIsWhatTheClientReads(t *testing.T) {
+	b := dbustest.Start(t)
+	serve(t, b.Address, settings("foo"), settings("bar.example.org"))
+	s := connect(t, b.Address)
+	clients, err := s.Clients(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", clients)
+	if err := s.Disable(t.Context(), clients[0]); err != nil {
+		t.Fatal(err)
+	}
+	clients, err = s.Clients(t.Context())
+	t.Logf("%+v %v", clients, err)
+	status, err := s.Status(t.Context())
+	t.Logf("%+v %v", status, err)
+}
+
+// askForSecret has the client ask and tells how that ended.
+func (s *server) askForSecret(t *testing.T, c client.Settings) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		id := client.Identity{Kind: client.RawPublicKey, Hex: c.KeyID}
+		handout, err := s.Release(t.Context(), id, netip.MustParseAddrPort("[2001:db8::7]:4711"))
+		if err == nil {
+			handout.Received()
+		}
+		ended <- err
+	}()
+	return ended
+}
