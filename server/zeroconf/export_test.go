@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package zeroconf
+
+import (
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// Use makes the announcer use the bus at that address, and count in attempts how
+// often it tries to connect.
+func (a *Announcer) Use(address string, attempts func()) {
+	a.dial = func(options ...dbus.ConnOption) (*dbus.Conn, error) {
+		attempts()
+		return dbus.Connect(address, options...)
+	}
+}
+
+// AnswerWithin sets how long calls may take.
+func (a *Announcer) AnswerWithin(d time.Duration) { a.timeout = d }
