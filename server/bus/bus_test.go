@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/dbusapi/dbustest"
 	"mandos/server/bus"
 	"mandos/server/client"
 )
@@ -29,6 +28,21 @@ type server struct {
 	journal *journal
 	log     *logBook
 	stop    func()
+
+	mu     sync.Mutex
+	events []client.Event
+}
+
+// by is who caused the last event of that kind.
+func (s *server) by(kind client.EventKind) client.Actor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range slices.Backward(s.events) {
+		if e.Kind == kind {
+			return e.By
+		}
+	}
+	return client.Actor{}
 }
 
 // serve puts a registry with those clients on a bus and waits until it was tried.
@@ -37,7 +51,12 @@ func serve(t testing.TB, address string, clients ...client.Settings) *server {
 	s := &server{checker: &checker{results: make(chan client.CheckResult)}, daemon: &daemon{level: "info"}, journal: &journal{}, log: &logBook{}}
 	s.Registry = client.New(s.checker, s.journal)
 	s.Load(clients, nil)
-	s.bus = bus.New(s.Registry, s.daemon, address, slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s.bus = bus.New(s.Registry, s.daemon, address, slog.New(slog.NewTextHandler(s.log, nil)))
+	s.Subscribe(func(e client.Event) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.events = append(s.events, e)
+	})
 	s.Subscribe(s.bus.Tell)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
@@ -98,17 +117,22 @@ func (c *checker) Check(ctx context.Context, _, _ string) (client.CheckResult, e
 	}
 }
 
-// journal is a disk that can be slow or full.
+// journal is a disk that can be slow.
 type journal struct {
 	mu    sync.Mutex
-	saved []client.Record
 	block chan struct{}
 }
 
-func (j *journal) Save(records []client.Record) error {
+// slow makes saving wait until release is closed.
+func (j *journal) slow(release chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.block = release
+}
+
+func (j *journal) Save([]client.Record) error {
 	j.mu.Lock()
 	block := j.block
-	j.saved = append(j.saved, records...)
 	j.mu.Unlock()
 	if block != nil {
 		<-block
@@ -122,6 +146,7 @@ type daemon struct {
 	level    string
 	reloads  []client.Actor
 	reloaded error
+	mistake  bool
 }
 
 func (d *daemon) Status() bus.Status {
@@ -147,6 +172,9 @@ func (d *daemon) SetLogLevel(_ client.Actor, level string) error {
 func (d *daemon) Reload(_ context.Context, by client.Actor) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.mistake {
+		panic("a mistake in reloading")
+	}
 	d.reloads = append(d.reloads, by)
 	return d.reloaded
 }
@@ -164,22 +192,10 @@ func (l *logBook) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func TestWhatTheServerShowsIsWhatTheClientReads(t *testing.T) {
-	b := dbustest.Start(t)
-	serve(t, b.Address, settings("foo"), settings("bar.example.org"))
-	s := connect(t, b.Address)
-	clients, err := s.Clients(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", clients)
-	if err := s.Disable(t.Context(), clients[0]); err != nil {
-		t.Fatal(err)
-	}
-	clients, err = s.Clients(t.Context())
-	t.Logf("%+v %v", clients, err)
-	status, err := s.Status(t.Context())
-	t.Logf("%+v %v", status, err)
+func (l *logBook) contains(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.lines, func(line string) bool { return strings.Contains(line, text) })
 }
 
 // askForSecret has the client ask and tells how that ended.

@@ -107,8 +107,9 @@ const (
 type Actor struct {
 	// Configuration is set for what a configuration file asked for.
 	Configuration bool
-	// Caller is the unique bus name of the one who asked; UID and PID are the
-	// process behind it.
+	// Caller is the unique bus name of the one who asked. UID and PID are the
+	// process behind it; with PID 0 it is unknown, such as that of a caller that
+	// left the bus without waiting for the answer.
 	Caller   string
 	UID, PID uint32
 }
@@ -120,6 +121,8 @@ func (a Actor) String() string {
 	switch {
 	case a.Configuration:
 		return "configuration"
+	case a.Caller != "" && a.PID == 0:
+		return fmt.Sprintf("unknown process, caller %s", a.Caller)
 	case a.Caller != "":
 		return fmt.Sprintf("uid %d, pid %d", a.UID, a.PID)
 	}
