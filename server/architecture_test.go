@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// goPackage is what "go list" tells of one of our packages.
+type goPackage struct {
+	ImportPath string
+	Name       string
+	Doc        string
+	Imports    []string
+}
+
+func ourPackages(t *testing.T) (packages []goPackage) {
+	t.Helper()
+	list, err := exec.Command("go", "list", "-json=ImportPath,Name,Doc,Imports", "mandos/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for decoder := json.NewDecoder(strings.NewReader(string(list))); ; {
+		var p goPackage
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// TestWhoMayImportWhom keeps the house in order: the leaves are the vocabulary
+// that all others may use; the other packages of the server meet in main alone;
+// mandosctl knows only the D-Bus contract.
+func TestWhoMayImportWhom(t *testing.T) {
+	leaves := []string{"mandos/server/client", "mandos/server/keytls", "mandos/dbusapi"}
+	for _, p := range ourPackages(t) {
+		for _, imported := range p.Imports {
+			if !strings.HasPrefix(imported, "mandos/") {
+				continue
+			}
+			below := strings.HasPrefix(imported, p.ImportPath+"/") || strings.HasPrefix(p.ImportPath, imported+"/")
+			var allowed bool
+			switch {
+			case p.ImportPath == "mandos/server", p.ImportPath == "mandos/server/load":
+				allowed = strings.HasPrefix(imported, "mandos/server/") || imported == "mandos/dbusapi"
+			case slices.Contains(leaves, p.ImportPath):
+				allowed = false
+			case strings.HasPrefix(p.ImportPath, "mandos/mandosctl"):
+				allowed = imported == "mandos/dbusapi" || strings.HasPrefix(imported, "mandos/mandosctl/")
+			default:
+				allowed = slices.Contains(leaves, imported) || below
+			}
+			if !allowed {
+				t.Errorf("%s must not import %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for _, p := range ourPackages(t) {
+		want := "Package " + p.Name + " "
+		if p.Name == "main" {
+			want = "Command " + p.ImportPath[strings.LastIndex(p.ImportPath, "/")+1:] + " "
+			if p.ImportPath == "mandos/server" {
+				want = "Command mandos "
+			}
+		}
+		if !strings.HasPrefix(p.Doc, want) {
+			t.Errorf("the doc comment of %s must begin with %q: %.40q", p.ImportPath, want, p.Doc)
+		}
+	}
+}

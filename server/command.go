@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"mandos/server/config"
+	"mandos/server/logging"
+)
+
+// Exit statuses, which are upstream's.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// run is the whole program: arguments in, exit status out.
+func run(args []string, stdout, stderr io.Writer) int {
+	cmd := newCommand()
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	err := cmd.ExecuteContext(ctx)
+	var usage config.UsageError
+	var bad config.Errors
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "usage: %s\nmandos: error: %v; see mandos --help\n", cmd.UseLine(), err)
+		return exitUsage
+	case errors.As(err, &bad):
+		fmt.Fprintln(stderr, bad)
+	default:
+		fmt.Fprintf(stderr, "mandos: %v\n", err)
+	}
+	return exitFailure
+}
+
+func newCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mandos [OPTION...]",
+		Short: "Hand encrypted secrets to the clients that prove their keys",
+		Long: `mandos serves the clients of Mandos: hosts with an encrypted root file system
+that fetch their own encrypted password over the network to boot unattended. It
+reads mandos.conf, clients.conf and clients.d/*.conf, and is watched and steered
+with mandosctl(1).`,
+		Example: `  mandos                                   serve as a daemon, with /etc/mandos
+  mandos --foreground                      serve under a supervisor such as systemd
+  mandos --debug --no-zeroconf --port 4711 --configdir ./conf --statedir ./state
+  mandos --check                           report what is wrong, without serving`,
+		Version:               version,
+		Args:                  config.NoArguments,
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	cmd.SetVersionTemplate("mandos {{.Version}}\n")
+	cmd.SetFlagErrorFunc(config.FlagError)
+	cmd.Flags().SortFlags = false
+	options := config.AddFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		settings, err := load(options)
+		if err != nil {
+			return err
+		}
+		return serve(cmd.Context(), settings)
+	}
+	return cmd
+}
+
+// settings is the configuration with everything judged that package config
+// leaves to those who know.
+type settings struct {
+	*config.Config
+	options *config.Options
+	level   slog.Level
+}
+
+func load(options *config.Options) (*settings, error) {
+	conf, err := options.Load()
+	var bad config.Errors
+	if err != nil && !errors.As(err, &bad) {
+		return nil, err
+	}
+	level, err := logging.ParseLevel(conf.LogLevel)
+	if err != nil {
+		bad = append(bad, config.Error{Place: conf.Origin("debuglevel"), Problem: err.Error()})
+	}
+	if conf.Debug {
+		level = slog.LevelDebug
+	}
+	if len(bad) > 0 {
+		return nil, bad
+	}
+	return &settings{Config: conf, options: options, level: level}, nil
+}

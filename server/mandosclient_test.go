@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// debian is the package mandos-client, unpacked and not installed, with the keys
+// of one host, made once for all tests.
+type debian struct {
+	keygen, client string
+	keys           string // a directory
+	section        string // what mandos-keygen wrote for clients.conf
+}
+
+const password = "correct horse battery staple"
+
+var unpacked = sync.OnceValues(func() (*debian, error) {
+	dir := filepath.Join(scratch, "debian")
+	if err := os.MkdirAll(filepath.Join(dir, "keys"), 0o755); err != nil {
+		return nil, err
+	}
+	script := fmt.Sprintf(`set -e
+cd %[1]s
+apt-get download -qq mandos-client
+dpkg -x mandos-client_*.deb .
+printf '%%s' '%[2]s' >password
+usr/sbin/mandos-keygen --dir keys --name host1
+usr/sbin/mandos-keygen --dir keys --name host1 --no-ssh --passfile password >section`, dir, password)
+	if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cannot unpack and use mandos-client: %w\n%s", err, out)
+	}
+	section, err := os.ReadFile(filepath.Join(dir, "section"))
+	if err != nil {
+		return nil, err
+	}
+	clients, err := filepath.Glob(filepath.Join(dir, "usr/lib/*/mandos/plugins.d/mandos-client"))
+	if err != nil || len(clients) != 1 {
+		return nil, fmt.Errorf("no mandos-client in the package: %v, %w", clients, err)
+	}
+	return &debian{
+		keygen:  filepath.Join(dir, "usr/sbin/mandos-keygen"),
+		client:  clients[0],
+		keys:    filepath.Join(dir, "keys"),
+		section: string(section),
+	}, nil
+})
+
+// realClient is the unpacked package; a test that cannot have it fails.
+func realClient(t *testing.T) *debian {
+	t.Helper()
+	d, err := unpacked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// clientsConf is the section with another TLS key's ID and more settings.
+func (d *debian) clientsConf(keyID string, settings string) string {
+	section := regexp.MustCompile(`(?m)^key_id = .*$`).ReplaceAllString(d.section, "key_id = "+keyID)
+	return section + "checker = :\n" + settings
+}
+
+// tlsKey makes a TLS key pair with the given certtool options and returns its
+// directory and its key ID.
+func tlsKey(t *testing.T, options ...string) (dir, keyID string) {
+	t.Helper()
+	dir = t.TempDir()
+	private, public := filepath.Join(dir, "tls-privkey.pem"), filepath.Join(dir, "tls-pubkey.pem")
+	for _, args := range [][]string{
+		append([]string{"--generate-privkey", "--no-text", "--outfile", private}, options...),
+		{"--load-privkey", private, "--pubkey-info", "--no-text", "--outfile", public},
+	} {
+		if out, err := exec.Command("certtool", args...).CombinedOutput(); err != nil {
+			t.Fatalf("certtool %v: %v\n%s", args, err, out)
+		}
+	}
+	out, err := exec.Command("certtool", "--key-id", "--hash=sha256", "--infile", public).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, strings.TrimSpace(string(out))
+}
+
+// fetch runs mandos-client with the TLS key in that directory. It gives up
+// after the given time, since mandos-client itself tries for ever.
+func (d *debian) fetch(t *testing.T, address, tlsKeys string, atMost time.Duration) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), atMost)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, d.client, "--connect", address, "--interface", "none",
+		"--seckey", filepath.Join(d.keys, "seckey.txt"), "--pubkey", filepath.Join(d.keys, "pubkey.txt"),
+		"--tls-privkey", filepath.Join(tlsKeys, "tls-privkey.pem"), "--tls-pubkey", filepath.Join(tlsKeys, "tls-pubkey.pem"))
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 2 * time.Second
+	makeReadable(t, d.keys, tlsKeys)
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%w: %s", err, &stderr)
+	}
+	return stdout.String(), nil
+}
+
+// makeReadable lets uid 65534 read the keys, for which mandos-client gives up root.
+func makeReadable(t *testing.T, dirs ...string) {
+	t.Helper()
+	for _, dir := range dirs {
+		for parent := dir; parent != os.TempDir() && parent != "/"; parent = filepath.Dir(parent) {
+			os.Chmod(parent, 0o755)
+		}
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if err := os.Chmod(filepath.Join(dir, file.Name()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestRealClientGetsItsSecretWithEveryTypeOfKey(t *testing.T) {
+	d := realClient(t)
+	for name, options := range map[string][]string{
+		"Ed25519":     {"--key-type", "ed25519"},
+		"Ed448":       {"--key-type", "ed448"},
+		"ECDSA P-256": {"--key-type", "ecdsa", "--curve", "secp256r1"},
+		"ECDSA P-384": {"--key-type", "ecdsa", "--curve", "secp384r1"},
+		"ECDSA P-521": {"--key-type", "ecdsa", "--curve", "secp521r1"},
+		"RSA 2048":    {"--key-type", "rsa", "--bits", "2048"},
+		"RSA 4096":    {"--key-type", "rsa", "--bits", "4096"},
+		"RSA-PSS":     {"--key-type", "rsa-pss", "--bits", "2048", "--hash", "sha256"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys, keyID := tlsKey(t, options...)
+			s := startServer(t, d.clientsConf(keyID, ""), "--no-dbus")
+			for _, host := range []string{"::1", "127.0.0.1"} {
+				got, err := d.fetch(t, host+":"+s.port, keys, 20*time.Second)
+				if err != nil || got != password {
+					t.Errorf("over %s: got %q, error %v\n%s", host, got, err, s.log())
+				}
+			}
+		})
+	}
+}
+
+func TestRealClientIsRefused(t *testing.T) {
+	d := realClient(t)
+	keys, keyID := tlsKey(t, "--key-type", "ed25519")
+	_, otherID := tlsKey(t, "--key-type", "ed25519")
+	for sentence, c := range map[string]struct {
+		clients string
+		logged  string
+	}{
+		"while it is disabled":             {clients: d.clientsConf(keyID, "enabled = False\n"), logged: "Disabled"},
+		"when its key is unknown":          {clients: d.clientsConf(otherID, ""), logged: strings.ToUpper(keyID)},
+		"when nobody approves in time":     {clients: d.clientsConf(keyID, "approval_delay = PT1S\napproved_by_default = no\n"), logged: "pproval"},
+		"when there are no clients at all": {clients: "", logged: strings.ToUpper(keyID)},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, c.clients, "--no-dbus")
+			if got, err := d.fetch(t, "::1:"+s.port, keys, 4*time.Second); got != "" || err == nil {
+				t.Errorf("got %q, error %v", got, err)
+			}
+			if log := s.log(); !strings.Contains(log, c.logged) || !strings.Contains(log, "::1") {
+				t.Errorf("the log does not say %q:\n%s", c.logged, log)
+			}
+		})
+	}
+}
+
+// serverProcess is a running server.
+type serverProcess struct {
+	t          *testing.T
+	cmd        *exec.Cmd
+	port       string
+	conf       string // its configuration directory
+	state      string
+	stderrPath string
+	args       []string
+}
+
+// startServer starts the real program with that clients.conf and waits until it
+// listens.
+func startServer(t *testing.T, clients string, args ...string) *serverProcess {
+	t.Helper()
+	dir := t.TempDir()
+	s := &serverProcess{t: t, port: freePort(t), conf: filepath.Join(dir, "etc"), state: filepath.Join(dir, "state"), stderrPath: filepath.Join(dir, "log"), args: args}
+	for _, dir := range []string{s.conf, s.state} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.configure(clients)
+	s.start()
+	return s
+}
+
+func (s *serverProcess) configure(clients string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.conf, "clients.conf"), []byte(clients), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *serverProcess) start() {
+	s.t.Helper()
+	log, err := os.OpenFile(s.stderrPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd = exec.Command(mandos(s.t), append([]string{"--foreground", "--no-zeroconf", "--port", s.port, "--configdir", s.conf, "--statedir", s.state}, s.args...)...)
+	s.cmd.Stderr = log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { s.stop() })
+	for range 500 {
+		if conn, err := net.Dial("tcp", net.JoinHostPort("localhost", s.port)); err == nil {
+			conn.Close()
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.t.Fatalf("the server does not listen:\n%s", s.log())
+}
+
+// stop ends the server in order, once.
+func (s *serverProcess) stop() {
+	s.t.Helper()
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Errorf("the server ended with %v:\n%s", err, s.log())
+	}
+}
+
+// kill ends the server as a power cut would.
+func (s *serverProcess) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+func (s *serverProcess) log() string {
+	s.t.Helper()
+	log, err := os.ReadFile(s.stderrPath)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(log)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "[::]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
