@@ -34,9 +34,10 @@ type Bus struct {
 	// Address is the bus's D-Bus address, the same after a restart.
 	Address string
 
-	tb     testing.TB
-	dir    string
-	daemon *exec.Cmd
+	tb         testing.TB
+	dir        string
+	complaints *os.File
+	daemon     *exec.Cmd
 }
 
 // Start starts a bus that lets everybody do everything. It ends with the test.
@@ -47,7 +48,8 @@ func Start(tb testing.TB) *Bus {
     <allow own="*"/>
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
-  </policy>`)
+  </policy>
+  <limit name="max_replies_per_connection">100000</limit>`)
 }
 
 // StartSystem starts a bus that is as strict as a system bus, with holes
@@ -101,7 +103,16 @@ func start(tb testing.TB, policy string) *Bus {
 	if err := os.Chmod(dir, 0o755); err != nil { // for other users to connect
 		tb.Fatal(err)
 	}
-	tb.Cleanup(b.Stop)
+	if b.complaints, err = os.Create(filepath.Join(dir, "complaints")); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		b.Stop()
+		b.complaints.Close()
+		if complaints, err := os.ReadFile(b.complaints.Name()); err == nil && tb.Failed() {
+			tb.Logf("dbus-daemon says:\n%s", complaints)
+		}
+	})
 	b.Restart()
 	return b
 }
@@ -113,7 +124,7 @@ func (b *Bus) Restart() {
 	b.tb.Helper()
 	b.Stop()
 	daemon := exec.Command("dbus-daemon", "--nofork", "--nopidfile", "--nosyslog", "--print-address=1", "--config-file="+b.config())
-	daemon.Stderr = os.Stderr
+	daemon.Stderr = b.complaints
 	daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := daemon.StdoutPipe()
 	if err == nil {
