@@ -5,13 +5,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/signal"
+	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"mandos/server/bus"
@@ -21,6 +18,7 @@ import (
 	"mandos/server/keytls"
 	"mandos/server/logging"
 	"mandos/server/state"
+	"mandos/server/zeroconf"
 )
 
 // How long the end of the server may take: for those who are being served, and
@@ -35,6 +33,7 @@ type daemon struct {
 	settings *settings
 	started  time.Time
 	level    *slog.LevelVar
+	name     *logging.ServiceName
 	log      *slog.Logger
 
 	listener *net.TCPListener
@@ -43,15 +42,17 @@ type daemon struct {
 	registry *client.Registry
 	bus      *bus.Service // nil without D-Bus
 	handout  *handout.Server
+	zeroconf *zeroconf.Announcer // nil without Zeroconf
 
 	reloading sync.Mutex
 }
 
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, s *settings) error {
-	d := &daemon{settings: s, started: time.Now(), level: new(slog.LevelVar)}
+	d := &daemon{settings: s, started: time.Now(), level: new(slog.LevelVar), name: new(logging.ServiceName)}
 	d.level.Set(s.level)
-	d.log = logging.New(logging.Choose(!s.Foreground), d.level, new(logging.ServiceName))
+	d.name.Set(s.ServiceName)
+	d.log = logging.New(logging.Choose(!s.Foreground), d.level, d.name)
 	d.tellWarnings(s)
 	if err := d.open(ctx); err != nil {
 		return err
@@ -88,7 +89,25 @@ func (d *daemon) open(ctx context.Context) (err error) {
 	limits := handout.DefaultLimits
 	limits.Strangers = d.settings.MaxUnproven
 	d.handout = handout.New(d.registry, keytls.Config{}, limits, logging.Limit(d.log))
+	if d.settings.Zeroconf {
+		d.zeroconf = zeroconf.New(d.service(), d.log, d.name.Set)
+	}
 	return nil
+}
+
+func (d *daemon) service() zeroconf.Service {
+	return zeroconf.Service{
+		Name:      d.settings.ServiceName,
+		Type:      "_mandos._tcp",
+		Port:      d.address().Port(),
+		Interface: d.settings.Interface,
+		IPv4:      !d.settings.UseIPv6,
+	}
+}
+
+// address is where we listen.
+func (d *daemon) address() netip.AddrPort {
+	return d.listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
 func (d *daemon) socket() handout.Socket {
@@ -119,7 +138,10 @@ func (d *daemon) work(ctx context.Context) error {
 	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { stop(client.ErrClosed) })()
 	background.Go(func() { d.reloadOnHangup(serving) })
-	d.log.Info("serving", "version", version, "address", d.listener.Addr(), "clients", len(d.registry.Clients()))
+	if d.zeroconf != nil {
+		background.Go(func() { d.zeroconf.Run(serving) })
+	}
+	d.log.Info("serving", "version", version, "address", d.address(), "clients", len(d.registry.Clients()))
 	err := d.handout.Serve(serving, d.listener)
 	stop(client.ErrClosed)
 
@@ -132,72 +154,4 @@ func (d *daemon) work(ctx context.Context) error {
 	err = errors.Join(err, d.registry.Close(grace))
 	leaveBus()
 	return errors.Join(err, d.checker.Close(), d.store.Close())
-}
-
-func (d *daemon) reloadOnHangup(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
-			if err := d.Reload(ctx, client.FromConfiguration); err != nil {
-				d.log.Error("the configuration was not reloaded, and nothing was changed", "error", err)
-			}
-		}
-	}
-}
-
-// Reload reads the configuration again and follows it in all that concerns the
-// clients, and in the log level. It is part of [bus.Daemon].
-func (d *daemon) Reload(ctx context.Context, by client.Actor) error {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
-	s, err := load(d.settings.options)
-	if err != nil {
-		return fmt.Errorf("bad configuration: %w", err)
-	}
-	d.tellWarnings(s)
-	if err := d.registry.Reload(ctx, by, s.Clients); err != nil {
-		return err
-	}
-	d.level.Set(s.level)
-	d.log.Info("configuration reloaded", "actor", by, "clients", len(s.Clients))
-	return nil
-}
-
-func (d *daemon) tellWarnings(s *settings) {
-	for _, warning := range s.Warnings {
-		d.log.Warn(warning.String())
-	}
-	if len(s.Clients) == 0 {
-		d.log.Warn("no clients defined", "directory", s.ConfigDir)
-	}
-}
-
-// Status is part of [bus.Daemon].
-func (d *daemon) Status() bus.Status {
-	address := d.listener.Addr().(*net.TCPAddr).AddrPort()
-	return bus.Status{
-		Version:     version,
-		Address:     address.Addr().String(),
-		Port:        address.Port(),
-		Interface:   d.settings.Interface,
-		ServiceName: d.settings.ServiceName,
-		StartedAt:   d.started,
-		LogLevel:    logging.LevelName(d.level.Level()),
-	}
-}
-
-// SetLogLevel is part of [bus.Daemon].
-func (d *daemon) SetLogLevel(by client.Actor, name string) error {
-	level, err := logging.ParseLevel(name)
-	if err != nil {
-		return err
-	}
-	d.level.Set(level)
-	d.log.Info("log level changed", "level", logging.LevelName(level), "actor", by)
-	return nil
 }
