@@ -179,6 +179,13 @@ func (d *daemon) Reload(_ context.Context, by client.Actor) error {
 	return d.reloaded
 }
 
+// reloading makes reloading fail from now on, or panic.
+func (d *daemon) reloading(err error, mistake bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reloaded, d.mistake = err, mistake
+}
+
 // logBook collects what is logged.
 type logBook struct {
 	mu    sync.Mutex

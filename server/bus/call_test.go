@@ -41,7 +41,7 @@ const (
 func TestErrorsHaveTheStandardNames(t *testing.T) {
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"), settings("nested/deep/client"))
-	s.daemon.reloaded = errors.New("clients.conf:7: no such\nkey")
+	s.daemon.reloading(errors.New("clients.conf:7: no such key"), false)
 	conn := dial(t, b.Address)
 	value := func(v any) dbus.Variant { return dbus.MakeVariant(v) }
 	for name, test := range map[string]struct {
@@ -303,7 +303,7 @@ func TestASlowCallHoldsUpNobodyElse(t *testing.T) {
 func TestAMistakeInACallDoesNotEndTheServer(t *testing.T) {
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"))
-	s.daemon.mistake = true
+	s.daemon.reloading(nil, true)
 	conn := dial(t, b.Address)
 	err := conn.Object(dbusapi.BusName, "/").Call(dbusapi.ServerInterface1+".Reload", 0).Err
 	if err == nil || !strings.Contains(err.Error(), "internal error") {

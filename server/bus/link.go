@@ -100,9 +100,13 @@ func (l *link) takeName() error {
 	var reply dbus.RequestNameReply
 	err := l.conn.BusObject().CallWithContext(l.ctx, "org.freedesktop.DBus.RequestName", 0,
 		dbusapi.BusName, uint32(dbus.NameFlagDoNotQueue)).Store(&reply)
+	var answer dbus.Error
 	switch {
+	case errors.As(err, &answer) && answer.Name == dbusapi.ErrorAccessDenied:
+		// The bus's own words have another connection in them each time.
+		return fmt.Errorf("the bus policy does not let the server own the name %s: is mandos.conf in the bus's system.d directory, and the server's user root or in the group _mandos?", dbusapi.BusName)
 	case err != nil:
-		return fmt.Errorf("cannot own the name %s: %w (is the bus policy file mandos.conf in system.d, and the server's user root or in the group _mandos?)", dbusapi.BusName, err)
+		return fmt.Errorf("cannot own the name %s: %w", dbusapi.BusName, err)
 	case reply != dbus.RequestNameReplyPrimaryOwner:
 		return fmt.Errorf("the name %s is taken: another Mandos server is running", dbusapi.BusName)
 	}

@@ -41,6 +41,21 @@ func run(t *testing.T, cmd *exec.Cmd) (output string, exit int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
+// linesOf starts a tool and gives its output line by line.
+func linesOf(t *testing.T, cmd *exec.Cmd) (next func() string) {
+	t.Helper()
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	lines := bufio.NewScanner(stdout)
+	return func() string { lines.Scan(); return lines.Text() }
+}
+
 func TestMandosCtlCommands(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("new\x00secret\xff"), 0o600); err != nil {
@@ -297,16 +312,7 @@ func TestListenerForTheDeprecatedPropertyChanged(t *testing.T) {
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"))
 	script := tool(t, b.Address, "/usr/bin/python3", "-c", propertyChangedListener)
-	stdout, err := script.StdoutPipe()
-	if err == nil {
-		err = script.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { script.Process.Kill(); script.Wait() })
-	lines := bufio.NewScanner(stdout)
-	heard := func() string { lines.Scan(); return lines.Text() }
+	heard := linesOf(t, script)
 	if got := heard(); got != "listening" {
 		t.Fatalf("the listener said %q", got)
 	}

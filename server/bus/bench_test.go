@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bus_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/godbus/dbus/v5"
+
+	"mandos/dbusapi"
+	"mandos/dbusapi/dbustest"
+	"mandos/server/client"
+)
+
+// serveMany serves n clients and waits until all are announced.
+func serveMany(b *testing.B, address string, n int) *dbusapi.Server {
+	b.Helper()
+	all := make([]client.Settings, n)
+	for i := range all {
+		all[i] = settings(fmt.Sprintf("client-%05d.example.org", i))
+	}
+	serve(b, address, all...)
+	api := connect(b, address)
+	if err := api.SetLogLevel(b.Context(), "info"); err != nil {
+		b.Fatal(err)
+	}
+	return api
+}
+
+// BenchmarkGetManagedObjects is a round trip over a bus, with the answer read.
+func BenchmarkGetManagedObjects(b *testing.B) {
+	for _, n := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprintf("clients=%d", n), func(b *testing.B) {
+			bus := dbustest.Start(b)
+			api := serveMany(b, bus.Address, n)
+			for b.Loop() {
+				if clients, err := api.Clients(b.Context()); err != nil || len(clients) != n {
+					b.Fatalf("%d clients, %v", len(clients), err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkIntrospect is what mandos-ctl does for each client.
+func BenchmarkIntrospect(b *testing.B) {
+	bus := dbustest.Start(b)
+	serveMany(b, bus.Address, 10_000)
+	conn := dial(b, bus.Address)
+	for b.Loop() {
+		if call := conn.Object(dbusapi.BusName, "/clients/client_00000_example_org").Call(dbusapi.IntrospectableInterface+".Introspect", 0); call.Err != nil {
+			b.Fatal(call.Err)
+		}
+	}
+}
+
+// BenchmarkSet is a change with its signals, from call to answer.
+func BenchmarkSet(b *testing.B) {
+	bus := dbustest.Start(b)
+	serveMany(b, bus.Address, 1_000)
+	conn := dial(b, bus.Address)
+	for i := 0; b.Loop(); i++ {
+		call := conn.Object(dbusapi.BusName, "/clients/client_00000_example_org").Call(setOf, 0, face, "Host", dbus.MakeVariant(fmt.Sprint(i)))
+		if call.Err != nil {
+			b.Fatal(call.Err)
+		}
+	}
+}
