@@ -152,7 +152,7 @@ func changing(do func(*call, client.Actor) error) func(*call) ([]any, error) {
 	}
 }
 
-// iface finds an interface by its name; the empty name stands for all of them
+// named finds an interface by its name; the empty name stands for all of them
 // (D-Bus Specification, "Message Format", INTERFACE).
 func (o *object) named(name string) ([]*iface, error) {
 	if name == "" {
