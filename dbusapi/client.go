@@ -43,6 +43,8 @@ type Client struct {
 	DisabledSince    time.Time
 	DisabledBecause  string
 	ApprovalsPending int
+	DeniedUntil      time.Time // when a decision that is in force ends
+	ApprovedUntil    time.Time
 }
 
 // field is where in a Client a property goes.
@@ -100,6 +102,10 @@ func (c *Client) field(property string) any {
 		return &c.DisabledBecause
 	case "ApprovalsPending":
 		return &c.ApprovalsPending
+	case "DeniedUntil":
+		return &c.DeniedUntil
+	case "ApprovedUntil":
+		return &c.ApprovedUntil
 	}
 	return nil
 }

@@ -190,6 +190,9 @@ type Status struct {
 	PendingApprovals int // clients on which a connection waits
 	StartedAt        time.Time
 	LogLevel         string
+	ConfigDir        string
+	StateDir         string
+	StateProblem     string // why the state cannot be saved; empty if it can
 }
 
 func (s *Status) field(property string) any {
@@ -214,6 +217,12 @@ func (s *Status) field(property string) any {
 		return &s.StartedAt
 	case "LogLevel":
 		return &s.LogLevel
+	case "ConfigDir":
+		return &s.ConfigDir
+	case "StateDir":
+		return &s.StateDir
+	case "StateProblem":
+		return &s.StateProblem
 	}
 	return nil
 }
@@ -227,6 +236,25 @@ func (s *Server) Status(ctx context.Context) (Status, error) {
 	}
 	err := update(values, status.field)
 	return status, err
+}
+
+// Process is the server as a process on the bus.
+type Process struct {
+	Name     string // its unique bus name
+	UID, PID uint32
+}
+
+// Process asks the bus who the server is.
+func (s *Server) Process(ctx context.Context) (p Process, err error) {
+	var credentials map[string]dbus.Variant
+	bus := s.conn.BusObject()
+	err = bus.CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, BusName).Store(&p.Name)
+	if err == nil {
+		err = bus.CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionCredentials", 0, p.Name).Store(&credentials)
+	}
+	p.UID, _ = credentials["UnixUserID"].Value().(uint32)
+	p.PID, _ = credentials["ProcessID"].Value().(uint32)
+	return p, explain(err)
 }
 
 // SetLogLevel changes how much the server logs.

@@ -30,6 +30,7 @@ const (
 	Rejected         EventKind = "rejected"         // Reason
 	NeedApproval     EventKind = "need approval"    // Delay, ByDefault
 	ClientNotFound   EventKind = "client not found" // KeyID, Address; no Client
+	Happened         EventKind = "happened"         // Happening; no Client
 )
 
 // Event is something that happened, as the bus told it.
@@ -48,6 +49,10 @@ type Event struct {
 	Delay          time.Duration // how long the approval is waited for
 	ByDefault      bool          // what is decided after that
 	KeyID, Address string
+
+	// Happening is what other kinds of event tell in part, and more: whoever
+	// only wants to know what happens needs no other. It comes after them.
+	Happening Happening
 }
 
 // Watch hears what happens, in order, until ctx ends. It begins with ServerUp
@@ -195,6 +200,10 @@ func (w *watcher) event(signal *dbus.Signal) (e Event, ok bool, err error) {
 	case ServerInterface + ".ClientNotFound":
 		e.Kind = ClientNotFound
 		err = dbus.Store(signal.Body, &e.KeyID, &e.Address)
+		return e, true, err
+	case ServerInterface1 + ".Happened":
+		e.Kind = Happened
+		e.Happening, err = readHappening(signal)
 		return e, true, err
 	}
 	c, known := w.clients[signal.Path]

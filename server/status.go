@@ -23,6 +23,8 @@ func (d *daemon) Status() bus.Status {
 		ZeroconfState: announcement,
 		StartedAt:     d.started,
 		LogLevel:      logging.LevelName(d.level.Level()),
+		ConfigDir:     d.settings.ConfigDir,
+		StateDir:      d.settings.StateDir,
 	}
 }
 

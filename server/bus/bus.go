@@ -50,6 +50,9 @@ type Status struct {
 	ZeroconfState string
 	StartedAt     time.Time
 	LogLevel      string
+	// ConfigDir is where the configuration is read from, StateDir where the
+	// state is saved.
+	ConfigDir, StateDir string
 }
 
 // Service is the registry's presence on the bus.
@@ -63,8 +66,9 @@ type Service struct {
 	nodes nodes
 	tried chan struct{} // closed when the bus was tried once
 
-	mu    sync.Mutex
-	state string
+	mu           sync.Mutex
+	state        string
+	stateProblem string
 }
 
 // New makes a service for the bus at a D-Bus address; the empty one is the
@@ -94,8 +98,13 @@ func (s *Service) State() string {
 
 // Tell passes an event on to the bus. It never blocks.
 func (s *Service) Tell(event client.Event) {
-	if event.Kind == client.Added || event.Kind == client.Removed {
+	switch event.Kind {
+	case client.Added, client.Removed:
 		s.nodes.outdated()
+	case client.StateNotSaved:
+		s.setStateProblem(event.Err.Error())
+	case client.StateSavedAgain:
+		s.setStateProblem("")
 	}
 	if l := s.link.Load(); l != nil {
 		l.enqueue(item{event: &event})
@@ -157,3 +166,9 @@ func (s *Service) news(state string) bool {
 }
 
 const notTried = "not tried yet"
+
+func (s *Service) setStateProblem(problem string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stateProblem = problem
+}

@@ -61,6 +61,8 @@ var clientInterface1 = &iface{
 		of("DisabledSince", func(v *client.View) any { return v.DisabledSince }).toldAt(client.Disabled, client.Enabled),
 		of("DisabledBecause", func(v *client.View) any { return string(v.DisabledBecause) }).toldAt(client.Disabled, client.Enabled),
 		of("ApprovalsPending", func(v *client.View) any { return uint32(v.ApprovalsPending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver),
+		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }).toldAt(client.Denied, client.Approved),
+		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }).toldAt(client.Denied, client.Approved),
 	},
 }
 

@@ -176,7 +176,7 @@ func TestSignalsAreAsTheyAreDescribed(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range clientProperties(client.Event{Properties: told, Client: client.View{ObjectPath: "/x"}}) {
+	for _, s := range append(clientProperties(client.Event{Properties: told, Client: client.View{ObjectPath: "/x"}}), happened(client.Event{})) {
 		sent[s.name] = true
 		if got := dictSignature(s.body); got != want[s.name] {
 			t.Errorf("%s has the signature %s, described as %s", s.name, got, want[s.name])

@@ -120,12 +120,17 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	events := make(chan dbusapi.Event)
+	happenings := make(chan dbusapi.Happening, 100)
 	ended := make(chan error, 1)
 	go func() {
 		for e, err := range api.Watch(ctx) {
 			if err != nil {
 				ended <- err
 				return
+			}
+			if e.Kind == dbusapi.Happened {
+				happenings <- e.Happening
+				continue
 			}
 			events <- e
 		}
@@ -168,6 +173,9 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 		if property == "DisabledBecause" && (e.Client.Enabled || e.Client.DisabledBecause != string(client.ByAdministrator)) {
 			t.Errorf("the client is left as %+v", e.Client)
 		}
+	}
+	for kind := dbusapi.HappeningKind(""); kind != dbusapi.WasDisabled; {
+		kind = (<-happenings).Kind
 	}
 	<-s.askForSecret(t, foo)
 	if e := next(dbusapi.Rejected); e.Reason != "Disabled" || e.Client.Name != "foo" {

@@ -44,11 +44,15 @@ type subject struct {
 type server struct {
 	Status
 	clients, pending int
+	stateProblem     string
 }
 
 func (s *Service) subject() subject {
 	clients, _, pending := s.registry.Counts()
-	return subject{server: &server{Status: s.daemon.Status(), clients: clients, pending: pending}}
+	s.mu.Lock()
+	problem := s.stateProblem
+	s.mu.Unlock()
+	return subject{server: &server{Status: s.daemon.Status(), clients: clients, pending: pending, stateProblem: problem}}
 }
 
 // Dictionaries as arrays of pairs; see markDicts.

@@ -75,6 +75,9 @@ var serverInterface1 = &iface{
 		ofServer("PendingApprovals", func(s *server) any { return uint32(s.pending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver, client.Removed),
 		ofServer("StartedAt", func(s *server) any { return s.StartedAt }),
 		ofServer("LogLevel", func(s *server) any { return s.LogLevel }).writtenBy(setLogLevel),
+		ofServer("ConfigDir", func(s *server) any { return s.ConfigDir }),
+		ofServer("StateDir", func(s *server) any { return s.StateDir }),
+		ofServer("StateProblem", func(s *server) any { return s.stateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
 	},
 }
 

@@ -22,7 +22,7 @@ type signal struct {
 const propertiesChanged = dbusapi.PropertiesInterface + ".PropertiesChanged"
 
 // signals are what an event looks like on the bus: first the properties that it
-// changed, each on its own, then the event itself.
+// changed, each on its own, then the event itself, and last all of it in one.
 func (s *Service) signals(e client.Event) []signal {
 	all := append(clientProperties(e), clientEvent(e)...)
 	if atServer := serverInterface1.toldAt(e.Kind); len(atServer) > 0 {
@@ -31,7 +31,7 @@ func (s *Service) signals(e client.Event) []signal {
 			all = append(all, changed(dbusapi.ServerPath, serverInterface1, p, &of)...)
 		}
 	}
-	return all
+	return append(all, happened(e))
 }
 
 // clientProperties tells which of the client's properties an event changed.

@@ -54,8 +54,9 @@ type client struct {
 	expiry     *time.Timer
 	nextCheck  *time.Timer
 	nextDue    time.Time
-	check      *check // the running checker, or one that is being killed
-	approved   *bool  // the decision in force
+	check      *check    // the running checker, or one that is being killed
+	approved   *bool     // the decision in force
+	decided    time.Time // when it ends
 	approvalUp *time.Timer
 	pending    int           // connections that asked for approval
 	stirred    chan struct{} // closed and replaced when those who wait must look again
@@ -83,6 +84,9 @@ func (r *Registry) view(c *client) View {
 		ApprovalsPending: c.pending,
 	}
 	v.Expires = r.expires(c)
+	if c.approved != nil && *c.approved {
+		v.ApprovedUntil = c.decided
+	}
 	return v
 }
 

@@ -79,7 +79,7 @@ func (r *Registry) decideFor(c *client, approve bool, d time.Duration) {
 	if c.approvalUp != nil {
 		c.approvalUp.Stop()
 	}
-	c.approved = &approve
+	c.approved, c.decided = &approve, r.wall().Add(d)
 	c.approvalUp = r.after(c, d, func() {
 		c.approved, c.approvalUp = nil, nil
 		c.DeniedUntil = time.Time{}

@@ -18,6 +18,8 @@ type View struct {
 	// ApprovalsPending counts the connections that wait for an approval or are
 	// being served after one.
 	ApprovalsPending int
+	// ApprovedUntil is when an approval in force ends; zero without one.
+	ApprovedUntil time.Time
 }
 
 // State is what the server learned of a client. The zero time means never.
