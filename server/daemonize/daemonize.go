@@ -36,12 +36,17 @@ const ready = "ready"
 // of the daemon, which has told the reason itself. When ctx ends before, the
 // daemon is ended and the status is an error.
 func Launch(ctx context.Context) (status int, err error) {
+	// Not by way of /proc/self/exe, which would name the process "exe".
+	program, err := os.Executable()
+	if err != nil {
+		return 1, fmt.Errorf("cannot start the daemon: %w", err)
+	}
 	words, theirs, err := listen()
 	if err != nil {
 		return 1, fmt.Errorf("cannot start the daemon: %w", err)
 	}
 	defer words.Close()
-	cmd := exec.Command("/proc/self/exe")
+	cmd := exec.Command(program)
 	cmd.Args = os.Args
 	cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(theirs))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -70,7 +70,9 @@ func daemon(parent *daemonize.Parent, pipe string) int {
 	time.Sleep(50 * time.Millisecond) // the parent is gone by now
 	sid, err := syscall.Getpgid(0)
 	dir, dirErr := os.Getwd()
-	text := fmt.Sprintln("own session:", sid == os.Getpid(), err) +
+	name, nameErr := os.ReadFile("/proc/self/comm")
+	text := fmt.Sprintln("name:", strings.TrimSpace(string(name)), nameErr) +
+		fmt.Sprintln("own session:", sid == os.Getpid(), err) +
 		fmt.Sprintln("directory:", dir, dirErr) +
 		fmt.Sprintln("descriptor 5:", inherited) +
 		fmt.Sprintln("variable:", os.Getenv("MANDOS_READY_FD"))
@@ -127,7 +129,8 @@ func TestReturnsWhenReady(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	want := `own session: true <nil>
+	want := `name: daemonize.test <nil>
+own session: true <nil>
 directory: / <nil>
 descriptor 5: its content <nil>
 variable: 
