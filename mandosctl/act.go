@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/roster"
 )
 
 // action is a command that does one thing to each client that it is given.
 type action struct {
-	use, short, long, example string
+	name, short, long, example string
 	// done is what is said of a client to which it was done.
 	done string
 	do   func(*dbusapi.Server, context.Context, dbusapi.Client) error
@@ -22,16 +23,20 @@ type action struct {
 func (a action) command(p *program) *cobra.Command {
 	all := false
 	cmd := &cobra.Command{
-		Use:     a.use + " (NAME... | --all)",
+		Use:     a.name + " (NAME... | --all)",
 		Short:   a.short,
 		Long:    a.long + aboutNames,
 		Example: a.example,
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
+			if err := namesOrAll(names, all); err != nil {
+				return err
+			}
 			return p.act(cmd.Context(), names, all, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
 				return a.done, a.do(s, ctx, c)
 			})
 		},
+		ValidArgsFunction: p.completeNames,
 	}
 	addAll(cmd, &all)
 	return cmd
@@ -46,41 +51,6 @@ func addAll(cmd *cobra.Command, all *bool) {
 	cmd.Flags().BoolVarP(all, "all", "a", false, "all clients")
 }
 
-// act does something to each chosen client and tells the result of each. It
-// goes on after a failure, unless the next could not do better.
-func (p *program) act(ctx context.Context, names []string, all bool, do func(context.Context, *dbusapi.Server, dbusapi.Client) (string, error)) error {
-	if err := namesOrAll(names, all); err != nil {
-		return err
-	}
-	server, clients, err := p.clients(ctx)
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	if !all {
-		if clients, err = choose(clients, names); err != nil {
-			return err
-		}
-	}
-	failed := false
-	for _, c := range clients {
-		result, err := do(ctx, server, c)
-		switch {
-		case err == nil:
-			p.console.Printf("%s: %s\n", c.Name, result)
-		case ctx.Err() != nil, errors.Is(err, dbusapi.ErrNoBus), errors.Is(err, dbusapi.ErrNoServer):
-			return err
-		default:
-			failed = true
-			p.console.Errorf("%s: %v", c.Name, err)
-		}
-	}
-	if failed {
-		return exitError(exitFailure)
-	}
-	return nil
-}
-
 func namesOrAll(names []string, all bool) error {
 	switch {
 	case all && len(names) > 0:
@@ -89,4 +59,83 @@ func namesOrAll(names []string, all bool) error {
 		return usagef("name the clients, or say --all")
 	}
 	return nil
+}
+
+// chosen connects and asks for the clients of those names, or all. The caller
+// closes the server.
+func (p *program) chosen(ctx context.Context, names []string, all bool) (*dbusapi.Server, []dbusapi.Client, error) {
+	server, err := p.connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	clients, err := server.Clients(asking)
+	if err == nil && !all {
+		clients, err = roster.Choose(clients, names)
+	}
+	if err != nil {
+		server.Close()
+		return nil, nil, err
+	}
+	return server, clients, nil
+}
+
+// one asks for the only client of a name or pattern.
+func (p *program) one(ctx context.Context, name string) (dbusapi.Client, error) {
+	server, clients, err := p.chosen(ctx, []string{name}, false)
+	if err != nil {
+		return dbusapi.Client{}, err
+	}
+	server.Close()
+	return only(clients, name)
+}
+
+// only is the client that a name or pattern stands for, if it is one.
+func only(clients []dbusapi.Client, name string) (dbusapi.Client, error) {
+	if len(clients) != 1 {
+		return dbusapi.Client{}, usagef("%q stands for %d clients; name one", name, len(clients))
+	}
+	return clients[0], nil
+}
+
+// do is what an action does to one client. It tells the result in words.
+type do func(context.Context, *dbusapi.Server, dbusapi.Client) (string, error)
+
+// act does something to each chosen client and prints the result of each.
+func (p *program) act(ctx context.Context, names []string, all bool, do do) error {
+	server, clients, err := p.chosen(ctx, names, all)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	return p.actOn(ctx, server, clients, do)
+}
+
+// actOn does something to each client. It goes on after a failure, unless the
+// server is gone for the next as well.
+func (p *program) actOn(ctx context.Context, server *dbusapi.Server, clients []dbusapi.Client, do do) error {
+	failed := false
+	for _, c := range clients {
+		result, err := p.inTime(ctx, server, c, do)
+		switch {
+		case err == nil:
+			p.console.Printf("%s: %s\n", printable(c.Name), result)
+		case ctx.Err() != nil, errors.Is(err, dbusapi.ErrNoBus), errors.Is(err, dbusapi.ErrNoServer):
+			return err
+		default:
+			failed = true
+			p.console.Errorf("%s: %v", printable(c.Name), err)
+		}
+	}
+	if failed {
+		return exitError(exitFailure)
+	}
+	return nil
+}
+
+func (p *program) inTime(ctx context.Context, server *dbusapi.Server, c dbusapi.Client, do do) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return do(ctx, server, c)
 }

@@ -104,10 +104,26 @@ standard error.`,
 	cmd.PersistentFlags().StringVar(&p.bus, "bus", "", "D-Bus `address` to use instead of the system bus's, which\nDBUS_SYSTEM_BUS_ADDRESS may say as well")
 	cmd.AddCommand(
 		newListCommand(p),
+		newShowCommand(p),
+		newExplainCommand(p),
+		newStatusCommand(p),
+		newWatchCommand(p),
 		newEnableCommand(p),
 		newDisableCommand(p),
+		newApproveCommand(p),
+		newDenyCommand(p),
+		newCheckCommand(p),
+		newStopCheckCommand(p),
+		newAliveCommand(p),
+		newRemoveCommand(p),
+		newSetCommand(p),
+		newSecretCommand(p),
+		newIsEnabledCommand(p),
+		newReloadCommand(p),
+		newLogLevelCommand(p),
+		newCompletionCommand(p),
+		newVersionCommand(p),
 	)
-	cmd.SetHelpCommand(&cobra.Command{Hidden: true})
 	for _, c := range append(cmd.Commands(), cmd) {
 		answerUsage(c)
 	}
@@ -131,20 +147,4 @@ func (p *program) connect(ctx context.Context) (*dbusapi.Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return dbusapi.Connect(ctx, p.bus)
-}
-
-// clients connects and asks for all clients. The caller closes the server.
-func (p *program) clients(ctx context.Context) (*dbusapi.Server, []dbusapi.Client, error) {
-	server, err := p.connect(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	clients, err := server.Clients(ctx)
-	if err != nil {
-		server.Close()
-		return nil, nil, err
-	}
-	return server, clients, nil
 }

@@ -10,7 +10,7 @@ import (
 
 func newDisableCommand(p *program) *cobra.Command {
 	return action{
-		use:   "disable",
+		name:  "disable",
 		short: "Give clients nothing any more",
 		long: `Disables clients: from now on they do not get their secrets, and those that wait
 for approval are refused. They stay disabled, over restarts of the server too,

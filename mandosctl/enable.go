@@ -10,7 +10,7 @@ import (
 
 func newEnableCommand(p *program) *cobra.Command {
 	return action{
-		use:   "enable",
+		name:  "enable",
 		short: "Make clients valid again",
 		long: `Makes clients valid: from now on they get their secrets. Each has two of its
 intervals to pass a check, else it is disabled again. Nothing happens to one that

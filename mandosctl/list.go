@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,58 +13,163 @@ import (
 	"mandos/dbusapi"
 	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
+	"mandos/mandosctl/jsonoutput"
+	"mandos/mandosctl/roster"
 	"mandos/mandosctl/standing"
 	"mandos/mandosctl/table"
 )
 
 type listOptions struct {
-	names []string
+	names                                []string
+	enabled, disabled, pending, expiring bool
+	order                                string
+	wide, json                           bool
+	output                               string
 }
+
+// The forms that a list comes in.
+const (
+	outputTable = "table"
+	outputTSV   = "tsv"
+	outputJSON  = "json"
+)
 
 func newListCommand(p *program) *cobra.Command {
 	var o listOptions
 	cmd := &cobra.Command{
 		Use:   "list [NAME...]",
-		Short: "Show how the clients stand",
-		Args:  cobra.ArbitraryArgs,
+		Short: "Show how clients stand",
+		Long: `Shows all clients, or those named, one on each line. A NAME may be a shell pattern
+such as 'web*'; quote it.
+
+The STATE of a client is the first of these that holds:
+  pending   a connection waits for approval: see approve and deny
+  expiring  it will be disabled soon unless a check succeeds
+  failing   its last check failed
+  expired   disabled by the server, for want of a successful check
+  untested  enabled, but not checked yet
+  enabled   all is well
+  disabled  as somebody wanted
+
+With several of --enabled, --disabled, --pending and --expiring, a client is shown
+that is any of them. With --pending or --expiring alone, no client is no failure.
+
+Not on a terminal, or with --output tsv, the fields of a line are separated by
+tabs, without a header: name, state, last checked OK, expires, reason; with --wide
+also host, timeout, interval, extended timeout, approval delay, last hand-out and
+key ID. Times are RFC 3339 in UTC, durations like "5m", and both may be empty.
+
+With --json, an object with "schemaVersion": 1 and "clients": [{
+  "name", "state", "reason", "enabled", "host", "keyID", "fingerprint", "checker",
+  "timeout", "extendedTimeout", "interval", "approvalDelay", "approvalDuration",
+  "approvedByDefault", "created", "lastEnabled", "expires", "lastCheckedOK",
+  "lastCheckerStatus", "checkerRunning", "approvalPending", "lastApprovalRequest",
+  "lastHandout", "lastHandoutKey", "disabledSince", "disabledBecause"
+}]. Times are RFC 3339 in UTC and null for none; durations are seconds;
+lastCheckerStatus is an exit status, -1 for a crash, null before the first check.
+Fields may be added under the same version.`,
+		Example: `  mandosctl list
+  mandosctl list --sort state 'web*'
+  mandosctl list --disabled --output tsv | cut -f1
+  mandosctl list --json | jq -r '.clients[] | select(.state == "failing") | .name'`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			o.names = names
 			return p.list(cmd.Context(), o)
 		},
+		ValidArgsFunction: p.completeNames,
 	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.enabled, "enabled", false, "only enabled clients")
+	flags.BoolVar(&o.disabled, "disabled", false, "only disabled clients")
+	flags.BoolVar(&o.pending, "pending", false, "only clients that wait for approval")
+	flags.BoolVar(&o.expiring, "expiring", false, "only clients that expire soon")
+	flags.StringVar(&o.order, "sort", "name", "`order`: "+strings.Join(roster.Orders, ", "))
+	flags.BoolVarP(&o.wide, "wide", "w", false, "more columns, and no line cut")
+	flags.BoolVarP(&o.json, "json", "j", false, "print JSON")
+	flags.StringVarP(&o.output, "output", "o", "", "`form`: table, tsv or json")
+	cmd.MarkFlagsMutuallyExclusive("json", "output")
 	return cmd
 }
 
+// form is the form of the output: as asked for, or as fits the console.
+func (o *listOptions) form(terminal bool) (string, error) {
+	switch {
+	case o.json:
+		return outputJSON, nil
+	case o.output == "" && terminal:
+		return outputTable, nil
+	case o.output == "":
+		return outputTSV, nil
+	case o.output == outputTable, o.output == outputTSV, o.output == outputJSON:
+		return o.output, nil
+	}
+	return "", usagef("--output must be table, tsv or json, not %q", o.output)
+}
+
 func (p *program) list(ctx context.Context, o listOptions) error {
-	server, clients, err := p.clients(ctx)
+	form, err := o.form(p.console.Terminal)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(roster.Orders, o.order) {
+		return usagef("--sort must be one of %s, not %q", strings.Join(roster.Orders, ", "), o.order)
+	}
+	server, clients, err := p.chosen(ctx, o.names, len(o.names) == 0)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	if len(o.names) > 0 {
-		if clients, err = choose(clients, o.names); err != nil {
-			return err
-		}
+	now := time.Now()
+	clients = slices.DeleteFunc(clients, func(c dbusapi.Client) bool { return !o.wants(&c, now) })
+	roster.Sort(clients, o.order, now)
+	switch form {
+	case outputJSON:
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfClients(clients, now))
+	case outputTSV:
+		return o.table(clients, now, console.Colours{}).TSV(p.console.Out)
 	}
-	t := listTable(clients, time.Now(), p.console.Colours())
-	if p.console.Terminal {
-		return t.Aligned(p.console.Out, p.console.Width)
+	if len(clients) == 0 {
+		p.console.Notef("no client to show")
+		return nil
 	}
-	return t.TSV(p.console.Out)
+	width := p.console.Width
+	if o.wide {
+		width = 0
+	}
+	return o.table(clients, now, p.console.Colours()).Aligned(p.console.Out, width)
 }
 
-func listTable(clients []dbusapi.Client, now time.Time, colours console.Colours) *table.Table {
-	t := &table.Table{Header: []string{"NAME", "STATE", "CHECKED OK", "EXPIRES", "DETAIL"}}
+func (o *listOptions) wants(c *dbusapi.Client, now time.Time) bool {
+	if !o.enabled && !o.disabled && !o.pending && !o.expiring {
+		return true
+	}
+	return o.enabled && c.Enabled || o.disabled && !c.Enabled ||
+		o.pending && c.ApprovalPending || o.expiring && standing.ExpiresSoon(c, now)
+}
+
+func (o *listOptions) table(clients []dbusapi.Client, now time.Time, colours console.Colours) *table.Table {
+	t := &table.Table{Header: []string{"NAME", "STATE", "CHECKED OK", "EXPIRES"}}
+	if o.wide {
+		t.Header = append(t.Header, "HOST", "TIMEOUT", "INTERVAL", "EXTENDED", "APPROVAL", "LAST HAND-OUT", "KEY ID")
+	}
+	t.Header = append(t.Header, "REASON")
 	for i := range clients {
 		c := &clients[i]
 		state := standing.Of(c, now)
-		t.Rows = append(t.Rows, []table.Cell{
+		row := []table.Cell{
 			table.Same(c.Name),
 			{Text: string(state), Exact: string(state), Paint: paintOf(state, colours)},
 			timeCell(c.LastCheckedOK, now, "never"),
 			timeCell(c.Expires, now, ""),
-			table.Same(standing.Detail(c, now)),
-		})
+		}
+		reason := table.Cell{Text: standing.Detail(c, now), Exact: standing.Reason(c, now)}
+		if o.wide {
+			row = append(row,
+				table.Same(c.Host), durationCell(c.Timeout), durationCell(c.Interval), durationCell(c.ExtendedTimeout),
+				durationCell(c.ApprovalDelay), timeCell(c.LastHandout, now, "never"), table.Same(c.KeyID))
+		}
+		t.Rows = append(t.Rows, append(row, reason))
 	}
 	return t
 }
@@ -73,6 +180,8 @@ func timeCell(t, now time.Time, none string) table.Cell {
 	}
 	return table.Cell{Text: humantime.Relative(t, now), Exact: humantime.Machine(t)}
 }
+
+func durationCell(d time.Duration) table.Cell { return table.Same(humantime.Duration(d)) }
 
 func paintOf(state standing.State, colours console.Colours) console.Paint {
 	switch state {

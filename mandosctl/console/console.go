@@ -58,6 +58,9 @@ func (c *Console) Errorf(format string, args ...any) {
 	fmt.Fprintf(c.Err, "mandosctl: %s\n", line)
 }
 
+// Notef writes a remark that is no result and no error.
+func (c *Console) Notef(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }
+
 // Confirm asks a question that only "y" or "yes" says yes to.
 func (c *Console) Confirm(question string) (bool, error) {
 	fmt.Fprintf(c.Err, "%s [y/N] ", question)

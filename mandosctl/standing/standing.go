@@ -32,8 +32,8 @@ var States = []State{Pending, Expiring, Failing, Expired, Untested, Enabled, Dis
 
 // Values of Client.LastCheckerStatus besides exit statuses.
 const (
-	crashed      = -1
-	neverChecked = -2
+	Crashed      = -1
+	NeverChecked = -2
 )
 
 // Of tells how the client stands.
@@ -45,9 +45,9 @@ func Of(c *dbusapi.Client, now time.Time) State {
 		return Expired
 	case c.ApprovalPending:
 		return Pending
-	case expiresSoon(c, now):
+	case ExpiresSoon(c, now):
 		return Expiring
-	case c.LastCheckerStatus == neverChecked:
+	case c.LastCheckerStatus == NeverChecked:
 		return Untested
 	case c.LastCheckerStatus != 0:
 		return Failing
@@ -64,8 +64,8 @@ func deliberately(c *dbusapi.Client) bool {
 	return false
 }
 
-// expiresSoon tells whether less is left than any check in time would leave.
-func expiresSoon(c *dbusapi.Client, now time.Time) bool {
+// ExpiresSoon tells whether less is left than any check in time would leave.
+func ExpiresSoon(c *dbusapi.Client, now time.Time) bool {
 	if c.Expires.IsZero() {
 		return false
 	}
@@ -76,56 +76,56 @@ func expiresSoon(c *dbusapi.Client, now time.Time) bool {
 	return c.Expires.Sub(now) < soon
 }
 
-// Detail is the rest of the story: since when, why, and what comes next. It is
-// empty for a client about which there is nothing to say.
-func Detail(c *dbusapi.Client, now time.Time) string {
-	switch state := Of(c, now); state {
+// Reason is why the client stands as it does. It is empty where the state says
+// it all.
+func Reason(c *dbusapi.Client, now time.Time) string {
+	switch Of(c, now) {
 	case Disabled, Expired:
-		return disabledDetail(c, now)
+		return c.DisabledBecause
 	case Pending:
-		return pendingDetail(c, now)
-	case Expiring, Failing:
-		return checkDetail(c)
+		return "waits for approval"
 	case Untested:
 		return "no check has ended yet"
+	case Expiring, Failing:
+		return checkReason(c.LastCheckerStatus)
 	}
 	return ""
 }
 
-func disabledDetail(c *dbusapi.Client, now time.Time) string {
-	switch {
-	case c.DisabledBecause == "":
+func checkReason(status int) string {
+	switch status {
+	case 0:
+		return "checks are overdue"
+	case NeverChecked:
+		return "no check has succeeded yet"
+	}
+	return "checker " + CheckerResult(status)
+}
+
+// Detail is the reason, with since when it is so or what comes next.
+func Detail(c *dbusapi.Client, now time.Time) string {
+	reason := Reason(c, now)
+	switch state := Of(c, now); {
+	case reason == "":
 		return ""
-	case c.DisabledSince.IsZero():
-		return c.DisabledBecause
+	case !c.Enabled && !c.DisabledSince.IsZero():
+		return fmt.Sprintf("%s, %s", reason, humantime.Relative(c.DisabledSince, now))
+	case state == Pending && Deadline(c).After(now):
+		return fmt.Sprintf("%s; %s by default %s", reason, Default(c), humantime.Relative(Deadline(c), now))
 	}
-	return fmt.Sprintf("since %s: %s", humantime.Rough(now.Sub(c.DisabledSince)), c.DisabledBecause)
+	return reason
 }
 
-func pendingDetail(c *dbusapi.Client, now time.Time) string {
-	left := Deadline(c).Sub(now)
-	verdict := "denied"
-	if c.ApprovedByDefault {
-		verdict = "approved"
-	}
-	if left <= 0 {
-		return "waits for approval"
-	}
-	return fmt.Sprintf("waits for approval; %s by default in %s", verdict, humantime.Rough(left))
-}
-
-// Deadline is when the connection that came last and waits for approval will be
+// Deadline is when the connection that came last and waits for approval is
 // answered by default.
 func Deadline(c *dbusapi.Client) time.Time { return c.LastApprovalRequest.Add(c.ApprovalDelay) }
 
-func checkDetail(c *dbusapi.Client) string {
-	switch c.LastCheckerStatus {
-	case 0:
-		return "checks are overdue"
-	case neverChecked:
-		return "no check has succeeded yet"
+// Default is what becomes of a connection that nobody decides about.
+func Default(c *dbusapi.Client) string {
+	if c.ApprovedByDefault {
+		return "approved"
 	}
-	return "checker " + CheckerResult(c.LastCheckerStatus)
+	return "denied"
 }
 
 // CheckerResult says in words how a checker ended.
@@ -133,10 +133,19 @@ func CheckerResult(status int) string {
 	switch status {
 	case 0:
 		return "succeeded"
-	case neverChecked:
+	case NeverChecked:
 		return "has not ended yet"
-	case crashed:
+	case Crashed:
 		return "crashed"
 	}
 	return fmt.Sprintf("failed with exit status %d", status)
+}
+
+// Count tells how many clients are in each state.
+func Count(clients []dbusapi.Client, now time.Time) map[State]int {
+	counts := make(map[State]int, len(States))
+	for i := range clients {
+		counts[Of(&clients[i], now)]++
+	}
+	return counts
 }

@@ -66,7 +66,13 @@ func TestApproval(t *testing.T) {
 				w.must(w.Approve(ctx, admin, "a", true))
 				w.pass(time.Second - 1)
 				w.want(w.fetchInBackground(ctx, keyA), "got it")
+				if until := w.client("a").ApprovedUntil; !until.Equal(w.wall().Add(1)) {
+					w.t.Errorf("approved until %v", until)
+				}
 				w.pass(1)
+				if until := w.client("a").ApprovedUntil; !until.IsZero() {
+					w.t.Errorf("still approved, until %v", until)
+				}
 				o := w.fetchInBackground(ctx, keyA)
 				w.want(o, "waiting")
 				w.pass(time.Minute)

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/follow"
+	"mandos/mandosctl/roster"
+)
+
+type checkOptions struct {
+	names []string
+	all   bool
+	wait  time.Duration
+}
+
+func newCheckCommand(p *program) *cobra.Command {
+	var o checkOptions
+	cmd := &cobra.Command{
+		Use:   "check (NAME... | --all)",
+		Short: "Run the checkers now and tell their results",
+		Long: `Has the server run the clients' checkers now, and waits for their results, which
+count as those of any check. A checker that runs already is waited for.` + aboutNames + ` A check that fails is a failure.`,
+		Example: `  mandosctl check laptop-7
+  mandosctl check --wait 10s --all`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			o.names = names
+			return p.check(cmd.Context(), o)
+		},
+		ValidArgsFunction: p.completeNames,
+	}
+	addAll(cmd, &o.all)
+	cmd.Flags().DurationVar(&o.wait, "wait", time.Minute, "how long to wait for all results")
+	return cmd
+}
+
+// checks are those that were asked for and have not ended.
+type checks struct {
+	program *program
+	waiting map[string]bool
+	failed  bool
+}
+
+// errChecked ends the wait when all checks have ended.
+var errChecked = errors.New("all checks have ended")
+
+func (p *program) check(ctx context.Context, o checkOptions) error {
+	if err := namesOrAll(o.names, o.all); err != nil {
+		return err
+	}
+	if o.wait <= 0 {
+		return usagef("--wait must be more than 0")
+	}
+	waiting, cancel := context.WithTimeout(ctx, o.wait)
+	defer cancel()
+	k := &checks{program: p}
+	err := follow.Follow(waiting, p.bus, false, func(server *dbusapi.Server, e dbusapi.Event) error {
+		return k.hear(waiting, server, e, o)
+	})
+	switch {
+	case errors.Is(err, errChecked) && k.failed:
+		return exitError(exitFailure)
+	case errors.Is(err, errChecked):
+		return nil
+	case ctx.Err() == nil && waiting.Err() != nil:
+		return fmt.Errorf("no result within %s of %s; it may still come, see \"mandosctl show\"", o.wait, k.names())
+	}
+	return err
+}
+
+func (k *checks) hear(ctx context.Context, server *dbusapi.Server, e dbusapi.Event, o checkOptions) error {
+	switch e.Kind {
+	case dbusapi.ServerDown, follow.BusLost:
+		return &dbusapi.Error{Reason: dbusapi.ErrNoServer, Message: "it is not there, or has ended"}
+	case dbusapi.ServerUp:
+		return k.start(ctx, server, e.Clients, o)
+	case dbusapi.Happened:
+		return k.happened(&e.Happening)
+	}
+	return nil
+}
+
+func (k *checks) start(ctx context.Context, server *dbusapi.Server, clients []dbusapi.Client, o checkOptions) (err error) {
+	if !o.all {
+		if clients, err = roster.Choose(clients, o.names); err != nil {
+			return err
+		}
+	}
+	k.waiting = make(map[string]bool, len(clients))
+	for _, c := range clients {
+		k.waiting[c.Name] = true
+	}
+	for _, c := range clients {
+		if err := server.StartChecker(ctx, c); err != nil {
+			k.ended(c.Name, "", err)
+		}
+	}
+	return k.over()
+}
+
+func (k *checks) happened(h *dbusapi.Happening) error {
+	if !k.waiting[h.Client] {
+		return nil
+	}
+	switch h.Kind {
+	case dbusapi.CheckCompleted:
+		result := chronicle.CheckResult(h.Status, h.Signal)
+		if h.Status != 0 || h.Signal != 0 {
+			k.ended(h.Client, "", errors.New("the checker "+result))
+		} else {
+			k.ended(h.Client, result, nil)
+		}
+	case dbusapi.CheckNotStarted, dbusapi.CheckStopped, dbusapi.WasRemoved:
+		k.ended(h.Client, "", errors.New(chronicle.Sentence(h)))
+	}
+	return k.over()
+}
+
+// ended tells the result of one check.
+func (k *checks) ended(name, result string, err error) {
+	delete(k.waiting, name)
+	if err != nil {
+		k.failed = true
+		k.program.console.Errorf("%s: %v", printable(name), err)
+		return
+	}
+	k.program.console.Printf("%s: %s\n", printable(name), result)
+}
+
+func (k *checks) over() error {
+	if len(k.waiting) == 0 {
+		return errChecked
+	}
+	return nil
+}
+
+func (k *checks) names() string {
+	const most = 5
+	names := slices.Sorted(maps.Keys(k.waiting))
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}

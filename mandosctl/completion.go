@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mandos/dbusapi"
+)
+
+// shells are those that completion can be written for.
+var shells = map[string]func(*cobra.Command, *program) error{
+	"bash": func(root *cobra.Command, p *program) error { return root.GenBashCompletionV2(p.console.Out, true) },
+	"zsh":  func(root *cobra.Command, p *program) error { return root.GenZshCompletion(p.console.Out) },
+	"fish": func(root *cobra.Command, p *program) error { return root.GenFishCompletion(p.console.Out, true) },
+}
+
+var shellNames = []string{"bash", "zsh", "fish"}
+
+func newCompletionCommand(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion (bash | zsh | fish)",
+		Short: "Print the completion for a shell",
+		Long: `Prints a script that has the shell complete commands, flags, and the names of the
+clients that the server has at that moment.`,
+		Example: `  mandosctl completion bash > /etc/bash_completion.d/mandosctl
+  mandosctl completion zsh > "${fpath[1]}/_mandosctl"
+  mandosctl completion fish > ~/.config/fish/completions/mandosctl.fish`,
+		Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return shells[args[0]](cmd.Root(), p)
+		},
+		ValidArgs: shellNames,
+	}
+}
+
+// completionPatience is how long somebody who pressed a key waits.
+const completionPatience = 2 * time.Second
+
+// completeNames offers the names of clients that are not on the line yet.
+func (p *program) completeNames(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
+	defer cancel()
+	server, clients, err := p.chosen(ctx, nil, true)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	server.Close()
+	clients = slices.DeleteFunc(clients, func(c dbusapi.Client) bool {
+		return slices.Contains(args, c.Name) || !strings.HasPrefix(c.Name, begun)
+	})
+	names := make([]string, len(clients))
+	for i, c := range clients {
+		names[i] = c.Name
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeName offers one name.
+func (p *program) completeName(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return p.completeNames(cmd, args, begun)
+}
+
+func (p *program) completeNameThenFile(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return p.completeName(cmd, args, begun)
+}
+
+// completeSettings offers names first, and the keys of settings besides.
+func (p *program) completeSettings(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	offers, directive := p.completeNames(cmd, args, begun)
+	for _, key := range settingKeys() {
+		if len(args) > 0 && strings.HasPrefix(key, begun) {
+			offers = append(offers, key+"=")
+		}
+	}
+	return offers, directive | cobra.ShellCompDirectiveNoSpace
+}

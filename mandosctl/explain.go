@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mandos/mandosctl/console"
+	"mandos/mandosctl/explanation"
+	"mandos/mandosctl/roster"
+)
+
+func newExplainCommand(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain NAME",
+		Short: "Tell whether a client would get its secret now, and why",
+		Long: `Tells whether a client that boots now would get its secret: first the answer, then
+step by step what it depends on, and which command changes what stands against it.
+Each step begins with yes, no, wait (for somebody's approval) or note. The exit
+status is 0 whatever the answer; for scripts there is "mandosctl is-enabled".`,
+		Example: `  mandosctl explain laptop-7`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return p.explain(cmd.Context(), names[0])
+		},
+		ValidArgsFunction: p.completeName,
+	}
+}
+
+func (p *program) explain(ctx context.Context, name string) error {
+	server, clients, err := p.chosen(ctx, nil, true)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	chosen, err := roster.Choose(clients, []string{name})
+	if err != nil {
+		return err
+	}
+	c, err := only(chosen, name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	status, err := server.Status(ctx)
+	if err != nil {
+		return err
+	}
+	p.showExplanation(explanation.Explain(&c, clients, status, time.Now()))
+	return nil
+}
+
+func (p *program) showExplanation(e explanation.Explanation) {
+	colours := p.console.Colours()
+	paints := map[explanation.Answer]console.Paint{
+		explanation.Yes: colours.Good, explanation.No: colours.Bad, explanation.Wait: colours.Warning, explanation.Notes: colours.Warning,
+	}
+	p.console.Printf("%s.\n\n", colours.Strong(printable(e.Verdict)))
+	for _, step := range e.Steps {
+		mark := string(step.Answer)
+		p.console.Printf("  %s%*s  %s\n", paints[step.Answer](mark), 4-len(mark), "", printable(step.Text))
+		if step.Command != "" {
+			p.console.Printf("        %s\n", colours.Strong(printable(step.Command)))
+		}
+	}
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package explanation tells, step by step, whether a client that boots now would
+// get its secret, and which command would change that. The server decides; this
+// reads back what the server says of the client.
+package explanation
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/humantime"
+	"mandos/mandosctl/standing"
+)
+
+// Answer is what a step says to a hand-out.
+type Answer string
+
+// The answers.
+const (
+	Yes   Answer = "yes"
+	No    Answer = "no"
+	Wait  Answer = "wait" // a person is asked
+	Notes Answer = "note" // nothing now, but somebody should know
+)
+
+// Step is one thing that a hand-out depends on.
+type Step struct {
+	Answer  Answer
+	Text    string
+	Command string // changes it; may be empty
+}
+
+// Explanation is all steps with what they come to.
+type Explanation struct {
+	Verdict string
+	Would   Answer // Yes, No or Wait
+	Steps   []Step
+}
+
+// Explain goes through what a hand-out to the client depends on. The clients are
+// all that the server has.
+func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status, now time.Time) Explanation {
+	e := Explanation{Would: Yes}
+	e.add(Step{Answer: Yes, Text: listens(status)})
+	e.add(keySteps(c, clients)...)
+	e.add(validity(c, now))
+	if c.Enabled {
+		e.add(expiry(c, now)...)
+		e.add(approval(c, now))
+	}
+	switch e.Would {
+	case Yes:
+		e.Verdict = fmt.Sprintf("%s would get its secret now", c.Name)
+	case No:
+		e.Verdict = fmt.Sprintf("%s would not get its secret now", c.Name)
+	case Wait:
+		e.Verdict = fmt.Sprintf("%s would have to wait for approval, and then be %s unless somebody decides", c.Name, standing.Default(c))
+	}
+	return e
+}
+
+// add appends steps. The first that is not in favour decides.
+func (e *Explanation) add(steps ...Step) {
+	for _, step := range steps {
+		if e.Would == Yes && (step.Answer == No || step.Answer == Wait) {
+			e.Would = step.Answer
+		}
+		e.Steps = append(e.Steps, step)
+	}
+}
+
+func listens(status dbusapi.Status) string {
+	text := fmt.Sprintf("the server listens on %s, port %d", status.Address, status.Port)
+	if status.Interface != "" {
+		text += ", of interface " + status.Interface
+	}
+	return text
+}
+
+func keySteps(c *dbusapi.Client, clients []dbusapi.Client) []Step {
+	const what = "the client proves its key with TLS, which must have the "
+	step := Step{Answer: Yes, Text: what + "key ID " + c.KeyID}
+	if c.KeyID == "" {
+		step.Text = what + "fingerprint " + c.Fingerprint
+	}
+	steps := []Step{step}
+	var same []string
+	for i := range clients {
+		other := &clients[i]
+		if other.Name != c.Name && other.KeyID == c.KeyID && (c.KeyID != "" || other.Fingerprint == c.Fingerprint) {
+			same = append(same, other.Name)
+		}
+	}
+	if len(same) > 0 {
+		steps = append(steps, Step{
+			Answer: Notes,
+			Text:   "the same key is that of " + strings.Join(same, ", ") + " too; the first of them in the configuration is served",
+		})
+	}
+	return steps
+}
+
+func validity(c *dbusapi.Client, now time.Time) Step {
+	if c.Enabled {
+		return Step{Answer: Yes, Text: "it is enabled"}
+	}
+	text := "it is disabled"
+	if c.DisabledBecause != "" {
+		text = fmt.Sprintf("it was disabled %s: %s", humantime.Relative(c.DisabledSince, now), c.DisabledBecause)
+	}
+	return Step{Answer: No, Text: text, Command: "mandosctl enable " + quoted(c.Name)}
+}
+
+// expiry tells what threatens an enabled client.
+func expiry(c *dbusapi.Client, now time.Time) []Step {
+	left := Step{Answer: Yes, Text: "unless a check succeeds it expires " + humantime.Relative(c.Expires, now)}
+	switch standing.Of(c, now) {
+	case standing.Failing, standing.Expiring:
+		left.Answer = Notes
+		left.Text = "its last check " + standing.CheckerResult(c.LastCheckerStatus) + "; " + left.Text
+		left.Command = "mandosctl check " + quoted(c.Name)
+	}
+	return []Step{left}
+}
+
+func approval(c *dbusapi.Client, now time.Time) Step {
+	switch {
+	case c.DeniedUntil.After(now):
+		return Step{
+			Answer:  No,
+			Text:    "somebody denied it, which holds for another " + humantime.Rough(c.DeniedUntil.Sub(now)),
+			Command: "mandosctl approve " + quoted(c.Name),
+		}
+	case c.ApprovedUntil.After(now):
+		return Step{Answer: Yes, Text: "somebody approved it, which holds for another " + humantime.Rough(c.ApprovedUntil.Sub(now))}
+	case c.ApprovalDelay == 0:
+		return Step{Answer: Yes, Text: "it needs no approval"}
+	}
+	text := fmt.Sprintf("it needs approval; after %s without a decision it is %s", humantime.Duration(c.ApprovalDelay), standing.Default(c))
+	if c.ApprovalPending {
+		text += "; a connection waits at this moment"
+	}
+	return Step{Answer: Wait, Text: text, Command: "mandosctl approve " + quoted(c.Name)}
+}
+
+// quoted writes a name as a shell takes it.
+func quoted(name string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/:@", r)
+	}
+	if name != "" && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package follow hears what happens at the server for as long as one likes,
+// through restarts of the server and of the bus.
+package follow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mandos/dbusapi"
+)
+
+// The waits between attempts to reach the bus again: twice as long each time.
+const (
+	firstRetry   = 200 * time.Millisecond
+	longestRetry = 10 * time.Second
+)
+
+// connectTimeout bounds one attempt.
+const connectTimeout = 10 * time.Second
+
+// BusLost is the kind of the event that tells of a lost bus. ServerUp or
+// ServerDown follows when the bus is back.
+const BusLost dbusapi.EventKind = "bus lost"
+
+// Follow tells of every event until ctx ends or tell returns an error, which it
+// returns. The first connection must succeed; with patient, it is waited for too.
+func Follow(ctx context.Context, address string, patient bool, tell func(*dbusapi.Server, dbusapi.Event) error) error {
+	wait := firstRetry
+	for {
+		heard, err := once(ctx, address, tell)
+		var enough *tellError
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &enough):
+			return enough.error
+		case errors.Is(err, dbusapi.ErrNoPermission), !heard && !patient:
+			return err
+		}
+		if heard {
+			patient, wait = true, firstRetry
+			if err := tell(nil, dbusapi.Event{Kind: BusLost, Time: time.Now(), Reason: err.Error()}); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		wait = min(2*wait, longestRetry)
+	}
+}
+
+// tellError is an error of the one who is told.
+type tellError struct{ error }
+
+// once follows on one connection, and tells whether it heard anything on it.
+func once(ctx context.Context, address string, tell func(*dbusapi.Server, dbusapi.Event) error) (heard bool, err error) {
+	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	server, err := dbusapi.Connect(connecting, address)
+	if err != nil {
+		return false, err
+	}
+	defer server.Close()
+	for event, err := range server.Watch(ctx) {
+		if err != nil {
+			return heard, err
+		}
+		heard = true
+		if err := tell(server, event); err != nil {
+			return heard, &tellError{err}
+		}
+	}
+	return heard, ctx.Err()
+}

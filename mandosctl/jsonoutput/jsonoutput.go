@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package jsonoutput is what mandosctl prints with --json, for programs to rely
+// on.
+//
+// Every document has a schemaVersion, which is 1. Within a version, fields are
+// added and never removed, and never change their meaning; whoever reads must
+// pass over what is unknown. Anything else is a new version.
+//
+// Times are RFC 3339 in UTC and null for none, durations are seconds, keys are
+// upper-case hex.
+package jsonoutput
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/standing"
+)
+
+// SchemaVersion is the version of all documents.
+const SchemaVersion = 1
+
+// Clients is the document of "list" and "show".
+type Clients struct {
+	SchemaVersion int      `json:"schemaVersion"`
+	Clients       []Client `json:"clients"`
+}
+
+// Client is one client.
+type Client struct {
+	Name string `json:"name"`
+	// State is the first of these that holds: "pending" (a connection waits
+	// for approval), "expiring" (disabled soon unless a check succeeds),
+	// "failing" (its last check failed), "expired" (disabled for want of a
+	// successful check), "untested" (enabled, not checked yet), "enabled",
+	// "disabled" (as somebody wanted).
+	State   standing.State `json:"state"`
+	Reason  string         `json:"reason"` // why it stands so; may be empty
+	Enabled bool           `json:"enabled"`
+
+	Host        string `json:"host"`
+	KeyID       string `json:"keyID"`
+	Fingerprint string `json:"fingerprint"`
+	Checker     string `json:"checker"`
+
+	Timeout           float64 `json:"timeout"`
+	ExtendedTimeout   float64 `json:"extendedTimeout"`
+	Interval          float64 `json:"interval"`
+	ApprovalDelay     float64 `json:"approvalDelay"` // 0: needs no approval
+	ApprovalDuration  float64 `json:"approvalDuration"`
+	ApprovedByDefault bool    `json:"approvedByDefault"`
+
+	Created             *time.Time `json:"created"`
+	LastEnabled         *time.Time `json:"lastEnabled"`
+	Expires             *time.Time `json:"expires"`
+	LastCheckedOK       *time.Time `json:"lastCheckedOK"`
+	LastCheckerStatus   *int       `json:"lastCheckerStatus"` // exit status, -1 crashed, null before the first
+	CheckerRunning      bool       `json:"checkerRunning"`
+	ApprovalPending     bool       `json:"approvalPending"`
+	LastApprovalRequest *time.Time `json:"lastApprovalRequest"`
+	LastHandout         *time.Time `json:"lastHandout"`
+	LastHandoutKey      string     `json:"lastHandoutKey"` // "raw public key", "OpenPGP key", or empty
+	DisabledSince       *time.Time `json:"disabledSince"`
+	DisabledBecause     string     `json:"disabledBecause"`
+}
+
+// OfClients makes the document of those clients as they stand now.
+func OfClients(clients []dbusapi.Client, now time.Time) Clients {
+	document := Clients{SchemaVersion: SchemaVersion, Clients: make([]Client, len(clients))}
+	for i := range clients {
+		document.Clients[i] = ofClient(&clients[i], now)
+	}
+	return document
+}
+
+func ofClient(c *dbusapi.Client, now time.Time) Client {
+	out := Client{
+		Name:    c.Name,
+		State:   standing.Of(c, now),
+		Reason:  standing.Reason(c, now),
+		Enabled: c.Enabled,
+
+		Host:        c.Host,
+		KeyID:       c.KeyID,
+		Fingerprint: c.Fingerprint,
+		Checker:     c.Checker,
+
+		Timeout:           c.Timeout.Seconds(),
+		ExtendedTimeout:   c.ExtendedTimeout.Seconds(),
+		Interval:          c.Interval.Seconds(),
+		ApprovalDelay:     c.ApprovalDelay.Seconds(),
+		ApprovalDuration:  c.ApprovalDuration.Seconds(),
+		ApprovedByDefault: c.ApprovedByDefault,
+
+		Created:             orNull(c.Created),
+		LastEnabled:         orNull(c.LastEnabled),
+		Expires:             orNull(c.Expires),
+		LastCheckedOK:       orNull(c.LastCheckedOK),
+		CheckerRunning:      c.CheckerRunning,
+		ApprovalPending:     c.ApprovalPending,
+		LastApprovalRequest: orNull(c.LastApprovalRequest),
+		LastHandout:         orNull(c.LastHandout),
+		LastHandoutKey:      c.LastHandoutKey,
+		DisabledSince:       orNull(c.DisabledSince),
+		DisabledBecause:     c.DisabledBecause,
+	}
+	if c.LastCheckerStatus != standing.NeverChecked {
+		out.LastCheckerStatus = &c.LastCheckerStatus
+	}
+	return out
+}
+
+// orNull makes the zero time a null.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Write prints a document, indented for those who look at it.
+func Write(w io.Writer, document any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
+}

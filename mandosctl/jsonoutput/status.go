@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package jsonoutput
+
+import (
+	"time"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/standing"
+)
+
+// Status is the document of "status".
+type Status struct {
+	SchemaVersion    int                    `json:"schemaVersion"`
+	Version          string                 `json:"version"`
+	StartedAt        *time.Time             `json:"startedAt"`
+	Address          string                 `json:"address"`
+	Port             uint16                 `json:"port"`
+	Interface        string                 `json:"interface"` // empty for all
+	ServiceName      string                 `json:"serviceName"`
+	ZeroconfState    string                 `json:"zeroconfState"`
+	BusName          string                 `json:"busName"` // the unique one
+	PID              uint32                 `json:"pid"`
+	User             string                 `json:"user"`
+	Clients          int                    `json:"clients"`
+	ClientsByState   map[standing.State]int `json:"clientsByState"`
+	PendingApprovals int                    `json:"pendingApprovals"`
+	ConfigDir        string                 `json:"configDir"`
+	StateDir         string                 `json:"stateDir"`
+	StateProblem     string                 `json:"stateProblem"` // why the state is not saved; empty if it is
+	LogLevel         string                 `json:"logLevel"`
+}
+
+// OfStatus makes the document.
+func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int) Status {
+	return Status{
+		SchemaVersion:    SchemaVersion,
+		Version:          s.Version,
+		StartedAt:        orNull(s.StartedAt),
+		Address:          s.Address,
+		Port:             s.Port,
+		Interface:        s.Interface,
+		ServiceName:      s.ServiceName,
+		ZeroconfState:    s.ZeroconfState,
+		BusName:          process.Name,
+		PID:              process.PID,
+		User:             chronicle.UserName(process.UID),
+		Clients:          clients,
+		ClientsByState:   counts,
+		PendingApprovals: s.PendingApprovals,
+		ConfigDir:        s.ConfigDir,
+		StateDir:         s.StateDir,
+		StateProblem:     s.StateProblem,
+		LogLevel:         s.LogLevel,
+	}
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/jsonoutput"
+	"mandos/mandosctl/standing"
+)
+
+func newStatusCommand(p *program) *cobra.Command {
+	json := false
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the server is doing",
+		Long: `Shows the server: its version, since when it runs, where it listens, how it is
+announced and on the bus, how its clients stand, and where its state is kept.
+
+With --json, an object with "schemaVersion": 1, "version", "startedAt", "address",
+"port", "interface", "serviceName", "zeroconfState", "busName", "pid", "user",
+"clients", "clientsByState": {STATE: number}, "pendingApprovals", "configDir",
+"stateDir", "stateProblem" (empty when the state is saved), "logLevel".`,
+		Example: `  mandosctl status
+  mandosctl status --json | jq .clientsByState`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context(), json) },
+	}
+	cmd.Flags().BoolVarP(&json, "json", "j", false, "print JSON")
+	return cmd
+}
+
+func (p *program) status(ctx context.Context, json bool) error {
+	server, clients, err := p.chosen(ctx, nil, true)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	status, err := server.Status(ctx)
+	if err != nil {
+		return err
+	}
+	process, err := server.Process(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	counts := standing.Count(clients, now)
+	if json {
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts))
+	}
+	p.showStatus(status, process, len(clients), counts, now)
+	return nil
+}
+
+func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int, now time.Time) {
+	colours := p.console.Colours()
+	listens := net.JoinHostPort(s.Address, strconv.Itoa(int(s.Port)))
+	if s.Interface != "" {
+		listens += " on " + s.Interface
+	}
+	zeroconf := s.ZeroconfState
+	if s.ServiceName != "" {
+		zeroconf += fmt.Sprintf(", as %q", s.ServiceName)
+	}
+	state := property{"state", s.StateDir, nil}
+	if s.StateProblem != "" {
+		state.value += ": NOT SAVED: " + s.StateProblem
+		state.paint = colours.Bad
+	}
+	p.console.Printf("%s\n", colours.Strong("mandos "+printable(s.Version)))
+	p.showProperties([]property{
+		{"running since", p.when(s.StartedAt, now), nil},
+		{"process", fmt.Sprintf("%d, user %s", process.PID, chronicle.UserName(process.UID)), nil},
+		{"listens on", listens, nil},
+		{"Zeroconf", zeroconf, nil},
+		{"bus", fmt.Sprintf("%s, as %s", dbusapi.BusName, process.Name), nil},
+		{"clients", countsInWords(clients, counts), nil},
+		{"configuration", s.ConfigDir, nil},
+		state,
+		{"log level", s.LogLevel, nil},
+	})
+}
+
+func countsInWords(clients int, counts map[standing.State]int) string {
+	var parts []string
+	for _, state := range standing.States {
+		if n := counts[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d: %s", clients, strings.Join(parts, ", "))
+}
