@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docs
+
+import (
+	"encoding/xml"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"mandos/dbusapi"
+	"mandos/server/config"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// manPages are the sources of all manual pages.
+func manPages(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("man/*")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no manual pages: %v", err)
+	}
+	return pages
+}
+
+// entries are the tagged items of a manual page, without their markup, each
+// with the text that follows it.
+func entries(t *testing.T, page string) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	var tags []string
+	for line := range strings.Lines(read(t, page)) {
+		if tag, ok := strings.CutPrefix(line, ".It "); ok {
+			tag = plain(tag)
+			if found[tag] != "" {
+				t.Errorf("%s has %q twice", page, tag)
+			}
+			tags = append(tags, tag)
+			found[tag] = " "
+			continue
+		}
+		if strings.HasPrefix(line, ".El") {
+			tags = nil
+		}
+		if len(tags) > 0 {
+			found[tags[len(tags)-1]] += line
+		}
+	}
+	return found
+}
+
+var (
+	longFlag  = regexp.MustCompile(`\bFl -`)
+	shortFlag = regexp.MustCompile(`\bFl `)
+	macro     = regexp.MustCompile(`\b(Ar|Cm|Ic|Li|Pa|Ev|Dv|No|Oo|Oc|Op) `)
+)
+
+// plain takes the markup from a line of mdoc(7) as far as the pages here use it.
+func plain(s string) string {
+	s = longFlag.ReplaceAllString(s, "--")
+	s = shortFlag.ReplaceAllString(s, "-")
+	s = macro.ReplaceAllString(s, "")
+	s = strings.NewReplacer(" Ns ", "", " , ", ", ", `\&`, "").Replace(s)
+	return strings.TrimSpace(s)
+}
+
+func TestManPagesRenderWithoutWarnings(t *testing.T) {
+	for _, page := range manPages(t) {
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			output, err := exec.Command("groff", "-Tutf8", "-mdoc", "-ww", "-z", page).CombinedOutput()
+			if err != nil || len(output) > 0 {
+				t.Errorf("groff (package groff-base): %v\n%s", err, output)
+			}
+			man := exec.Command("man", "--warnings", "--local-file", page)
+			man.Env = append(os.Environ(), "MANWIDTH=80", "LC_ALL=C.UTF-8")
+			var warnings strings.Builder
+			man.Stderr = &warnings
+			text, err := man.Output()
+			if err != nil || warnings.Len() > 0 {
+				t.Errorf("man (package man-db): %v\n%s", err, warnings.String())
+			}
+			if !strings.Contains(string(text), "SEE ALSO") {
+				t.Errorf("man shows no page, or one without SEE ALSO:\n%s", text)
+			}
+		})
+	}
+}
+
+// TestReferencesBetweenManPages also checks the mandos pages that are not ours.
+func TestReferencesBetweenManPages(t *testing.T) {
+	others := []string{"mandos-client 8mandos", "mandos-ctl 8", "mandos-keygen 8", "mandos-monitor 8"}
+	known := slices.Clone(others)
+	for _, page := range manPages(t) {
+		section := strings.TrimPrefix(filepath.Ext(page), ".")
+		known = append(known, strings.TrimSuffix(filepath.Base(page), filepath.Ext(page))+" "+section)
+	}
+	reference := regexp.MustCompile(`(?m)^\.Xr (\S+ \S+)`)
+	for _, page := range manPages(t) {
+		for _, match := range reference.FindAllStringSubmatch(read(t, page), -1) {
+			to := match[1]
+			if (strings.HasPrefix(to, "mandos") || strings.HasPrefix(to, "intro")) && !slices.Contains(known, to) {
+				t.Errorf("%s refers to the page %q, which there is not", page, to)
+			}
+		}
+	}
+}
+
+func TestEveryOptionIsInMandos8(t *testing.T) {
+	flags := pflag.NewFlagSet("mandos", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	var want []string
+	documented := optionEntries(t, "man/mandos.8")
+	flags.VisitAll(func(f *pflag.Flag) {
+		tag := "--" + f.Name
+		if f.Shorthand != "" {
+			tag = "-" + f.Shorthand + ", " + tag
+		}
+		if argument, _ := pflag.UnquoteUsage(f); f.Value.Type() != "bool" {
+			tag += "=" + argument
+		}
+		want = append(want, tag)
+		if f.Value.Type() != "bool" && f.DefValue != "" && !strings.Contains(documented[tag], f.DefValue) {
+			t.Errorf("the text of %s does not tell its default, %s:\n%s", tag, f.DefValue, documented[tag])
+		}
+	})
+	want = append(want, "-h, --help", "-v, --version")
+	slices.Sort(want)
+	got := slices.Sorted(maps.Keys(documented))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("options that there are (-) and that are documented (+):\n%s", diff)
+	}
+}
+
+// optionEntries are the entries that begin with a dash.
+func optionEntries(t *testing.T, page string) map[string]string {
+	t.Helper()
+	options := entries(t, page)
+	maps.DeleteFunc(options, func(tag, _ string) bool { return !strings.HasPrefix(tag, "-") })
+	return options
+}
+
+// literals are the string literals in the declaration of a variable of a Go
+// source file, of each composite literal by the names of its fields, or else by
+// their positions.
+func literals(t *testing.T, file, variable string) (found []map[string]string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declaration := parsed.Scope.Lookup(variable)
+	if declaration == nil {
+		t.Fatalf("%s declares no %s", file, variable)
+	}
+	ast.Inspect(declaration.Decl.(ast.Node), func(n ast.Node) bool {
+		composite, ok := n.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		fields := make(map[string]string)
+		for i, element := range composite.Elts {
+			name := strconv.Itoa(i)
+			if pair, ok := element.(*ast.KeyValueExpr); ok {
+				name, element = fmt.Sprint(pair.Key), pair.Value
+			}
+			if literal, ok := element.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				fields[name], _ = strconv.Unquote(literal.Value)
+			}
+		}
+		found = append(found, fields)
+		return true
+	})
+	return found
+}
+
+func TestEveryKeyIsInItsManPage(t *testing.T) {
+	serverKeys, clientKeys := make(map[string]string), make(map[string]string) // and their defaults
+	for _, option := range literals(t, "../server/config/options.go", "options") {
+		if key := option["key"]; key != "" {
+			serverKeys[key] = option["byDefault"]
+		}
+	}
+	for _, row := range literals(t, "../server/config/clients.go", "clientKeys") {
+		if key := row["0"]; key != "" {
+			clientKeys[key] = row["1"]
+		}
+	}
+	for _, list := range literals(t, "../server/config/clients.go", "knownClientKeys") {
+		for _, key := range list {
+			clientKeys[key] = ""
+		}
+	}
+	for page, defaults := range map[string]map[string]string{
+		"man/mandos.conf.5":         serverKeys,
+		"man/mandos-clients.conf.5": clientKeys,
+	} {
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			if len(defaults) < 10 {
+				t.Fatalf("found only these keys in the source: %v", defaults)
+			}
+			var documented []string
+			for tag, text := range entries(t, page) {
+				key, _, isKey := strings.Cut(tag, " = ")
+				if !isKey {
+					continue
+				}
+				documented = append(documented, key)
+				if !strings.Contains(text, defaults[key]) {
+					t.Errorf("the text of %s does not tell its default, %s", key, defaults[key])
+				}
+			}
+			slices.Sort(documented)
+			if diff := cmp.Diff(slices.Sorted(maps.Keys(defaults)), documented); diff != "" {
+				t.Errorf("keys that there are (-) and that are documented (+):\n%s", diff)
+			}
+		})
+	}
+}
+
+// examples are the literal blocks in a section of a manual page.
+func examples(t *testing.T, page, section string) []string {
+	t.Helper()
+	_, text, ok := strings.Cut(read(t, page), "\n.Sh "+section+"\n")
+	if !ok {
+		t.Fatalf("%s has no section %s", page, section)
+	}
+	text, _, _ = strings.Cut(text, "\n.Sh ")
+	var blocks []string
+	for {
+		_, rest, ok := strings.Cut(text, "\n.Bd -literal -offset indent\n")
+		if !ok {
+			return blocks
+		}
+		var block string
+		block, text, _ = strings.Cut(rest, ".Ed\n")
+		blocks = append(blocks, strings.ReplaceAll(block, `\&`, ""))
+	}
+}
+
+func TestExamplesOfConfigurationAreRight(t *testing.T) {
+	for page, file := range map[string]string{
+		"man/mandos.conf.5":         "mandos.conf",
+		"man/mandos-clients.conf.5": "clients.conf",
+	} {
+		tried := 0
+		for _, example := range examples(t, page, "EXAMPLES") {
+			if !strings.HasPrefix(example, "[DEFAULT]") {
+				continue
+			}
+			tried++
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(example), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			flags := pflag.NewFlagSet("mandos", pflag.ContinueOnError)
+			options := config.AddFlags(flags)
+			if err := flags.Parse([]string{"--configdir", dir}); err != nil {
+				t.Fatal(err)
+			}
+			read, err := options.Load()
+			if err != nil {
+				t.Errorf("%s:\n%s\n%v", page, example, err)
+				continue
+			}
+			for _, warning := range read.Warnings {
+				t.Errorf("%s:\n%s\n%v", page, example, warning)
+			}
+		}
+		if tried == 0 {
+			t.Errorf("%s has no example of a configuration", page)
+		}
+	}
+}
+
+// A member of an interface, as dbus.md writes it in the first cell of a table.
+type (
+	arg struct {
+		Name      string `xml:"name,attr"`
+		Type      string `xml:"type,attr"`
+		Direction string `xml:"direction,attr"`
+	}
+	member struct {
+		Name   string `xml:"name,attr"`
+		Args   []arg  `xml:"arg"`
+		Type   string `xml:"type,attr"`
+		Access string `xml:"access,attr"`
+	}
+	dbusInterface struct {
+		Name       string   `xml:"name,attr"`
+		Methods    []member `xml:"method"`
+		Signals    []member `xml:"signal"`
+		Properties []member `xml:"property"`
+	}
+)
+
+func (m member) call() string {
+	var in, out []string
+	for _, a := range m.Args {
+		if text := a.Type + " " + a.Name; a.Direction == "out" {
+			out = append(out, text)
+		} else {
+			in = append(in, text)
+		}
+	}
+	call := fmt.Sprintf("`%s(%s)`", m.Name, strings.Join(in, ", "))
+	if len(out) > 0 {
+		call += fmt.Sprintf(" → `%s`", strings.Join(out, ", "))
+	}
+	return call
+}
+
+func (m member) property() string {
+	access := map[string]string{"read": "read", "write": "write", "readwrite": "read, write"}
+	return fmt.Sprintf("`%s` | `%s` | %s", m.Name, m.Type, access[m.Access])
+}
+
+func TestEveryMemberIsInDBusPage(t *testing.T) {
+	page := read(t, "dbus.md")
+	files, err := filepath.Glob("../dbusapi/*.xml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no introspection data: %v", err)
+	}
+	for _, file := range files {
+		var described struct {
+			Interfaces []dbusInterface `xml:"interface"`
+		}
+		if err := xml.Unmarshal([]byte(read(t, file)), &described); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, face := range described.Interfaces {
+			t.Run(face.Name, func(t *testing.T) {
+				var want []string
+				for _, m := range slices.Concat(face.Methods, face.Signals) {
+					want = append(want, m.call())
+				}
+				for _, m := range face.Properties {
+					want = append(want, m.property())
+				}
+				_, section, ok := strings.Cut(page, "\n### "+face.Name+"\n")
+				if !ok {
+					t.Fatalf("there is no section %q", "### "+face.Name)
+				}
+				section, _, _ = strings.Cut(section, "\n## ")
+				section, _, _ = strings.Cut(section, "\n### ")
+				got := firstCells(section)
+				slices.Sort(want)
+				slices.Sort(got)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("members that there are (-) and that are documented (+):\n%s", diff)
+				}
+			})
+		}
+	}
+	for _, name := range []string{dbusapi.BusName, dbusapi.ClientsPath} {
+		if !strings.Contains(page, "`"+name) {
+			t.Errorf("%s is not in dbus.md", name)
+		}
+	}
+}
+
+// firstCells are the rows of tables that begin with code, without their last cells.
+func firstCells(section string) (cells []string) {
+	for line := range strings.Lines(section) {
+		if row, ok := strings.CutPrefix(line, "| `"); ok {
+			row = "`" + strings.TrimSuffix(strings.TrimSpace(row), " |")
+			cells = append(cells, row[:strings.LastIndex(row, " | ")])
+		}
+	}
+	return cells
+}
+
+// pages are all Markdown files here and below, and the README of the project.
+func pages(t *testing.T) []string {
+	t.Helper()
+	found := []string{"../README.md"}
+	for _, pattern := range []string{"*.md", "*/*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, files...)
+	}
+	return found
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	code    = regexp.MustCompile("(?s)```.*?```")
+	notSlug = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+)
+
+// anchors are what the headings of a page can be referred to by.
+func anchors(page string) []string {
+	var found []string
+	for _, match := range heading.FindAllStringSubmatch(code.ReplaceAllString(page, ""), -1) {
+		slug := notSlug.ReplaceAllString(strings.ToLower(match[1]), "")
+		found = append(found, strings.ReplaceAll(slug, " ", "-"))
+	}
+	return found
+}
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, page := range pages(t) {
+		for _, match := range link.FindAllStringSubmatch(code.ReplaceAllString(read(t, page), ""), -1) {
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(match[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: the link to %s leads nowhere", page, match[1])
+				continue
+			}
+			if anchor != "" && !slices.Contains(anchors(read(t, target)), anchor) {
+				t.Errorf("%s: there is no heading for the link to %s", page, match[1])
+			}
+		}
+	}
+}
+
+// TestIndexIsComplete checks that every page can be found from docs/README.md.
+func TestIndexIsComplete(t *testing.T) {
+	index := read(t, "README.md")
+	for _, page := range slices.Concat(pages(t), manPages(t)) {
+		if page != "README.md" && page != "../README.md" && !strings.Contains(index, "("+page+")") {
+			t.Errorf("README.md has no link to %s", page)
+		}
+	}
+}
