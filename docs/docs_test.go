@@ -379,13 +379,13 @@ func TestEveryMemberIsInDBusPage(t *testing.T) {
 	}
 }
 
-// firstCells are the rows of tables that begin with code, without their last cells.
+var row = regexp.MustCompile("(?m)^\\| (`.*) \\| [^|]*[^| ][^|]* \\|$")
+
+// firstCells are the rows of tables that begin with code, without the text in
+// their last cells.
 func firstCells(section string) (cells []string) {
-	for line := range strings.Lines(section) {
-		if row, ok := strings.CutPrefix(line, "| `"); ok {
-			row = "`" + strings.TrimSuffix(strings.TrimSpace(row), " |")
-			cells = append(cells, row[:strings.LastIndex(row, " | ")])
-		}
+	for _, match := range row.FindAllStringSubmatch(section, -1) {
+		cells = append(cells, match[1])
 	}
 	return cells
 }
