@@ -108,8 +108,7 @@ func (o *listOptions) form(terminal bool) (string, error) {
 }
 
 func (p *program) list(ctx context.Context, o listOptions) error {
-	form, err := o.form(p.console.Terminal)
-	if err != nil {
+	if _, err := o.form(p.console.Terminal); err != nil {
 		return err
 	}
 	if !slices.Contains(roster.Orders, o.order) {
@@ -123,6 +122,15 @@ func (p *program) list(ctx context.Context, o listOptions) error {
 	now := time.Now()
 	clients = slices.DeleteFunc(clients, func(c dbusapi.Client) bool { return !o.wants(&c, now) })
 	roster.Sort(clients, o.order, now)
+	return p.print(clients, o, now)
+}
+
+// print prints a list in the form that was asked for.
+func (p *program) print(clients []dbusapi.Client, o listOptions, now time.Time) error {
+	form, err := o.form(p.console.Terminal)
+	if err != nil {
+		return err
+	}
 	switch form {
 	case outputJSON:
 		return jsonoutput.Write(p.console.Out, jsonoutput.OfClients(clients, now))
