@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mandos/server/client"
+)
+
+// schema is the version of what is in the file. A higher one is refused.
+const schema = 1
+
+// The buckets, and the key of the summary. A record's key is its client's name.
+var (
+	summaryBucket = []byte("state")
+	summaryKey    = []byte("summary")
+	clientsBucket = []byte("clients")
+)
+
+// summary is of all records, so that none can disappear unnoticed.
+type summary struct {
+	Schema  int
+	Records int
+	Sum     uint64 // of the records' sums, by exclusive or
+}
+
+// record is what is saved of a client. In the file a sum precedes it.
+type record struct {
+	Settings   settings
+	Configured settings
+	State      progress
+	// Secret is the encrypted secret that was set at run time, if one was.
+	Secret  []byte `json:",omitempty"`
+	Removed bool   `json:",omitempty"`
+}
+
+// settings are [client.Settings] without name and secret. Durations are in
+// nanoseconds.
+type settings struct {
+	KeyID, Fingerprint, Host, Checker  string
+	Timeout, ExtendedTimeout, Interval time.Duration
+	ApprovalDelay, ApprovalDuration    time.Duration
+	ApprovedByDefault, Enabled         bool
+}
+
+// progress is [client.State].
+type progress struct {
+	Created             time.Time `json:",omitzero"`
+	LastEnabled         time.Time `json:",omitzero"`
+	Expires             time.Time `json:",omitzero"`
+	LastCheckedOK       time.Time `json:",omitzero"`
+	LastCheckerStatus   int
+	LastApprovalRequest time.Time      `json:",omitzero"`
+	LastHandout         time.Time      `json:",omitzero"`
+	LastHandoutKey      client.KeyKind `json:",omitempty"`
+	DisabledSince       time.Time      `json:",omitzero"`
+	DisabledBecause     client.Reason  `json:",omitempty"`
+	DeniedUntil         time.Time      `json:",omitzero"`
+}
+
+func settingsOf(s *client.Settings) settings {
+	return settings{
+		KeyID: s.KeyID, Fingerprint: s.Fingerprint, Host: s.Host, Checker: s.Checker,
+		Timeout: s.Timeout, ExtendedTimeout: s.ExtendedTimeout, Interval: s.Interval,
+		ApprovalDelay: s.ApprovalDelay, ApprovalDuration: s.ApprovalDuration,
+		ApprovedByDefault: s.ApprovedByDefault, Enabled: s.Enabled,
+	}
+}
+
+func (s *settings) of(name string, secret client.Secret) client.Settings {
+	return client.Settings{
+		Name: name, Secret: secret,
+		KeyID: s.KeyID, Fingerprint: s.Fingerprint, Host: s.Host, Checker: s.Checker,
+		Timeout: s.Timeout, ExtendedTimeout: s.ExtendedTimeout, Interval: s.Interval,
+		ApprovalDelay: s.ApprovalDelay, ApprovalDuration: s.ApprovalDuration,
+		ApprovedByDefault: s.ApprovedByDefault, Enabled: s.Enabled,
+	}
+}
+
+// times are those of a state, to treat them alike.
+func (p *progress) times() []*time.Time {
+	return []*time.Time{&p.Created, &p.LastEnabled, &p.Expires, &p.LastCheckedOK, &p.LastApprovalRequest, &p.LastHandout, &p.DisabledSince, &p.DeniedUntil}
+}
+
+// encode is the record as JSON, with its run-time secret encrypted.
+func (s *Store) encode(r *client.Record) ([]byte, error) {
+	saved := record{
+		Settings:   settingsOf(&r.Settings),
+		Configured: settingsOf(&r.Configured),
+		State:      progress(r.State),
+		Removed:    r.Removed,
+	}
+	for _, t := range saved.State.times() {
+		*t = t.UTC()
+	}
+	var err error
+	if saved.Secret, err = s.seal(r.Settings.Name, r.Settings.Secret, r.Configured.Secret); err != nil {
+		return nil, err
+	}
+	return json.Marshal(&saved)
+}
+
+func decode(content []byte) (*record, error) {
+	var r record
+	d := json.NewDecoder(bytes.NewReader(content))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("something follows the record")
+	}
+	return &r, nil
+}
+
+const sumSize = 8
+
+// sumOf is a sum over a record and its name.
+func sumOf(name, content []byte) uint64 {
+	h := sha256.New()
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(name))))
+	h.Write(name)
+	h.Write(content)
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
+// newerSchemaError says that a newer version wrote the file.
+type newerSchemaError struct{ schema int }
+
+func (e *newerSchemaError) Error() string {
+	return fmt.Sprintf("a newer version of mandos wrote it (schema %d; this version knows %d): run that version", e.schema, schema)
+}
+
+// begin fills an empty database.
+func begin(tx *bolt.Tx, records map[string]*record) error {
+	for _, bucket := range [][]byte{summaryBucket, clientsBucket} {
+		if _, err := tx.CreateBucket(bucket); err != nil {
+			return err
+		}
+	}
+	changes := make(map[string][]byte, len(records))
+	for name, r := range records {
+		content, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		changes[name] = content
+	}
+	if err := putSummary(tx, summary{Schema: schema}); err != nil {
+		return err
+	}
+	return replace(tx, changes)
+}
+
+// replace puts records in place of the former ones of their names; those without
+// content are deleted.
+func replace(tx *bolt.Tx, changes map[string][]byte) error {
+	total, err := getSummary(tx)
+	if err != nil {
+		return err
+	}
+	clients := tx.Bucket(clientsBucket)
+	for name, content := range changes {
+		key := []byte(name)
+		if former := clients.Get(key); former != nil {
+			total.Records--
+			total.Sum ^= binary.BigEndian.Uint64(former)
+		}
+		if content == nil {
+			if err := clients.Delete(key); err != nil {
+				return fmt.Errorf("client %q: %w", name, err)
+			}
+			continue
+		}
+		sum := sumOf(key, content)
+		total.Records++
+		total.Sum ^= sum
+		if err := clients.Put(key, append(binary.BigEndian.AppendUint64(nil, sum), content...)); err != nil {
+			return fmt.Errorf("client %q: %w", name, err)
+		}
+	}
+	return putSummary(tx, total)
+}
+
+func putSummary(tx *bolt.Tx, total summary) error {
+	content, err := json.Marshal(total)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(summaryBucket).Put(summaryKey, content)
+}
+
+func getSummary(tx *bolt.Tx) (total summary, err error) {
+	bucket := tx.Bucket(summaryBucket)
+	if bucket == nil {
+		return total, errors.New("it is not a state file of mandos")
+	}
+	if err := json.Unmarshal(bucket.Get(summaryKey), &total); err != nil {
+		return total, fmt.Errorf("its summary is damaged: %w", err)
+	}
+	if total.Schema > schema {
+		return total, &newerSchemaError{total.Schema}
+	}
+	return total, nil
+}
+
+// readAll verifies everything and decodes it into saved.
+func readAll(tx *bolt.Tx, saved map[string]*record) error {
+	want, err := getSummary(tx)
+	if err != nil {
+		return err
+	}
+	clients := tx.Bucket(clientsBucket)
+	if clients == nil {
+		return errors.New("its records are missing")
+	}
+	got := summary{Schema: want.Schema}
+	if err := clients.ForEach(func(name, value []byte) error {
+		if len(value) < sumSize || binary.BigEndian.Uint64(value) != sumOf(name, value[sumSize:]) || !bytes.Equal(clients.Get(name), value) {
+			return fmt.Errorf("the record of client %q is damaged", name)
+		}
+		r, err := decode(value[sumSize:])
+		if err != nil {
+			return fmt.Errorf("the record of client %q is damaged: %w", name, err)
+		}
+		saved[string(name)] = r
+		got.Records++
+		got.Sum ^= binary.BigEndian.Uint64(value)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("records are missing or damaged: it has %d and should have %d", got.Records, want.Records)
+	}
+	return nil
+}
+
+func verify(tx *bolt.Tx) error { return readAll(tx, make(map[string]*record)) }

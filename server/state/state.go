@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package state keeps what must survive a restart, in the file state.db of the
+// state directory. A record that [Store.Save] has taken is on disk, whatever
+// happens next.
+//
+// The file is a bbolt database with one record a client and a summary of all of
+// them. Everything in it is verified before anything of it is used: damage that
+// makes a record differ or disappear is an error, never another state.
+//
+// No secret is in the file as it is. One that was set at run time is encrypted
+// under the client's configured secret, which is not there at all, so that the
+// file alone gives nothing away.
+//
+// A state directory without state.db but with the clients.pickle of the Python
+// server is taken over from that, which stays where it is.
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mandos/server/client"
+)
+
+// Names in the state directory.
+const (
+	fileName     = "state.db"
+	newName      = "state.db.new"
+	upstreamName = "clients.pickle"
+)
+
+// lockWait is how long a start waits for another server to let go of the file.
+const lockWait = 2 * time.Second
+
+// keptAside is how many of the files that OpenAnew set aside are kept.
+const keptAside = 5
+
+// Store is the state on disk. It is a [client.Journal].
+type Store struct {
+	path string
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	db     *bolt.DB // nil when it must be opened again
+	sealed map[string]sealedSecret
+}
+
+var _ client.Journal = (*Store)(nil)
+
+// Open opens the state in dir, which it creates as needed. It fails, and changes
+// nothing, when the state is damaged, was written by a newer version, or is in
+// use by another server.
+func Open(dir string, log *slog.Logger) (*Store, error) {
+	s := newStore(dir, log)
+	if err := makeDirectory(dir); err != nil {
+		return nil, err
+	}
+	_, err := os.Lstat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = s.takeOver(filepath.Join(dir, upstreamName))
+	case err == nil:
+		err = s.open()
+	}
+	if err != nil {
+		return nil, waysOn(err)
+	}
+	return s, nil
+}
+
+// OpenAnew opens an empty state in dir. What is there already is not read and not
+// destroyed: a former state.db is set aside under a name with the date, of which
+// the newest five are kept.
+func OpenAnew(dir string, log *slog.Logger) (*Store, error) {
+	s := newStore(dir, log)
+	if err := makeDirectory(dir); err != nil {
+		return nil, err
+	}
+	if err := s.create(nil, s.setAside); err != nil {
+		return nil, fmt.Errorf("cannot begin a new state: %w", err)
+	}
+	return s, nil
+}
+
+func newStore(dir string, log *slog.Logger) *Store {
+	return &Store{path: filepath.Join(dir, fileName), log: log, sealed: make(map[string]sealedSecret)}
+}
+
+// unusableError says what is wrong with a file.
+type unusableError struct {
+	path string
+	err  error
+}
+
+func (e *unusableError) Error() string {
+	return fmt.Sprintf("the state file %s cannot be used: %v", e.path, e.err)
+}
+
+func (e *unusableError) Unwrap() error { return e.err }
+
+// waysOn adds what the administrator can do about an unusable file.
+func waysOn(err error) error {
+	var unusable *unusableError
+	if !errors.As(err, &unusable) {
+		return err
+	}
+	return fmt.Errorf("%w. Nothing was changed. Either restore a copy of the file, or start once with --no-restore, which forgets "+
+		"what happened at run time: clients that were disabled or removed are valid again if the configuration has them enabled", err)
+}
+
+func makeDirectory(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot create the state directory: %w", err)
+	}
+	return syncDirectory(filepath.Dir(dir))
+}
+
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// options are bbolt's. It finds the free pages by looking for them, so that
+// there is no list of them that may be damaged.
+func options(openFile func(string, int, os.FileMode) (*os.File, error)) *bolt.Options {
+	return &bolt.Options{
+		Timeout:        lockWait,
+		NoFreelistSync: true,
+		FreelistType:   bolt.FreelistMapType,
+		OpenFile:       openFile,
+		NoStatistics:   true,
+	}
+}
+
+// open opens the existing file once it is known to be sound.
+func (s *Store) open() error {
+	db, err := openSound(s.path)
+	if err != nil {
+		return err
+	}
+	if err := db.View(verify); err != nil {
+		return errors.Join(&unusableError{s.path, err}, db.Close())
+	}
+	s.db = db
+	return nil
+}
+
+// takeOver begins the state with what the Python server left, if anything.
+func (s *Store) takeOver(upstream string) error {
+	records, err := readUpstream(upstream)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.create(nil, s.publish)
+	}
+	if err != nil {
+		return &unusableError{upstream, err}
+	}
+	s.log.Info("Taking over the state of the Python server", "file", upstream, "clients", len(records))
+	return s.create(records, s.publish)
+}
+
+// create makes a new file, complete before it has its name.
+func (s *Store) create(records map[string]*record, publish func(newFile string) error) error {
+	newFile := filepath.Join(filepath.Dir(s.path), newName)
+	db, err := bolt.Open(newFile, 0o600, options(openEmpty))
+	if err != nil {
+		return cannotOpen(newFile, err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error { return begin(tx, records) })
+	if err == nil {
+		err = publish(newFile)
+	}
+	if err == nil {
+		err = syncDirectory(filepath.Dir(s.path))
+	}
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	s.db = db
+	return nil
+}
+
+// openEmpty leaves nothing of a file that was never finished.
+func openEmpty(path string, flags int, mode os.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, flags, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// publish names the new file, unless another server did so first.
+func (s *Store) publish(newFile string) error {
+	if err := os.Link(newFile, s.path); err != nil {
+		return err
+	}
+	return os.Remove(newFile)
+}
+
+// setAside names the new file and keeps the one that had the name.
+func (s *Store) setAside(newFile string) error {
+	former, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.publish(newFile)
+	case err != nil:
+		return err
+	}
+	defer former.Close()
+	if err := lock(former); err != nil {
+		return cannotOpen(s.path, err)
+	}
+	kept := s.path + "." + time.Now().UTC().Format("20060102T150405.000000000Z")
+	if err := os.Link(s.path, kept); err != nil {
+		return err
+	}
+	if err := os.Rename(newFile, s.path); err != nil {
+		return err
+	}
+	s.log.Info("The former state was set aside", "file", kept)
+	return s.thin()
+}
+
+// thin removes the oldest of the files set aside.
+func (s *Store) thin() error {
+	aside, err := filepath.Glob(s.path + ".*Z")
+	if err != nil {
+		return err
+	}
+	slices.Sort(aside)
+	for len(aside) > keptAside {
+		if err := os.Remove(aside[0]); err != nil {
+			return err
+		}
+		aside = aside[1:]
+	}
+	return nil
+}
+
+// Records are all saved records. Each gets its secrets from configured: a secret
+// set at run time stays in force if the client still has the configured secret
+// under which it was saved, else the configured one is. Records of clients that
+// are not configured have no secrets.
+func (s *Store) Records(configured []client.Settings) ([]client.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, errClosed
+	}
+	saved := make(map[string]*record)
+	if err := s.db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
+		return nil, waysOn(&unusableError{s.path, err})
+	}
+	return s.unseal(saved, configured), nil
+}
+
+var errClosed = errors.New("the state is closed")
+
+// Save stores the records durably, all or none, and deletes those that are
+// dropped. After an error nothing is lost that was saved before, and a later Save
+// may succeed; whether the failed one took effect is open until then.
+func (s *Store) Save(records []client.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sealed == nil {
+		return errClosed
+	}
+	changes := make(map[string][]byte, len(records))
+	for i := range records {
+		name := records[i].Settings.Name
+		if records[i].Dropped {
+			delete(s.sealed, name)
+			changes[name] = nil
+			continue
+		}
+		content, err := s.encode(&records[i])
+		if err != nil {
+			return fmt.Errorf("cannot save the state of client %s: %w", name, err)
+		}
+		changes[name] = content
+	}
+	if err := s.write(changes); err != nil {
+		return fmt.Errorf("cannot save the state: %w", err)
+	}
+	return nil
+}
+
+// write makes the changes. What bbolt has in memory is not trusted after an
+// error, such as a full disk: the file is opened anew before the next write.
+func (s *Store) write(changes map[string][]byte) (err error) {
+	if s.db == nil {
+		if err := s.open(); err != nil {
+			return err
+		}
+	}
+	err = s.db.Update(func(tx *bolt.Tx) error { return replace(tx, changes) })
+	if err != nil {
+		err = errors.Join(err, s.db.Close())
+		s.db = nil
+	}
+	return err
+}
+
+// Close lets go of the file.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealed = nil
+	if s.db == nil {
+		return nil
+	}
+	db := s.db
+	s.db = nil
+	return db.Close()
+}

@@ -1,0 +1,667 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mandos/server/client"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func open(tb testing.TB, dir string) *Store {
+	tb.Helper()
+	s, err := Open(dir, quiet)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close() })
+	return s
+}
+
+func reopen(tb testing.TB, s *Store) *Store {
+	tb.Helper()
+	if err := s.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return open(tb, filepath.Dir(s.path))
+}
+
+func save(tb testing.TB, s *Store, records ...client.Record) {
+	tb.Helper()
+	if err := s.Save(records); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func recordsOf(tb testing.TB, s *Store, configured ...client.Settings) map[string]client.Record {
+	tb.Helper()
+	all, err := s.Records(configured)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	byName := make(map[string]client.Record)
+	for _, r := range all {
+		byName[r.Settings.Name] = r
+	}
+	return byName
+}
+
+func secret(s string) client.Secret { return client.NewSecret([]byte(s)) }
+
+// fill gives every field of a struct a value of its own.
+func fill(v reflect.Value, n *int64) {
+	for i := range v.NumField() {
+		*n++
+		switch field := v.Field(i); field.Interface().(type) {
+		case time.Time:
+			field.Set(reflect.ValueOf(time.Date(2026, 11, 23, 5, 0, int(*n), 123456789, time.UTC)))
+		case client.Secret:
+			field.Set(reflect.ValueOf(secret(fmt.Sprint("secret ", *n))))
+		default:
+			switch field.Kind() {
+			case reflect.String:
+				field.SetString(fmt.Sprint("text ", *n, " ä"))
+			case reflect.Bool:
+				field.SetBool(true)
+			case reflect.Int, reflect.Int64:
+				field.SetInt(*n)
+			default:
+				panic("what is a " + field.Kind().String())
+			}
+		}
+	}
+}
+
+// full is a record in which every field has a value of its own.
+func full(name string) (r client.Record) {
+	var n int64
+	for _, part := range []any{&r.Settings, &r.Configured, &r.State} {
+		fill(reflect.ValueOf(part).Elem(), &n)
+	}
+	r.Settings.Name, r.Configured.Name = name, name
+	return r
+}
+
+func TestEverythingIsKept(t *testing.T) {
+	s := open(t, t.TempDir())
+	with := full("with everything")
+	removed := full("removed")
+	removed.Removed = true
+	nothing := client.Record{Settings: client.Settings{Name: "nothing"}, Configured: client.Settings{Name: "nothing"}}
+	save(t, s, with, removed, nothing)
+	s = reopen(t, s)
+	got := recordsOf(t, s, with.Configured, removed.Configured, nothing.Configured)
+	want := map[string]client.Record{"with everything": with, "removed": removed, "nothing": nothing}
+	if !maps.Equal(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+func TestTimesAreSavedInUTC(t *testing.T) {
+	s := open(t, t.TempDir())
+	r := client.Record{Settings: client.Settings{Name: "c"}, State: client.State{Created: time.Now()}}
+	save(t, s, r)
+	got := recordsOf(t, reopen(t, s))["c"].State.Created
+	if !got.Equal(r.State.Created) || got.Location() != time.UTC {
+		t.Errorf("got %v, want %v", got, r.State.Created)
+	}
+}
+
+func TestSave(t *testing.T) {
+	s := open(t, t.TempDir())
+	a, b, c := full("a"), full("b"), full("c")
+	save(t, s, a, b, c)
+	a.State.LastCheckerStatus = 99
+	save(t, s, a, client.Record{Settings: client.Settings{Name: "b"}, Dropped: true}, client.Record{Settings: client.Settings{Name: "never saved"}, Dropped: true})
+	save(t, s)
+	for _, s := range []*Store{s, reopen(t, s)} {
+		if s.db == nil {
+			continue
+		}
+		got := recordsOf(t, s, a.Configured, b.Configured, c.Configured)
+		if want := map[string]client.Record{"a": a, "c": c}; !maps.Equal(got, want) {
+			t.Errorf("got\n%+v\nwant\n%+v", got, want)
+		}
+	}
+}
+
+func TestSaveIsAllOrNothing(t *testing.T) {
+	s := open(t, t.TempDir())
+	a := full("a")
+	save(t, s, a)
+	changed := a
+	changed.State.LastCheckerStatus = 99
+	err := s.Save([]client.Record{changed, {Settings: client.Settings{Name: strings.Repeat("x", 40_000)}}})
+	if err == nil || !strings.Contains(err.Error(), "key too large") {
+		t.Errorf("got %v", err)
+	}
+	if got := recordsOf(t, reopen(t, s), a.Configured); got["a"] != a {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	configured, changed, runtime := "the configured secret", "another configured secret", "set at run time, très secret"
+	for name, test := range map[string]struct{ inForce, now, want string }{
+		"the configured one":                    {configured, configured, configured},
+		"the configured one, then changed":      {configured, changed, changed},
+		"one set at run time":                   {runtime, configured, runtime},
+		"one set at run time, then changed":     {runtime, changed, changed},
+		"an empty one set at run time":          {"", configured, ""},
+		"a long one set at run time":            {strings.Repeat(runtime, 10_000), configured, strings.Repeat(runtime, 10_000)},
+		"one set at run time, then all is gone": {runtime, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			r := full("c")
+			r.Settings.Secret, r.Configured.Secret = secret(test.inForce), secret(configured)
+			save(t, s, r)
+			s = reopen(t, s)
+			now := r.Configured
+			now.Secret = secret(test.now)
+			got := recordsOf(t, s, now)["c"]
+			if got.Settings.Secret != secret(test.want) || got.Configured.Secret != secret(test.now) {
+				t.Errorf("got %.50q and %.50q, want %.50q", got.Settings.Secret.Bytes(), got.Configured.Secret.Bytes(), test.want)
+			}
+			file, err := os.ReadFile(s.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, part := range []string{configured, changed, "très secret"} {
+				if bytes.Contains(file, []byte(part)) {
+					t.Errorf("the file contains %q", part)
+				}
+			}
+		})
+	}
+	t.Run("of a client that is not configured", func(t *testing.T) {
+		s := open(t, t.TempDir())
+		save(t, s, full("c"))
+		got := recordsOf(t, s)["c"]
+		if got.Settings.Secret.Len() != 0 || got.Configured.Secret.Len() != 0 || got.Settings.Host != full("c").Settings.Host {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func savedMessage(t *testing.T, s *Store, name string) []byte {
+	t.Helper()
+	saved := make(map[string]*record)
+	if err := s.db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
+		t.Fatal(err)
+	}
+	return saved[name].Secret
+}
+
+func TestASecretIsEncryptedOnce(t *testing.T) {
+	s := open(t, t.TempDir())
+	r := full("c")
+	save(t, s, r)
+	first := savedMessage(t, s, "c")
+	r.State.LastCheckerStatus = 5
+	save(t, s, r)
+	if !bytes.Equal(first, savedMessage(t, s, "c")) {
+		t.Error("encrypted again by the next save")
+	}
+	s = reopen(t, s)
+	save(t, s, recordsOf(t, s, r.Configured)["c"])
+	if !bytes.Equal(first, savedMessage(t, s, "c")) {
+		t.Error("encrypted again after a restart")
+	}
+	r.Configured.Secret = secret("changed")
+	save(t, s, r)
+	if bytes.Equal(first, savedMessage(t, s, "c")) {
+		t.Error("not encrypted again for another configured secret")
+	}
+	r.Settings.Secret = r.Configured.Secret
+	save(t, s, r)
+	if savedMessage(t, s, "c") != nil {
+		t.Error("the configured secret was saved")
+	}
+}
+
+// TestGPG encrypts and decrypts as the Python server does, with gpg.
+func TestGPG(t *testing.T) {
+	for name, key := range map[string]string{
+		"a short key":              "key",
+		"a key of the most hex":    strings.Repeat("k", 1021),
+		"a key that is not in hex": strings.Repeat("k", 1000) + "\\\n\x00\xff" + strings.Repeat("k", 100),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := func(name string, content []byte) string {
+				path := filepath.Join(dir, name)
+				if err := os.WriteFile(path, content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			}
+			gpg := func(input []byte, arguments ...string) []byte {
+				t.Helper()
+				cmd := exec.Command("gpg", append([]string{"--batch", "--quiet", "--no-options", "--homedir", dir, "--pinentry-mode", "loopback",
+					"--passphrase-file", file("passphrase", passphrase(secret(key)))}, arguments...)...)
+				cmd.Stdin = bytes.NewReader(input)
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr
+				out, err := cmd.Output()
+				if err != nil {
+					t.Fatalf("this test needs gpg: %v: %s", err, stderr.String())
+				}
+				return out
+			}
+			defer exec.Command("gpgconf", "--homedir", dir, "--kill", "gpg-agent").Run()
+			content := []byte("some \x00 secret\n")
+			ours, err := encrypt(client.NewSecret(content), secret(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := gpg(ours, "--decrypt"); !bytes.Equal(got, content) {
+				t.Errorf("gpg reads %q", got)
+			}
+			theirs := gpg(content, "--symmetric", "--force-mdc")
+			got, err := decrypt(theirs, secret(key))
+			if err != nil || got != client.NewSecret(content) {
+				t.Errorf("we read %q, %v", got.Bytes(), err)
+			}
+			theirs[len(theirs)-1] ^= 1
+			if got, err := decrypt(theirs, secret(key)); err == nil {
+				t.Errorf("we read %q of a changed message", got.Bytes())
+			}
+			if got, err := decrypt(ours, secret(key+"x")); err == nil {
+				t.Errorf("we read %q with another key", got.Bytes())
+			}
+		})
+	}
+}
+
+func FuzzDecrypt(f *testing.F) {
+	message, err := encrypt(secret("s"), secret("k"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(message)
+	f.Fuzz(func(t *testing.T, message []byte) {
+		got, err := decrypt(message, secret("k"))
+		if err == nil && got != secret("s") {
+			t.Errorf("forged %q", got.Bytes())
+		}
+	})
+}
+
+func TestFileAndDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "as needed")
+	s := open(t, dir)
+	for path, want := range map[string]os.FileMode{dir: 0o700 | os.ModeDir, s.path: 0o600} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != want {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+	}
+	if names := ls(t, dir); !slices.Equal(names, []string{"state.db"}) {
+		t.Errorf("the directory has %v", names)
+	}
+}
+
+func ls(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+func TestASecondServerIsRefused(t *testing.T) {
+	s := open(t, t.TempDir())
+	save(t, s, full("a"))
+	for name, try := range map[string]func(string, *slog.Logger) (*Store, error){"Open": Open, "OpenAnew": OpenAnew} {
+		_, err := try(filepath.Dir(s.path), quiet)
+		if err == nil || !strings.Contains(err.Error(), s.path+" is in use") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	save(t, s, full("b"))
+	if got := recordsOf(t, reopen(t, s)); len(got) != 2 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestAfterAStartThatWasCutOff(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, newName), bytes.Repeat([]byte("half written"), 5000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	save(t, s, full("a"))
+	if names := ls(t, dir); !slices.Equal(names, []string{"state.db"}) {
+		t.Errorf("the directory has %v", names)
+	}
+}
+
+func TestOpenAnew(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	save(t, s, full("a"))
+	damage(t, s, 0)
+	for i := range keptAside + 2 {
+		anew, err := OpenAnew(dir, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := recordsOf(t, anew); len(got) != 0 {
+			t.Errorf("it is not empty: %v", got)
+		}
+		save(t, anew, full(fmt.Sprint("b", i)))
+		if err := anew.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			aside, err := filepath.Glob(s.path + ".2*")
+			if err != nil || len(aside) != 1 {
+				t.Fatalf("set aside: %v, %v", aside, err)
+			}
+			open(t, dir).Close()
+		}
+	}
+	if names := ls(t, dir); len(names) != keptAside+1 {
+		t.Errorf("the directory has %v", names)
+	}
+}
+
+func damage(t *testing.T, s *Store, at int64) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 4096)
+	if _, err := f.ReadAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	for i := range b {
+		b[i] ^= 0xff
+	}
+	if _, err := f.WriteAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUnusableFiles(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(t *testing.T, path string) error
+		want  string
+	}{
+		"empty":   {func(_ *testing.T, path string) error { return os.Truncate(path, 0) }, "it is too short"},
+		"cut off": {func(_ *testing.T, path string) error { return os.Truncate(path, 12<<10) }, "it is cut off"},
+		"text": {func(_ *testing.T, path string) error {
+			return os.WriteFile(path, bytes.Repeat([]byte("text"), 9999), 0o600)
+		}, "another kind of file"},
+		"zeros":            {func(_ *testing.T, path string) error { return os.WriteFile(path, make([]byte, 1<<20), 0o600) }, "another kind of file"},
+		"a directory":      {func(_ *testing.T, path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "is a directory"},
+		"another database": {another, "another program has written to it"},
+		"a newer version's": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: 2}) })
+		}, "a newer version of mandos wrote it (schema 2; this version knows 1)"},
+		"a record less": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Delete([]byte("client 7")) })
+		}, "it has 99 and should have 100"},
+		"a record of another client": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error {
+				b := tx.Bucket(clientsBucket)
+				return b.Put([]byte("client 7"), bytes.Clone(b.Get([]byte("client 8"))))
+			})
+		}, `the record of client "client 7" is damaged`},
+		"an older record": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error {
+				r := record{Settings: settings{Enabled: true}}
+				content, err := json.Marshal(r)
+				if err != nil {
+					return err
+				}
+				total, err := getSummary(tx)
+				if err != nil {
+					return err
+				}
+				return errors.Join(replace(tx, map[string][]byte{"client 7": content}), putSummary(tx, total))
+			})
+		}, "records are missing or damaged"},
+		"an unknown field": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error {
+				return replace(tx, map[string][]byte{"client 7": []byte(`{"Surprise":1}`)})
+			})
+		}, `the record of client "client 7" is damaged: json: unknown field "Surprise"`},
+		"no records": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return tx.DeleteBucket(clientsBucket) })
+		}, "its records are missing"},
+		"no summary": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return tx.DeleteBucket(summaryBucket) })
+		}, "it is not a state file of mandos"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			save(t, s, hundred()...)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := test.spoil(t, s.path); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.ReadFile(s.path)
+			_, err := Open(filepath.Dir(s.path), quiet)
+			if err == nil {
+				t.Fatal("it was opened")
+			}
+			for _, want := range []string{test.want, s.path, "restore a copy", "--no-restore"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error lacks %q: %v", want, err)
+				}
+			}
+			if after, _ := os.ReadFile(s.path); !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+			anew, err := OpenAnew(filepath.Dir(s.path), quiet)
+			if name == "a directory" {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			save(t, anew, full("a"))
+			anew.Close()
+		})
+	}
+}
+
+func hundred() (records []client.Record) {
+	for i := range 100 {
+		r := full(fmt.Sprint("client ", i))
+		r.Settings.Secret = r.Configured.Secret
+		r.Settings.Host = strings.Repeat("x", 100)
+		records = append(records, r)
+	}
+	return records
+}
+
+func edit(path string, change func(*bolt.Tx) error) error {
+	db, err := bolt.Open(path, 0o600, options(nil))
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Update(change), db.Close())
+}
+
+func another(_ *testing.T, path string) error {
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("b")); return err }), db.Close())
+}
+
+// TestDamageIsNoticed changes bytes all over a file: it is either refused, or
+// the change was where nothing is, and every record is as it was.
+func TestDamageIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	want := make(map[string]client.Record)
+	var configured []client.Settings
+	for _, r := range hundred() {
+		save(t, s, r)
+		want[r.Settings.Name] = r
+		configured = append(configured, r.Configured)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	try := func(at int, change byte) {
+		damaged := bytes.Clone(sound)
+		damaged[at] ^= change
+		if err := os.WriteFile(s.path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(dir, quiet)
+		if err != nil {
+			refused++
+			return
+		}
+		defer s.Close()
+		if got := recordsOf(t, s, configured...); !maps.Equal(got, want) {
+			t.Errorf("byte %d changed by %#x: another state was read", at, change)
+		}
+	}
+	for page := range len(sound) / 4096 {
+		for at := range 64 { // headers and the first elements
+			try(page*4096+at, 1<<rand.N(8))
+		}
+	}
+	for range 1000 {
+		try(rand.N(len(sound)), byte(1+rand.N(255)))
+	}
+	if refused < 500 {
+		t.Errorf("only %d changes were noticed", refused)
+	}
+}
+
+// FuzzPages checks that what passes the check of the pages does bbolt no harm.
+func FuzzPages(f *testing.F) {
+	s := open(f, f.TempDir())
+	for _, r := range hundred()[:20] {
+		save(f, s, r)
+	}
+	s.Close()
+	sound, err := os.ReadFile(s.path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint32(0), []byte{1})
+	f.Add(uint32(4096*5), []byte{0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, at uint32, change []byte) {
+		dir := t.TempDir()
+		damaged := bytes.Clone(sound)
+		copy(damaged[int(at)%len(damaged):], change)
+		if err := os.WriteFile(filepath.Join(dir, fileName), damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Open(dir, quiet); err == nil {
+			save(t, s, full("a"))
+			s.Close()
+		}
+	})
+}
+
+func TestClosed(t *testing.T) {
+	s := open(t, t.TempDir())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Save([]client.Record{full("a")}); err != errClosed {
+		t.Errorf("Save: %v", err)
+	}
+	if _, err := s.Records(nil); err != errClosed {
+		t.Errorf("Records: %v", err)
+	}
+}
+
+func thousands() (records []client.Record, configured []client.Settings) {
+	for i := range 10_000 {
+		r := full(fmt.Sprint("client ", i))
+		r.Settings.Secret, r.Configured.Secret = secret("s"), secret("s")
+		records = append(records, r)
+		configured = append(configured, r.Configured)
+	}
+	return records, configured
+}
+
+func BenchmarkLoad10000(b *testing.B) {
+	records, configured := thousands()
+	s := open(b, b.TempDir())
+	save(b, s, records...)
+	for b.Loop() {
+		s = reopen(b, s)
+		if got, err := s.Records(configured); err != nil || len(got) != len(records) {
+			b.Fatal(len(got), err)
+		}
+	}
+}
+
+func BenchmarkSave10000(b *testing.B) {
+	records, _ := thousands()
+	s := open(b, b.TempDir())
+	for b.Loop() {
+		save(b, s, records...)
+	}
+}
+
+func BenchmarkSaveOne(b *testing.B) {
+	records, _ := thousands()
+	s := open(b, b.TempDir())
+	save(b, s, records...)
+	for b.Loop() {
+		save(b, s, records[rand.N(len(records))])
+	}
+}
+
+func BenchmarkDecryptSecret(b *testing.B) {
+	message, err := encrypt(secret("s"), secret("k"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := decrypt(message, secret("k")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
