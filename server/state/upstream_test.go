@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mandos/server/client"
+)
+
+// configuredBy reads as much of a clients.conf as the tests need.
+func configuredBy(t *testing.T, path string) (configured []client.Settings) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for section := range strings.SplitSeq("\n"+string(content), "\n[") {
+		name, body, ok := strings.Cut(section, "]\n")
+		if !ok {
+			continue
+		}
+		_, encoded, _ := strings.Cut(body, "secret =")
+		encoded, _, _ = strings.Cut(encoded, "interval")
+		secret, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(encoded), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		configured = append(configured, client.Settings{Name: name, Secret: client.NewSecret(secret)})
+	}
+	return configured
+}
+
+func TestTakeOver(t *testing.T) {
+	dir := t.TempDir()
+	configured := configuredBy(t, "testdata/upstream/clients.conf")
+	pickled, err := os.ReadFile("testdata/upstream/clients.pickle")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, upstreamName), pickled, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	got := recordsOf(t, s, configured...)
+	if len(got) != 6 {
+		t.Errorf("got %d clients", len(got))
+	}
+	at := func(text string) time.Time {
+		parsed, err := time.Parse("15:04:05.999999", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed.AddDate(2026, 10, 22)
+	}
+	secretOf := func(name string) client.Secret {
+		i := slices.IndexFunc(configured, func(s client.Settings) bool { return s.Name == name })
+		return configured[i].Secret
+	}
+	ok := client.Settings{
+		Name: "ok", KeyID: "01", Fingerprint: "64C6E3354DCF4C3B5C60DA0B0975D6F3B8BCA2F6", Secret: secretOf("ok"), Host: "ok", Checker: "/bin/true",
+		Timeout: 10 * time.Second, ExtendedTimeout: 15 * time.Minute, Interval: 4 * time.Second, ApprovalDuration: time.Second,
+		ApprovedByDefault: true, Enabled: true,
+	}
+	if got, want := got["ok"], (client.Record{Settings: ok, Configured: ok, State: client.State{
+		Created: at("02:41:38.810202"), LastEnabled: at("02:41:38.810179"), Expires: at("02:42:13.169026"), LastCheckedOK: at("02:42:03.168865"),
+	}}); got != want {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	hang := ok
+	hang.Name, hang.KeyID, hang.Secret, hang.Host, hang.Checker = "hang", "03", secretOf("hang"), "hang", "sleep 1000 # hang"
+	disabled := hang
+	disabled.Enabled = false
+	if got, want := got["hang"], (client.Record{Settings: disabled, Configured: hang, State: client.State{
+		Created: at("02:41:38.816843"), LastEnabled: at("02:41:38.816830"), LastCheckerStatus: client.NeverChecked,
+	}}); got != want {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	if big := got["big"]; big.Settings.Timeout != 60*24*time.Hour {
+		t.Errorf("big has a timeout of %v", big.Settings.Timeout)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, upstreamName)); err != nil || !bytes.Equal(after, pickled) {
+		t.Errorf("the file that was taken over has changed, or %v", err)
+	}
+
+	r := got["ok"]
+	r.Settings.Enabled = false
+	save(t, s, r)
+	if got := recordsOf(t, reopen(t, s), configured...)["ok"]; got != r {
+		t.Errorf("taken over once more: got %+v", got)
+	}
+}
+
+// pickled is what Python makes of the expression.
+func pickled(t *testing.T, expression string) []byte {
+	t.Helper()
+	out, err := exec.Command("python3", "-c", `import pickle, sys
+from datetime import datetime, timedelta
+sys.stdout.buffer.write(pickle.dumps(`+expression+`, 2))`).CombinedOutput()
+	if err != nil {
+		t.Fatalf("this test needs python3: %v: %s", err, out)
+	}
+	return out
+}
+
+func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
+	settings := `{"host": "h", "enabled": True, "checker_command": ":", "timeout": timedelta(0, 300), "last_checker_status": -2}`
+	for name, test := range map[string]struct {
+		expression string
+		want       client.Record
+	}{
+		"a client removed at run time": {
+			`({}, {"c": ` + settings + `})`,
+			client.Record{Removed: true, Settings: client.Settings{Enabled: true}, State: client.State{LastCheckerStatus: client.NeverChecked}},
+		},
+		"a client that the configuration lacks": {
+			`({"c": dict(` + settings + `, enabled=False)}, {})`,
+			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
+		},
+		"an enabled client without an expiry": {
+			`({"c": dict(` + settings + `, expires=None, last_checker_status=1)}, {"c": ` + settings + `})`,
+			client.Record{Settings: client.Settings{Enabled: true}, State: client.State{LastCheckerStatus: 1, Expires: time.Unix(0, 0).UTC()}},
+		},
+		"a checker killed by a signal, in an early version": {
+			`({"c": dict(` + settings + `, enabled=False, last_checker_status=-15)}, {"c": ` + settings + `})`,
+			client.Record{State: client.State{LastCheckerStatus: client.CheckerCrashed}},
+		},
+		"names and values in bytes, from Python 2": {
+			`({b"c": {b"host": b"h", b"enabled": False, b"checker_command": b":", b"timeout": timedelta(0, 300), b"last_checker_status": 0}}, {b"c": ` + settings + `})`,
+			client.Record{},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, upstreamName), pickled(t, test.expression), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := recordsOf(t, open(t, dir))["c"]
+			got.Configured = client.Settings{}
+			test.want.Settings.Name, test.want.Settings.Host, test.want.Settings.Checker, test.want.Settings.Timeout = "c", "h", ":", 5*time.Minute
+			if got != test.want {
+				t.Errorf("got\n%+v\nwant\n%+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTakeOverRefuses(t *testing.T) {
+	for name, test := range map[string]struct{ content, want string }{
+		"an empty file":          {"", "the pickle is empty"},
+		"garbage":                {"garbage", "not a pickle of protocol 2"},
+		"half a file":            {"\x80\x02}q\x00(X\x02\x00", "ends too early"},
+		"another pickle":         {"\x80\x02}.", "something else than clients"},
+		"lists":                  {"\x80\x02]]\x86.", "where a dict should be"},
+		"numbers for names":      {"\x80\x02}K\x01}s}\x86.", "has the key 1 instead of a name"},
+		"a client that is none":  {"\x80\x02}U\x01cNs}\x86.", `client "c": there is a <nil>`},
+		"text for a duration":    {"\x80\x02}U\x01c}U\x07timeoutU\x02PTss}\x86.", `client "c": timeout is a pickle.Bytes`},
+		"a number for a setting": {"\x80\x02}}U\x01c}U\x04hostK\x01ss\x86.", `the settings of client "c": host is a int64`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, upstreamName)
+			if err := os.WriteFile(path, []byte(test.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Open(dir, quiet)
+			if err == nil {
+				t.Fatal("it was taken over")
+			}
+			for _, want := range []string{test.want, path, "restore a copy", "--no-restore"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error lacks %q: %v", want, err)
+				}
+			}
+			if names := ls(t, dir); !slices.Equal(names, []string{upstreamName}) {
+				t.Errorf("the directory has %v", names)
+			}
+			anew, err := OpenAnew(dir, quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			anew.Close()
+			if got := recordsOf(t, open(t, dir)); len(got) != 0 {
+				t.Errorf("it was taken over later: %v", got)
+			}
+		})
+	}
+}
+
+// TestTakeOverFromTheRealServer lets the Python server run, be steered and stop,
+// and continues from what it leaves.
+func TestTakeOverFromTheRealServer(t *testing.T) {
+	dir, err := os.MkdirTemp("", "takeover") // short enough for a socket, and open to the server's user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	conf, stateDir := filepath.Join(dir, "conf"), filepath.Join(dir, "state")
+	for _, d := range []string{conf, stateDir} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if account, err := user.Lookup("_mandos"); err == nil && os.Getuid() == 0 {
+		uid, _ := strconv.Atoi(account.Uid)
+		gid, _ := strconv.Atoi(account.Gid)
+		if err := os.Chown(stateDir, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(path, content string) string {
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	secrets := map[string]string{"changed": "the configured secret", "long": strings.Repeat("long \\\n\x00", 300), "removed": "r", "disabled": "d"}
+	var sections strings.Builder
+	var configured []client.Settings
+	for i, name := range []string{"changed", "long", "removed", "disabled"} {
+		fmt.Fprintf(&sections, "[%s]\nkey_id = %064X\nfingerprint = %040X\nsecret = %s\nhost = localhost\nchecker = :\n", name, i+1, i+1,
+			base64.StdEncoding.EncodeToString([]byte(secrets[name])))
+		configured = append(configured, client.Settings{Name: name, Secret: secret(secrets[name])})
+	}
+	write(filepath.Join(conf, "clients.conf"), sections.String())
+	write(filepath.Join(conf, "mandos.conf"), "[DEFAULT]\n")
+	address := "unix:path=" + filepath.Join(dir, "bus")
+	write(filepath.Join(dir, "bus.conf"), `<busconfig><type>system</type><listen>`+address+`</listen><policy context="default"><allow user="*"/><allow own="*"/>
+		<allow send_type="method_call"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>`)
+	start := func(name string, arguments ...string) *exec.Cmd {
+		cmd := exec.Command(name, arguments...)
+		cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+address)
+		if err := cmd.Start(); err != nil {
+			t.Fatalf("this test needs the Debian packages mandos and dbus: %v", err)
+		}
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		return cmd
+	}
+	ctl := func(arguments ...string) error {
+		cmd := exec.Command("mandos-ctl", arguments...)
+		cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+address)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("mandos-ctl %v: %w: %s", arguments, err, out)
+		}
+		return nil
+	}
+	start("dbus-daemon", "--nofork", "--nopidfile", "--config-file="+filepath.Join(dir, "bus.conf"))
+	server := start("/usr/sbin/mandos", "--foreground", "--no-zeroconf", "--no-ipv6", "--address=127.0.0.1", "--port="+freePort(t),
+		"--configdir="+conf, "--statedir="+stateDir)
+	deadline := time.Now().Add(30 * time.Second)
+	for err := ctl("--is-enabled", "changed"); err != nil; err = ctl("--is-enabled", "changed") {
+		if time.Now().After(deadline) {
+			t.Fatal("the server did not start: ", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	runtimeSecret := "set at run time \x00\xff"
+	for _, arguments := range [][]string{
+		{"--timeout=PT77S", "--deny-by-default", "--host=elsewhere", "--checker=fping -q -- %(host)s", "changed"},
+		{"--secret=" + write(filepath.Join(dir, "secret"), runtimeSecret), "changed", "long"},
+		{"--disable", "disabled"},
+		{"--remove", "removed"},
+	} {
+		if err := ctl(arguments...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Wait(); err != nil {
+		t.Fatal(err)
+	}
+
+	got := recordsOf(t, open(t, stateDir), configured...)
+	changed, long := got["changed"], got["long"]
+	if len(got) != 4 || !got["removed"].Removed || got["disabled"].Settings.Enabled || !got["disabled"].Configured.Enabled || !long.Settings.Enabled {
+		t.Errorf("got %+v", got)
+	}
+	if changed.Settings.Timeout != 77*time.Second || changed.Settings.ApprovedByDefault || changed.Settings.Host != "elsewhere" || changed.Settings.Checker != "fping -q -- %(host)s" {
+		t.Errorf("got settings %+v", changed.Settings)
+	}
+	if changed.Configured.Timeout != 5*time.Minute || !changed.Configured.ApprovedByDefault || changed.Configured.Host != "localhost" || changed.Configured.Checker != ":" {
+		t.Errorf("got configured settings %+v", changed.Configured)
+	}
+	for _, r := range []client.Record{changed, long} {
+		if r.Settings.Secret != secret(runtimeSecret) {
+			t.Errorf("%s has secret %q", r.Settings.Name, r.Settings.Secret.Bytes())
+		}
+		if age := time.Since(r.State.Created); age < 0 || age > time.Minute {
+			t.Errorf("%s was created at %v", r.Settings.Name, r.State.Created)
+		}
+	}
+	if got["disabled"].Settings.Secret != secret("d") {
+		t.Errorf("disabled has secret %q", got["disabled"].Settings.Secret.Bytes())
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
