@@ -9,11 +9,15 @@ import (
 	"io"
 	"log/slog"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mandos/server/config"
+	"mandos/server/configreader"
+	"mandos/server/daemonize"
 	"mandos/server/logging"
 )
 
@@ -24,21 +28,30 @@ const (
 	exitUsage   = 2
 )
 
+// exitStatus is an error whose reason was told already.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
 // run is the whole program: arguments in, exit status out.
 func run(args []string, stdout, stderr io.Writer) int {
-	cmd := newCommand()
+	parent := daemonize.Inherited()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	cmd := newCommand(parent)
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
 
 	err := cmd.ExecuteContext(ctx)
+	var status exitStatus
 	var usage config.UsageError
 	var bad config.Errors
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &status):
+		return int(status)
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "usage: %s\nmandos: error: %v; see mandos --help\n", cmd.UseLine(), err)
 		return exitUsage
@@ -50,7 +63,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitFailure
 }
 
-func newCommand() *cobra.Command {
+// newCommand is the command line. The parent, if not nil, waits for the server to
+// be ready.
+func newCommand(parent *daemonize.Parent) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mandos [OPTION...]",
 		Short: "Hand encrypted secrets to the clients that prove their keys",
@@ -74,13 +89,40 @@ with mandosctl(1).`,
 	cmd.Flags().SortFlags = false
 	options := config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		settings, err := load(options)
-		if err != nil {
+		if err := makeAbsolute(cmd.Flag("configdir").Value); err != nil {
 			return err
 		}
-		return serve(cmd.Context(), settings)
+		if isReader() {
+			return configreader.Serve(func() ([]byte, error) { return encodeReading(options) })
+		}
+		s, err := load(options)
+		switch {
+		case err != nil:
+			return err
+		case !s.Foreground && parent == nil:
+			return launch(cmd.Context())
+		}
+		return serve(cmd.Context(), s, parent)
 	}
 	return cmd
+}
+
+// makeAbsolute makes a path independent of the directory, which a daemon leaves.
+func makeAbsolute(path pflag.Value) error {
+	absolute, err := filepath.Abs(path.String())
+	if err != nil {
+		return err
+	}
+	return path.Set(absolute)
+}
+
+// launch starts the server as a daemon and answers for it.
+func launch(ctx context.Context) error {
+	status, err := daemonize.Launch(ctx)
+	if err == nil && status != exitOK {
+		err = exitStatus(status)
+	}
+	return err
 }
 
 // settings is the configuration with everything judged that package config

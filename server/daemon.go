@@ -5,19 +5,28 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"sync"
 	"time"
 
 	"mandos/server/bus"
 	"mandos/server/checker"
 	"mandos/server/client"
+	"mandos/server/config"
+	"mandos/server/configreader"
+	"mandos/server/daemonize"
 	"mandos/server/handout"
 	"mandos/server/keytls"
 	"mandos/server/logging"
+	"mandos/server/pidfile"
+	"mandos/server/privileges"
 	"mandos/server/state"
+	"mandos/server/systemd"
 	"mandos/server/zeroconf"
 )
 
@@ -28,15 +37,21 @@ const (
 	closeGrace = 30 * time.Second
 )
 
+// pidPath is where a daemon leaves its process ID.
+const pidPath = "/run/mandos.pid"
+
 // daemon is the server while it runs, with all its parts.
 type daemon struct {
 	settings *settings
+	parent   *daemonize.Parent // nil in the foreground
 	started  time.Time
 	level    *slog.LevelVar
 	name     *logging.ServiceName
 	log      *slog.Logger
 
 	listener *net.TCPListener
+	pid      *pidfile.File // nil in the foreground
+	reader   *configreader.Reader
 	checker  *checker.Runner
 	store    *state.Store
 	registry *client.Registry
@@ -48,23 +63,95 @@ type daemon struct {
 }
 
 // serve runs the server until ctx ends.
-func serve(ctx context.Context, s *settings) error {
-	d := &daemon{settings: s, started: time.Now(), level: new(slog.LevelVar), name: new(logging.ServiceName)}
+func serve(ctx context.Context, s *settings, parent *daemonize.Parent) error {
+	d := &daemon{settings: s, parent: parent, started: time.Now(), level: new(slog.LevelVar), name: new(logging.ServiceName)}
 	d.level.Set(s.level)
 	d.name.Set(s.ServiceName)
 	d.log = logging.New(logging.Choose(!s.Foreground), d.level, d.name)
-	d.tellWarnings(s)
-	if err := d.open(ctx); err != nil {
+	d.tellWarnings(s.Warnings, s.Clients)
+	if err := d.openWithPrivileges(ctx); err != nil {
+		return err
+	}
+	if err := d.open(); err != nil {
 		return err
 	}
 	return d.work(ctx)
 }
 
-// open acquires everything that may fail, in the order in which it is needed.
-func (d *daemon) open(ctx context.Context) (err error) {
-	if d.listener, err = d.socket().Listen(ctx, func(err error) { d.log.Error(err.Error()) }); err != nil {
+// openWithPrivileges does what root may have to do, and then gives root up for good.
+func (d *daemon) openWithPrivileges(ctx context.Context) (err error) {
+	socket, err := d.socket()
+	if err != nil {
 		return err
 	}
+	if d.listener, err = socket.Listen(ctx, func(err error) { d.log.Error(err.Error()) }); err != nil {
+		return err
+	}
+	user := privileges.Find()
+	if d.reader, err = startReader(user, d.settings.options); err != nil {
+		return err
+	}
+	if err := d.writePID(); err != nil {
+		return err
+	}
+	if err := makeStateDir(d.settings.StateDir, user); err != nil {
+		return err
+	}
+	if err := privileges.Drop(user); err != nil {
+		return err
+	}
+	return privileges.Harden()
+}
+
+func (d *daemon) socket() (handout.Socket, error) {
+	s := handout.Socket{
+		Interface: d.settings.Interface,
+		Address:   d.settings.Address,
+		Port:      d.settings.Port,
+		IPv4Only:  !d.settings.UseIPv6,
+	}
+	if d.settings.Socket >= 0 {
+		s.File = os.NewFile(uintptr(d.settings.Socket), fmt.Sprintf("descriptor %d", d.settings.Socket))
+		return s, nil
+	}
+	var err error
+	s.File, err = systemd.Socket()
+	return s, err
+}
+
+// writePID leaves the PID file of a daemon. Only that another one runs is a reason
+// not to start.
+func (d *daemon) writePID() (err error) {
+	if d.parent == nil {
+		return nil
+	}
+	var remover func(*exec.Cmd) error
+	if os.Geteuid() == 0 {
+		remover = func(cmd *exec.Cmd) error { return privileges.Start(cmd, privileges.Root) }
+	}
+	d.pid, err = pidfile.Create(pidPath, remover)
+	if running := (*pidfile.RunningError)(nil); errors.As(err, &running) {
+		return err
+	}
+	if err != nil {
+		d.log.Error("serving without a PID file", "error", err)
+	}
+	return nil
+}
+
+// makeStateDir makes the state directory for the user, while root still can.
+func makeStateDir(dir string, user privileges.User) error {
+	if _, err := os.Stat(dir); err == nil || os.Geteuid() != 0 {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the state directory: %w", err)
+	}
+	return os.Chown(dir, int(user.UID), int(user.GID))
+}
+
+// open acquires everything else that may fail, in the order in which it is needed.
+func (d *daemon) open() (err error) {
 	if d.checker, err = checker.New(d.log); err != nil {
 		return err
 	}
@@ -110,48 +197,72 @@ func (d *daemon) address() netip.AddrPort {
 	return d.listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func (d *daemon) socket() handout.Socket {
-	s := handout.Socket{
-		Interface: d.settings.Interface,
-		Address:   d.settings.Address,
-		Port:      d.settings.Port,
-		IPv4Only:  !d.settings.UseIPv6,
-	}
-	if d.settings.Socket >= 0 {
-		s.FD = &d.settings.Socket
-	}
-	return s
-}
-
 // work serves until ctx ends, and then leaves everything in order.
 func (d *daemon) work(ctx context.Context) error {
-	d.registry.Start()
-	busContext, leaveBus := context.WithCancel(context.WithoutCancel(ctx))
-	defer leaveBus()
+	lasting := context.WithoutCancel(ctx)
+	serving, stop := context.WithCancelCause(lasting)
+	defer context.AfterFunc(ctx, func() { stop(client.ErrClosed) })()
+	busContext, leaveBus := context.WithCancel(lasting)
 	var background sync.WaitGroup
 	defer background.Wait()
+	defer leaveBus()
+
+	d.registry.Start()
 	if d.bus != nil {
 		background.Go(func() { d.bus.Run(busContext) })
 		<-d.bus.Tried()
 	}
-
-	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer context.AfterFunc(ctx, func() { stop(client.ErrClosed) })()
-	background.Go(func() { d.reloadOnHangup(serving) })
 	if d.zeroconf != nil {
 		background.Go(func() { d.zeroconf.Run(serving) })
 	}
-	d.log.Info("serving", "version", version, "address", d.address(), "clients", len(d.registry.Clients()))
-	err := d.handout.Serve(serving, d.listener)
-	stop(client.ErrClosed)
+	background.Go(func() { d.reloadOnHangup(serving) })
+	background.Go(func() { d.tellStatus(serving) })
+	background.Go(func() { d.notify(systemd.FeedWatchdog(serving, d.registry.Alive)) })
 
+	served := make(chan error, 1)
+	background.Go(func() { served <- d.handout.Serve(serving, d.listener) })
+	err := d.ready()
+	if err != nil {
+		stop(err)
+	}
+	err = errors.Join(err, <-served)
+	stop(client.ErrClosed)
+	return errors.Join(err, d.close(lasting))
+}
+
+// ready tells everybody who waits for it that the server serves.
+func (d *daemon) ready() error {
+	d.log.Info("serving", "version", version, "address", d.address(), "clients", len(d.settings.Clients))
+	d.notify(systemd.Ready(d.sentence()))
+	if d.parent == nil {
+		return nil
+	}
+	return d.parent.Ready()
+}
+
+// close lets those who are being served finish, saves what is left, and lets go of
+// everything.
+func (d *daemon) close(ctx context.Context) error {
 	d.log.Info("exiting")
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), serveGrace)
+	d.notify(systemd.Stopping())
+	grace, cancel := context.WithTimeout(ctx, serveGrace)
 	defer cancel()
 	d.handout.Wait(grace)
-	grace, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+	grace, cancel = context.WithTimeout(ctx, closeGrace)
 	defer cancel()
-	err = errors.Join(err, d.registry.Close(grace))
-	leaveBus()
-	return errors.Join(err, d.checker.Close(), d.store.Close())
+	err := errors.Join(d.registry.Close(grace), d.checker.Close(), d.store.Close())
+	d.reader.Close()
+	if d.pid != nil {
+		err = errors.Join(err, d.pid.Remove())
+	}
+	return err
+}
+
+func (d *daemon) tellWarnings(warnings []config.Warning, clients []client.Settings) {
+	for _, warning := range warnings {
+		d.log.Warn(warning.String())
+	}
+	if len(clients) == 0 {
+		d.log.Warn("no clients defined", "directory", d.settings.ConfigDir)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"mandos/server/client"
+	"mandos/server/systemd"
 )
 
 func (d *daemon) reloadOnHangup(ctx context.Context) {
@@ -33,24 +34,17 @@ func (d *daemon) reloadOnHangup(ctx context.Context) {
 func (d *daemon) Reload(ctx context.Context, by client.Actor) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	s, err := load(d.settings.options)
+	d.notify(systemd.Reloading())
+	defer func() { d.notify(systemd.Ready(d.sentence())) }()
+	r, err := readAgain(ctx, d.reader)
 	if err != nil {
 		return fmt.Errorf("bad configuration: %w", err)
 	}
-	d.tellWarnings(s)
-	if err := d.registry.Reload(ctx, by, s.Clients); err != nil {
+	d.tellWarnings(r.Warnings, r.Clients)
+	if err := d.registry.Reload(ctx, by, r.Clients); err != nil {
 		return err
 	}
-	d.level.Set(s.level)
-	d.log.Info("configuration reloaded", "actor", by, "clients", len(s.Clients))
+	d.level.Set(r.Level)
+	d.log.Info("configuration reloaded", "actor", by, "clients", len(r.Clients))
 	return nil
-}
-
-func (d *daemon) tellWarnings(s *settings) {
-	for _, warning := range s.Warnings {
-		d.log.Warn(warning.String())
-	}
-	if len(s.Clients) == 0 {
-		d.log.Warn("no clients defined", "directory", s.ConfigDir)
-	}
 }

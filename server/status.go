@@ -3,9 +3,14 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"time"
+
 	"mandos/server/bus"
 	"mandos/server/client"
 	"mandos/server/logging"
+	"mandos/server/systemd"
 )
 
 // Status is part of [bus.Daemon].
@@ -37,4 +42,48 @@ func (d *daemon) SetLogLevel(by client.Actor, name string) error {
 	d.level.Set(level)
 	d.log.Info("log level changed", "level", logging.LevelName(level), "actor", by)
 	return nil
+}
+
+// statusInterval is how often the service manager is told at most how we are.
+const statusInterval = time.Second
+
+// tellStatus tells the service manager how the server is whenever that changes.
+func (d *daemon) tellStatus(ctx context.Context) {
+	told := ""
+	tick := time.NewTicker(statusInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if sentence := d.sentence(); sentence != told {
+				d.notify(systemd.Status(sentence))
+				told = sentence
+			}
+		}
+	}
+}
+
+// sentence says how the server is.
+func (d *daemon) sentence() string {
+	clients, enabled, pending := d.registry.Counts()
+	sentence := fmt.Sprintf("%d clients", clients)
+	if clients == 1 {
+		sentence = "1 client"
+	}
+	if disabled := clients - enabled; disabled > 0 {
+		sentence += fmt.Sprintf(", %d disabled", disabled)
+	}
+	if pending > 0 {
+		sentence += fmt.Sprintf(", %d waiting for approval", pending)
+	}
+	return sentence
+}
+
+// notify logs that the service manager could not be told.
+func (d *daemon) notify(err error) {
+	if err != nil {
+		d.log.Warn("cannot tell the service manager how the server is", "error", err)
+	}
 }

@@ -45,6 +45,7 @@ func Start(tb testing.TB) *Bus {
 	tb.Helper()
 	return start(tb, `
   <policy context="default">
+    <allow user="*"/>
     <allow own="*"/>
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>

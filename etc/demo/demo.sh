@@ -39,7 +39,7 @@ dpkg -x "$work"/mandos-client_*.deb "$work/debian"
 keygen=$work/debian/usr/sbin/mandos-keygen
 fetch=$(echo "$work"/debian/usr/lib/*/mandos/plugins.d/mandos-client)
 password='correct horse battery staple'
-mkdir "$work/keys" "$work/etc" "$work/state"
+mkdir "$work/keys" "$work/etc"
 printf '%s' "$password" >"$work/password"
 show "$keygen" --dir "$work/keys" --name host1 --length 2048 --sublength 2048 >"$work/keygen.log" 2>&1
 "$keygen" --dir "$work/keys" --name host1 --no-ssh --passfile "$work/password" >"$work/etc/clients.conf"

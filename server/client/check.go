@@ -60,7 +60,7 @@ func (r *Registry) startChecker(c *client) {
 	now := r.wall()
 	command, err := expandChecker(c.Checker, r.view(c))
 	if err != nil {
-		r.checkFailedToStart(c, c.Checker, err)
+		r.checkFailedToStart(c, c.Checker, err, nil)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -85,7 +85,7 @@ func (r *Registry) checkEnded(c *client, k *check, result CheckResult, err error
 			r.startChecker(c)
 		}
 	case err != nil:
-		r.checkFailedToStart(c, k.command, err)
+		r.checkFailedToStart(c, k.command, err, []Property{PropCheckerRunning})
 	default:
 		r.checkCompleted(c, k.command, result)
 	}
@@ -104,8 +104,7 @@ func (r *Registry) checkCompleted(c *client, command string, result CheckResult)
 }
 
 // checkFailedToStart counts as a failed check; the next interval tries again.
-func (r *Registry) checkFailedToStart(c *client, command string, err error) {
-	properties := []Property{PropCheckerRunning}
+func (r *Registry) checkFailedToStart(c *client, command string, err error, properties []Property) {
 	if c.LastCheckerStatus != CheckerCrashed {
 		c.LastCheckerStatus = CheckerCrashed
 		properties = append(properties, PropLastCheckerStatus)

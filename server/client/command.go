@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -91,12 +92,11 @@ func (r *Registry) decideFor(c *client, approve bool, d time.Duration) {
 // CheckedOK vouches for the client as if a check had succeeded.
 func (r *Registry) CheckedOK(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		var properties []Property
+		properties := r.provedAlive(c)
 		if c.LastCheckerStatus != 0 {
 			c.LastCheckerStatus = 0
-			properties = []Property{PropLastCheckerStatus}
+			properties = slices.Insert(properties, 1, PropLastCheckerStatus)
 		}
-		properties = append(properties, r.provedAlive(c)...)
 		return r.durably(name, Event{Kind: Vouched, Time: r.wall(), Client: r.view(c), By: by, Properties: properties})
 	})
 }

@@ -129,11 +129,14 @@ func (h *Handout) approvalOver() {
 	}
 	h.approval = false
 	h.client.pending--
-	if h.client.pending == 0 && !h.client.gone {
-		event := h.event(ApprovalOver)
-		event.Properties = []Property{PropApprovalPending}
-		h.registry.note(event)
+	if h.client.gone {
+		return
 	}
+	event := h.event(ApprovalOver)
+	if h.client.pending == 0 {
+		event.Properties = []Property{PropApprovalPending}
+	}
+	h.registry.note(event)
 }
 
 func (h *Handout) event(kind EventKind) Event {

@@ -13,7 +13,8 @@ type Settings struct {
 	KeyID string
 	// Fingerprint is the OpenPGP fingerprint, upper-case hex, or empty.
 	Fingerprint string
-	Secret      Secret
+	// Secret is what the client gets. JSON leaves it out.
+	Secret Secret `json:"-"`
 
 	// Host is free text for the checker, normally a host name or address.
 	Host string

@@ -25,14 +25,14 @@ type Socket struct {
 	Port uint16
 	// IPv4Only leaves IPv6 aside. Otherwise the socket serves both.
 	IPv4Only bool
-	// FD is an inherited listening socket to use instead, if not nil.
-	FD *int
+	// File is an inherited socket to use instead, if not nil. Listen closes it.
+	File *os.File
 }
 
 // Listen opens the socket. warn is told what is not fatal.
 func (s Socket) Listen(ctx context.Context, warn func(error)) (*net.TCPListener, error) {
-	if s.FD != nil {
-		return inherited(*s.FD)
+	if s.File != nil {
+		return inherited(s.File)
 	}
 	network := "tcp"
 	if s.IPv4Only {
@@ -79,20 +79,19 @@ func bindError(name string, err error) error {
 
 // inherited takes over a socket that whoever started us has opened, whether it
 // listens already or not.
-func inherited(fd int) (*net.TCPListener, error) {
-	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
-		return nil, fmt.Errorf("descriptor %d is not a socket to listen on: %w", fd, err)
-	}
-	file := os.NewFile(uintptr(fd), "listening socket")
+func inherited(file *os.File) (*net.TCPListener, error) {
 	defer file.Close()
+	if err := unix.Listen(int(file.Fd()), unix.SOMAXCONN); err != nil {
+		return nil, fmt.Errorf("%s is not a socket to listen on: %w", file.Name(), err)
+	}
 	listener, err := net.FileListener(file)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use descriptor %d: %w", fd, err)
+		return nil, fmt.Errorf("cannot use %s: %w", file.Name(), err)
 	}
 	tcp, ok := listener.(*net.TCPListener)
 	if !ok {
 		listener.Close()
-		return nil, fmt.Errorf("descriptor %d is not a TCP socket", fd)
+		return nil, fmt.Errorf("%s is not a TCP socket", file.Name())
 	}
 	return tcp, nil
 }

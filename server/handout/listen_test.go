@@ -105,7 +105,7 @@ func TestInheritedSocket(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			listener, err := Socket{FD: &fd}.Listen(t.Context(), nil)
+			listener, err := Socket{File: os.NewFile(uintptr(fd), "a socket")}.Listen(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,9 +120,7 @@ func TestInheritedSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer file.Close()
-		fd := int(file.Fd())
-		if _, err := (Socket{FD: &fd}).Listen(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		if _, err := (Socket{File: file}).Listen(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "not a socket") {
 			t.Error(err)
 		}
 	})
