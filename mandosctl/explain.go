@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mandos/mandosctl/console"
 	"mandos/mandosctl/explanation"
+	"mandos/mandosctl/palette"
 	"mandos/mandosctl/roster"
 )
 
@@ -55,8 +55,8 @@ func (p *program) explain(ctx context.Context, name string) error {
 }
 
 func (p *program) showExplanation(e explanation.Explanation) {
-	colours := p.console.Colours()
-	paints := map[explanation.Answer]console.Paint{
+	colours := p.console.Palette
+	paints := map[explanation.Answer]palette.Paint{
 		explanation.Yes: colours.Good, explanation.No: colours.Bad, explanation.Wait: colours.Warning, explanation.Notes: colours.Warning,
 	}
 	p.console.Printf("%s.\n\n", colours.Strong(printable(e.Verdict)))

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
+	"mandos/mandosctl/palette"
 	"mandos/mandosctl/roster"
 	"mandos/mandosctl/standing"
 	"mandos/mandosctl/table"
@@ -135,7 +135,7 @@ func (p *program) print(clients []dbusapi.Client, o listOptions, now time.Time) 
 	case outputJSON:
 		return jsonoutput.Write(p.console.Out, jsonoutput.OfClients(clients, now))
 	case outputTSV:
-		return o.table(clients, now, console.Colours{}).TSV(p.console.Out)
+		return o.table(clients, now, palette.New(false)).TSV(p.console.Out)
 	}
 	if len(clients) == 0 {
 		p.console.Notef("no client to show")
@@ -145,7 +145,7 @@ func (p *program) print(clients []dbusapi.Client, o listOptions, now time.Time) 
 	if o.wide {
 		width = 0
 	}
-	return o.table(clients, now, p.console.Colours()).Aligned(p.console.Out, width)
+	return o.table(clients, now, p.console.Palette).Aligned(p.console.Out, width)
 }
 
 func (o *listOptions) wants(c *dbusapi.Client, now time.Time) bool {
@@ -156,7 +156,7 @@ func (o *listOptions) wants(c *dbusapi.Client, now time.Time) bool {
 		o.pending && c.ApprovalPending || o.expiring && standing.ExpiresSoon(c, now)
 }
 
-func (o *listOptions) table(clients []dbusapi.Client, now time.Time, colours console.Colours) *table.Table {
+func (o *listOptions) table(clients []dbusapi.Client, now time.Time, colours *palette.Palette) *table.Table {
 	t := &table.Table{Header: []string{"NAME", "STATE", "CHECKED OK", "EXPIRES"}}
 	if o.wide {
 		t.Header = append(t.Header, "HOST", "TIMEOUT", "INTERVAL", "EXTENDED", "APPROVAL", "LAST HAND-OUT", "KEY ID")
@@ -167,7 +167,7 @@ func (o *listOptions) table(clients []dbusapi.Client, now time.Time, colours con
 		state := standing.Of(c, now)
 		row := []table.Cell{
 			table.Same(c.Name),
-			{Text: string(state), Exact: string(state), Paint: paintOf(state, colours)},
+			{Text: string(state), Exact: string(state), Paint: colours.State(state)},
 			timeCell(c.LastCheckedOK, now, "never"),
 			timeCell(c.Expires, now, ""),
 		}
@@ -190,15 +190,3 @@ func timeCell(t, now time.Time, none string) table.Cell {
 }
 
 func durationCell(d time.Duration) table.Cell { return table.Same(humantime.Duration(d)) }
-
-func paintOf(state standing.State, colours console.Colours) console.Paint {
-	switch state {
-	case standing.Pending, standing.Expiring, standing.Failing:
-		return colours.Warning
-	case standing.Expired:
-		return colours.Bad
-	case standing.Enabled:
-		return colours.Good
-	}
-	return colours.Faint
-}

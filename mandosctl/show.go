@@ -13,9 +13,10 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/mandosctl/chronicle"
-	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
+	"mandos/mandosctl/palette"
+	"mandos/mandosctl/portrait"
 	"mandos/mandosctl/standing"
 	"mandos/mandosctl/table"
 )
@@ -101,58 +102,27 @@ func (p *program) history(ctx context.Context, server *dbusapi.Server, c dbusapi
 	return history[max(len(history)-o.events, 0):], nil
 }
 
-// property is a line of what is shown. Without a value it is left out.
-type property struct {
-	name, value string
-	paint       console.Paint
-}
-
 func (p *program) showClient(c *dbusapi.Client, now time.Time) {
-	colours := p.console.Colours()
-	state := standing.Of(c, now)
-	word := string(state)
-	if detail := standing.Detail(c, now); detail != "" {
-		word += ": " + detail
-	}
+	colours := p.console.Palette
 	p.console.Printf("%s\n", colours.Strong(printable(c.Name)))
-	p.showProperties([]property{
-		{"state", word, paintOf(state, colours)},
-		{"expires", p.when(c.Expires, now), nil},
-		{"", "", nil},
-		{"last checked OK", orNever(p.when(c.LastCheckedOK, now)), nil},
-		{"last check", lastCheck(c), nil},
-		{"checker", c.Checker, nil},
-		{"host", c.Host, nil},
-		{"interval", humantime.Duration(c.Interval), nil},
-		{"timeout", humantime.Duration(c.Timeout), nil},
-		{"extended timeout", humantime.Duration(c.ExtendedTimeout), nil},
-		{"", "", nil},
-		{"last hand-out", orNever(handout(c, p.when(c.LastHandout, now))), nil},
-		{"approval", approval(c), nil},
-		{"last asked for", p.when(c.LastApprovalRequest, now), nil},
-		{"key ID", c.KeyID, nil},
-		{"fingerprint", c.Fingerprint, nil},
-		{"", "", nil},
-		{"created", p.when(c.Created, now), nil},
-		{"last enabled", p.when(c.LastEnabled, now), nil},
-		{"disabled since", p.when(c.DisabledSince, now), nil},
-	})
+	lines := portrait.Of(c, now, func(t time.Time) string { return p.when(t, now) })
+	p.showLine(lines[0], colours.State(standing.Of(c, now)))
+	for _, line := range lines[1:] {
+		p.showLine(line, nil)
+	}
 }
 
-func (p *program) showProperties(properties []property) {
-	for _, line := range properties {
-		value := printable(line.value)
-		switch {
-		case line.name == "":
-			p.console.Printf("\n")
-			continue
-		case value == "":
-			continue
-		case line.paint != nil:
-			value = line.paint(value)
-		}
-		p.console.Printf("  %-17s %s\n", line.name, value)
+// showLine prints one line about something.
+func (p *program) showLine(line portrait.Line, paint palette.Paint) {
+	value := printable(line.Value)
+	switch {
+	case line.Name == "":
+		p.console.Printf("\n")
+		return
+	case paint != nil:
+		value = paint(value)
 	}
+	p.console.Printf("  %-17s %s\n", line.Name, value)
 }
 
 // when writes a time with how far it is, the latter only where somebody looks
@@ -167,67 +137,23 @@ func (p *program) when(t, now time.Time) string {
 	return humantime.Machine(t)
 }
 
-func orNever(s string) string {
-	if s == "" {
-		return "never"
-	}
-	return s
-}
-
-func lastCheck(c *dbusapi.Client) string {
-	last := standing.CheckerResult(c.LastCheckerStatus)
-	if c.CheckerRunning {
-		return last + "; one runs now"
-	}
-	return last
-}
-
-func handout(c *dbusapi.Client, when string) string {
-	if when == "" || c.LastHandoutKey == "" {
-		return when
-	}
-	return when + ", by " + c.LastHandoutKey
-}
-
-func approval(c *dbusapi.Client) string {
-	if c.ApprovalDelay == 0 {
-		return "not needed"
-	}
-	return fmt.Sprintf("asked for; after %s it is %s by default; a decision holds for %s",
-		humantime.Duration(c.ApprovalDelay), standing.Default(c), humantime.Duration(c.ApprovalDuration))
-}
-
 func (p *program) showHistory(history []dbusapi.Happening, now time.Time) {
 	if len(history) == 0 {
 		return
 	}
-	p.console.Printf("\n  %s\n", p.console.Colours().Strong("what happened last"))
+	p.console.Printf("\n  %s\n", p.console.Palette.Strong("what happened last"))
 	t := &table.Table{}
 	for i := range history {
 		h := &history[i]
 		t.Rows = append(t.Rows, []table.Cell{
 			{Text: "  " + p.when(h.Time, now)},
-			{Text: chronicle.Sentence(h), Paint: paintOfTone(chronicle.ToneOf(h), p.console.Colours())},
+			{Text: chronicle.Sentence(h), Paint: p.console.Palette.Tone(chronicle.ToneOf(h))},
 		})
 	}
 	// Nothing is cut: who asks for a client by name wants to know all.
 	if err := t.Aligned(p.console.Out, 0); err != nil {
 		p.console.Errorf("%v", err)
 	}
-}
-
-func paintOfTone(tone chronicle.Tone, colours console.Colours) console.Paint {
-	switch tone {
-	case chronicle.Routine:
-		return colours.Faint
-	case chronicle.Good:
-		return colours.Good
-	case chronicle.Warning:
-		return colours.Warning
-	case chronicle.Bad:
-		return colours.Bad
-	}
-	return nil
 }
 
 // printable makes a text from the server safe to print on a line.

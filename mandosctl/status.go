@@ -15,6 +15,7 @@ import (
 	"mandos/dbusapi"
 	"mandos/mandosctl/chronicle"
 	"mandos/mandosctl/jsonoutput"
+	"mandos/mandosctl/portrait"
 	"mandos/mandosctl/standing"
 )
 
@@ -65,7 +66,7 @@ func (p *program) status(ctx context.Context, json bool) error {
 }
 
 func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int, now time.Time) {
-	colours := p.console.Colours()
+	colours := p.console.Palette
 	listens := net.JoinHostPort(s.Address, strconv.Itoa(int(s.Port)))
 	if s.Interface != "" {
 		listens += " on " + s.Interface
@@ -74,23 +75,23 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients 
 	if s.ServiceName != "" {
 		zeroconf += fmt.Sprintf(", as %q", s.ServiceName)
 	}
-	state := property{"state", s.StateDir, nil}
-	if s.StateProblem != "" {
-		state.value += ": NOT SAVED: " + s.StateProblem
-		state.paint = colours.Bad
-	}
 	p.console.Printf("%s\n", colours.Strong("mandos "+printable(s.Version)))
-	p.showProperties([]property{
-		{"running since", p.when(s.StartedAt, now), nil},
-		{"process", fmt.Sprintf("%d, user %s", process.PID, chronicle.UserName(process.UID)), nil},
-		{"listens on", listens, nil},
-		{"Zeroconf", zeroconf, nil},
-		{"bus", fmt.Sprintf("%s, as %s", dbusapi.BusName, process.Name), nil},
-		{"clients", countsInWords(clients, counts), nil},
-		{"configuration", s.ConfigDir, nil},
-		state,
-		{"log level", s.LogLevel, nil},
-	})
+	for _, line := range []portrait.Line{
+		{Name: "running since", Value: p.when(s.StartedAt, now)},
+		{Name: "process", Value: fmt.Sprintf("%d, user %s", process.PID, chronicle.UserName(process.UID))},
+		{Name: "listens on", Value: listens},
+		{Name: "Zeroconf", Value: zeroconf},
+		{Name: "bus", Value: fmt.Sprintf("%s, as %s", dbusapi.BusName, process.Name)},
+		{Name: "clients", Value: countsInWords(clients, counts)},
+		{Name: "configuration", Value: s.ConfigDir},
+		{Name: "state", Value: s.StateDir},
+		{Name: "log level", Value: s.LogLevel},
+	} {
+		p.showLine(line, nil)
+	}
+	if s.StateProblem != "" {
+		p.showLine(portrait.Line{Name: "TROUBLE", Value: "the state is not saved: " + s.StateProblem}, colours.Bad)
+	}
 }
 
 func countsInWords(clients int, counts map[standing.State]int) string {

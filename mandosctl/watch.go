@@ -134,8 +134,8 @@ func (p *program) tell(h *dbusapi.Happening, o watchOptions) error {
 	case o.json:
 		err = json.NewEncoder(p.console.Out).Encode(jsonoutput.OfEvent(h))
 	case p.console.Terminal:
-		colours := p.console.Colours()
-		if paint := paintOfTone(chronicle.ToneOf(h), colours); paint != nil {
+		colours := p.console.Palette
+		if paint := colours.Tone(chronicle.ToneOf(h)); paint != nil {
 			text = paint(text)
 		}
 		line := h.Time.Local().Format(time.TimeOnly) + "  "

@@ -20,6 +20,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"mandos/mandosctl/palette"
 )
 
 // Console is where the program reads and writes.
@@ -29,7 +31,7 @@ type Console struct {
 
 	Terminal    bool // Out is a terminal
 	Interactive bool // In is one too, so that somebody can be asked
-	Colour      bool
+	Palette     *palette.Palette
 	Width       int // of the terminal, in columns; 0 if Out is none
 }
 
@@ -39,7 +41,7 @@ func Std() *Console {
 	fd := int(os.Stdout.Fd())
 	c.Terminal = term.IsTerminal(fd)
 	c.Interactive = c.Terminal && term.IsTerminal(int(os.Stdin.Fd()))
-	c.Colour = c.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	c.Palette = palette.New(c.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
 	if c.Terminal {
 		c.Width = 80
 		if width, _, err := term.GetSize(fd); err == nil && width > 0 {

@@ -21,14 +21,14 @@ const (
 // connectTimeout bounds one attempt.
 const connectTimeout = 10 * time.Second
 
-// BusLost is the kind of the event that tells of a lost bus. ServerUp or
-// ServerDown follows when the bus is back.
+// BusLost is the kind of the event that tells of a bus that is lost, or was not
+// there to begin with, and why. ServerUp or ServerDown follows when it is back.
 const BusLost dbusapi.EventKind = "bus lost"
 
 // Follow tells of every event until ctx ends or tell returns an error, which it
 // returns. The first connection must succeed; with patient, it is waited for too.
 func Follow(ctx context.Context, address string, patient bool, tell func(*dbusapi.Server, dbusapi.Event) error) error {
-	wait := firstRetry
+	wait, lost := firstRetry, false
 	for {
 		heard, err := once(ctx, address, tell)
 		var enough *tellError
@@ -41,7 +41,10 @@ func Follow(ctx context.Context, address string, patient bool, tell func(*dbusap
 			return err
 		}
 		if heard {
-			patient, wait = true, firstRetry
+			patient, wait, lost = true, firstRetry, false
+		}
+		if !lost {
+			lost = true
 			if err := tell(nil, dbusapi.Event{Kind: BusLost, Time: time.Now(), Reason: err.Error()}); err != nil {
 				return err
 			}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/palette"
+	"mandos/mandosctl/roster"
+	"mandos/mandosctl/standing"
+)
+
+// page is what fills the screen.
+type page int
+
+const (
+	listPage page = iota
+	detailsPage
+	eventsPage
+	helpPage
+)
+
+// maxEvents bounds the events that are kept to look back at.
+const maxEvents = 1000
+
+// model is all that is known and seen.
+type model struct {
+	ctx     context.Context
+	events  <-chan heard
+	failed  <-chan error
+	colours *palette.Palette
+	now     time.Time
+	err     error // why the monitor ended
+
+	width, height int
+	page          page
+	top           int // the first line shown of the page
+
+	server   *dbusapi.Server // nil while there is none
+	away     string          // why there is none
+	clients  map[string]dbusapi.Client
+	shown    []row  // as searched for and in order
+	selected string // the name of a client
+
+	search    string
+	searching bool // keys go into the search
+
+	happenings []dbusapi.Happening
+	routine    bool // whether events that go on all the time are shown
+	history    []dbusapi.Happening
+
+	message      string
+	messageUntil time.Time
+}
+
+// row is a client of the list, with how it stood when the list was made.
+type row struct {
+	*dbusapi.Client
+	state standing.State
+}
+
+func newModel(ctx context.Context, events <-chan heard, failed <-chan error, colours *palette.Palette, now time.Time) *model {
+	return &model{
+		ctx: ctx, events: events, failed: failed, colours: colours, now: now,
+		width: 80, height: 24, away: "looking for the server",
+		clients: make(map[string]dbusapi.Client),
+	}
+}
+
+// arrange makes the list anew: what is urgent first. The selected client stays
+// so wherever it goes; if it is gone, one that was near takes its place.
+func (m *model) arrange() {
+	near := m.position()
+	m.shown = m.shown[:0]
+	for _, c := range m.clients {
+		if m.search == "" || strings.Contains(strings.ToLower(c.Name+" "+c.Host), strings.ToLower(m.search)) {
+			m.shown = append(m.shown, row{&c, standing.Of(&c, m.now)})
+		}
+	}
+	slices.SortFunc(m.shown, func(a, b row) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(standing.States, a.state), slices.Index(standing.States, b.state)),
+			roster.ByName(a.Client, b.Client))
+	})
+	if m.position() < 0 {
+		m.selectAt(max(near, 0))
+	}
+}
+
+// position is the selected client's in the list, or -1.
+func (m *model) position() int {
+	return slices.IndexFunc(m.shown, func(r row) bool { return r.Name == m.selected })
+}
+
+// selectAt selects the client at a position, or the nearest there is.
+func (m *model) selectAt(i int) {
+	if len(m.shown) == 0 {
+		return
+	}
+	m.selected = m.shown[min(max(i, 0), len(m.shown)-1)].Name
+}
+
+// client is the selected one.
+func (m *model) client() (dbusapi.Client, bool) {
+	c, ok := m.clients[m.selected]
+	return c, ok && m.position() >= 0
+}
+
+func (m *model) say(message string) {
+	m.message, m.messageUntil = message, m.now.Add(5*time.Second)
+}
+
+// record keeps an event to look back at.
+func (m *model) record(h dbusapi.Happening) {
+	m.happenings = append(m.happenings, h)
+	if len(m.happenings) > maxEvents {
+		m.happenings = m.happenings[len(m.happenings)-maxEvents:]
+	}
+	if m.page == detailsPage && h.Client == m.selected {
+		m.history = append(m.history, h)
+	}
+}
+
+// told are the events to show.
+func (m *model) told() []dbusapi.Happening {
+	if m.routine {
+		return m.happenings
+	}
+	var told []dbusapi.Happening
+	for i := range m.happenings {
+		if chronicle.ToneOf(&m.happenings[i]) != chronicle.Routine {
+			told = append(told, m.happenings[i])
+		}
+	}
+	return told
+}

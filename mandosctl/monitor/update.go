@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package monitor
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/follow"
+)
+
+// What comes from outside, besides keys and the size of the terminal.
+type (
+	tick       time.Time
+	heardMsg   []heard
+	failedMsg  struct{ err error }
+	doneMsg    string // what came of an action
+	historyMsg struct {
+		client  string
+		history []dbusapi.Happening
+	}
+)
+
+// Init is part of [tea.Model].
+func (m *model) Init() tea.Cmd { return tea.Batch(m.listen, m.watchFailure, nextTick()) }
+
+func nextTick() tea.Cmd {
+	return tea.Tick(time.Second, func(t time.Time) tea.Msg { return tick(t) })
+}
+
+// listen waits for events, and takes all that have come by then.
+func (m *model) listen() tea.Msg {
+	select {
+	case first := <-m.events:
+		all := heardMsg{first}
+		for len(all) < maxHeard {
+			select {
+			case next := <-m.events:
+				all = append(all, next)
+			default:
+				return all
+			}
+		}
+		return all
+	case <-m.ctx.Done():
+		return nil
+	}
+}
+
+func (m *model) watchFailure() tea.Msg {
+	select {
+	case err := <-m.failed:
+		return failedMsg{err}
+	case <-m.ctx.Done():
+		return nil
+	}
+}
+
+// Update is part of [tea.Model].
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case tick:
+		m.now = time.Time(msg)
+		m.arrange()
+		return m, nextTick()
+	case heardMsg:
+		m.now = time.Now()
+		for _, h := range msg {
+			m.hear(h)
+		}
+		m.arrange()
+		return m, m.listen
+	case failedMsg:
+		m.err = msg.err
+		return m, tea.Quit
+	case doneMsg:
+		m.say(string(msg))
+	case historyMsg:
+		if msg.client == m.selected {
+			m.history = msg.history
+		}
+	case tea.KeyPressMsg:
+		return m, m.press(msg)
+	case tea.PasteMsg:
+		if m.searching {
+			m.search += msg.Content
+			m.arrange()
+		}
+	}
+	return m, nil
+}
+
+// hear takes in one event.
+func (m *model) hear(h heard) {
+	switch e := h.event; e.Kind {
+	case dbusapi.ServerUp:
+		m.server, m.away = h.server, ""
+		clear(m.clients)
+		for _, c := range e.Clients {
+			m.clients[c.Name] = c
+		}
+	case dbusapi.ServerDown:
+		m.goAway("no Mandos server is on the bus")
+	case follow.BusLost:
+		m.goAway("the bus cannot be reached")
+	case dbusapi.ClientAdded, dbusapi.Changed:
+		m.clients[e.Client.Name] = e.Client
+	case dbusapi.ClientRemoved:
+		delete(m.clients, e.Client.Name)
+	case dbusapi.Happened:
+		m.record(e.Happening)
+	}
+}
+
+func (m *model) goAway(why string) {
+	m.server, m.away = nil, fmt.Sprintf("%s, since %s; waiting for it", why, m.now.Local().Format(time.TimeOnly))
+	clear(m.clients)
+}

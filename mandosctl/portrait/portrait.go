@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package portrait is everything about one client, line by line.
+package portrait
+
+import (
+	"fmt"
+	"time"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/humantime"
+	"mandos/mandosctl/standing"
+)
+
+// Line is one thing about a client. An empty one stands between groups.
+type Line struct {
+	Name, Value string
+}
+
+// Of is all about a client, without what there is nothing to say of. The first
+// line is its state. A time is written by when.
+func Of(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
+	state := string(standing.Of(c, now))
+	if detail := standing.Detail(c, now); detail != "" {
+		state += ": " + detail
+	}
+	return join(
+		[]Line{
+			{"state", state},
+			{"expires", when(c.Expires)},
+			{"disabled since", when(c.DisabledSince)},
+		},
+		[]Line{
+			{"last checked OK", orNever(when(c.LastCheckedOK))},
+			{"last check", lastCheck(c)},
+			{"checker", c.Checker},
+			{"host", c.Host},
+			{"interval", humantime.Duration(c.Interval)},
+			{"timeout", humantime.Duration(c.Timeout)},
+			{"extended timeout", humantime.Duration(c.ExtendedTimeout)},
+		},
+		[]Line{
+			{"last hand-out", handout(c, when(c.LastHandout))},
+			{"approval", approval(c)},
+			{"last asked for", when(c.LastApprovalRequest)},
+			{"denied until", when(c.DeniedUntil)},
+			{"approved until", when(c.ApprovedUntil)},
+			{"key ID", c.KeyID},
+			{"fingerprint", c.Fingerprint},
+		},
+		[]Line{
+			{"created", when(c.Created)},
+			{"last enabled", when(c.LastEnabled)},
+		},
+	)
+}
+
+// join drops lines without a value and puts an empty one between groups.
+func join(groups ...[]Line) (all []Line) {
+	for i, group := range groups {
+		if i > 0 {
+			all = append(all, Line{})
+		}
+		for _, line := range group {
+			if line.Value != "" {
+				all = append(all, line)
+			}
+		}
+	}
+	return all
+}
+
+func orNever(when string) string {
+	if when == "" {
+		return "never"
+	}
+	return when
+}
+
+func lastCheck(c *dbusapi.Client) string {
+	last := standing.CheckerResult(c.LastCheckerStatus)
+	if c.CheckerRunning {
+		return last + "; one runs now"
+	}
+	return last
+}
+
+func handout(c *dbusapi.Client, when string) string {
+	if when == "" || c.LastHandoutKey == "" {
+		return orNever(when)
+	}
+	return when + ", by " + c.LastHandoutKey
+}
+
+func approval(c *dbusapi.Client) string {
+	if c.ApprovalDelay == 0 {
+		return "not needed"
+	}
+	return fmt.Sprintf("asked for; after %s it is %s by default; a decision holds for %s",
+		humantime.Duration(c.ApprovalDelay), standing.Default(c), humantime.Duration(c.ApprovalDuration))
+}
