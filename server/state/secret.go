@@ -25,10 +25,13 @@ const maxSecret = 64 << 20
 
 // encryption is what every OpenPGP implementation can read (RFC 9580, sections
 // 5.3, 5.13.1 and 3.7.1.3). The passphrase is made of a secret that is itself
-// hard to guess; the iterations, some milliseconds' worth, are for one that is not.
-var encryption = &packet.Config{
-	DefaultCipher: packet.CipherAES256,
-	S2KConfig:     &s2k.Config{S2KMode: s2k.IteratedSaltedS2K, Hash: crypto.SHA256, S2KCount: 1 << 20},
+// hard to guess; the iterations, a millisecond's worth, are for one that is not.
+// Each use takes its own, since go-crypto writes to it.
+func encryption() *packet.Config {
+	return &packet.Config{
+		DefaultCipher: packet.CipherAES256,
+		S2KConfig:     &s2k.Config{S2KMode: s2k.IteratedSaltedS2K, Hash: crypto.SHA256, S2KCount: 1 << 20},
+	}
 }
 
 // sealedSecret is a secret in the form in which it is in the file.
@@ -111,7 +114,7 @@ func passphrase(key client.Secret) []byte {
 
 func encrypt(secret, key client.Secret) ([]byte, error) {
 	var message bytes.Buffer
-	w, err := openpgp.SymmetricallyEncrypt(&message, passphrase(key), &openpgp.FileHints{IsBinary: true}, encryption)
+	w, err := openpgp.SymmetricallyEncrypt(&message, passphrase(key), &openpgp.FileHints{IsBinary: true}, encryption())
 	if err != nil {
 		return nil, err
 	}
