@@ -23,6 +23,7 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/server/config"
+	"mandos/server/keytls"
 )
 
 func read(t *testing.T, file string) string {
@@ -450,5 +451,39 @@ func TestIndexIsComplete(t *testing.T) {
 		if page != "README.md" && page != "../README.md" && !strings.Contains(index, "("+page+")") {
 			t.Errorf("README.md has no link to %s", page)
 		}
+	}
+}
+
+// TestProtocolPageHasWhatIsOffered compares the lists of the ClientHello with those
+// of the TLS side, in their order.
+func TestProtocolPageHasWhatIsOffered(t *testing.T) {
+	var want []string
+	row := func(name fmt.Stringer, value uint16) {
+		want = append(want, fmt.Sprintf("`%v` | `%04x`", name, value))
+	}
+	for _, version := range []keytls.Version{keytls.VersionTLS13, keytls.VersionTLS12} {
+		for _, suite := range keytls.CipherSuites() {
+			if suite.Version() == version {
+				row(suite, uint16(suite))
+			}
+		}
+		if version == keytls.VersionTLS13 {
+			for _, group := range keytls.Groups() {
+				row(group, uint16(group))
+			}
+		}
+		for _, scheme := range keytls.SignatureSchemes() {
+			if scheme.Version() == version {
+				row(scheme, uint16(scheme))
+			}
+		}
+	}
+	offered := regexp.MustCompile("(?m)^\\| (`\\w+` \\| `[0-9a-f]{4}`) \\|$")
+	var got []string
+	for _, match := range offered.FindAllStringSubmatch(read(t, "protocol.md"), -1) {
+		got = append(got, match[1])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("offered (-) and documented (+):\n%s", diff)
 	}
 }
