@@ -4,7 +4,13 @@ package keytls
 
 import (
 	"context"
+	"crypto/dsa" //lint:ignore SA1019 see dsaKey
 	"crypto/ecdh"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+
+	"golang.org/x/crypto/cryptobyte"
 )
 
 // HandshakeAsAlways does a handshake with a hello that is always the same, so that
@@ -14,14 +20,77 @@ func (c *Conn) HandshakeAsAlways(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	return c.handshakeWith(ctx, &clientHello{
+	hello := &clientHello{
 		random:    make([]byte, 32),
 		sessionID: make([]byte, 32),
-		suites:    CipherSuites(),
+		suites:    ofVersion(VersionTLS13, CipherSuites()),
 		groups:    Groups(),
-		schemes:   SignatureSchemes(),
+		schemes:   ofVersion(VersionTLS13, SignatureSchemes()),
 		share:     &keyShare{X25519, key},
-	})
+	}
+	if c.config.OpenPGP != nil && c.config.OpenPGP() {
+		hello.openPGP = &openPGPOffer{ofVersion(VersionTLS12, CipherSuites()), ofVersion(VersionTLS12, SignatureSchemes())}
+	}
+	return c.handshakeWith(ctx, hello)
+}
+
+// HandshakeWithX509 does a handshake of TLS 1.2 with a peer that has an X.509
+// certificate, of which only the key counts: such peers there are to test the
+// rest of the handshake with. The configuration must not offer TLS 1.3.
+func (c *Conn) HandshakeWithX509() error {
+	hello, err := newClientHello(c.config)
+	if err != nil {
+		return err
+	}
+	h := &handshake12{c: c, hello: hello, rawHello: hello.marshal(), known: true}
+	if err := c.writeFlight(false, h.rawHello); err != nil {
+		return err
+	}
+	answer, err := c.readServerHello()
+	if err != nil {
+		return err
+	}
+	answer.extensions[extensionCertificateType] = []byte{certificateTypeOpenPGP}
+	for _, step := range []func() error{
+		func() error { return h.obeyServerHello(answer) },
+		h.readX509Certificate,
+		h.readServerKeyExchange,
+		h.readServerHelloDone,
+		h.agreeOnKeys,
+		h.readFinished,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	c.in.established, c.out.permission = true, mayWrite
+	return nil
+}
+
+func (h *handshake12) readX509Certificate() error {
+	message, err := h.c.readHandshake(typeCertificate)
+	if err != nil {
+		return err
+	}
+	h.transcript.Write(message.raw)
+	in := cryptobyte.String(message.body)
+	var list, der cryptobyte.String
+	if !in.ReadUint24LengthPrefixed(&list) || !list.ReadUint24LengthPrefixed(&der) {
+		return errDecode("Certificate")
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	switch public := certificate.PublicKey.(type) {
+	case *rsa.PublicKey:
+		h.key = &publicKey{name: "RSA", key: public, schemes: rsaPKCS1Schemes}
+	case *dsa.PublicKey:
+		h.key, err = newDSAKey(public)
+	default:
+		err = errors.New("neither RSA nor DSA")
+	}
+	return err
 }
 
 // ExhaustWriteKeys makes as if the write keys had protected all records but one that

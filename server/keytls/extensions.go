@@ -13,21 +13,29 @@ import (
 type extensionType uint16
 
 const (
+	extensionCertificateType       extensionType = 9 // RFC 6091, section 3.1
 	extensionSupportedGroups       extensionType = 10
+	extensionPointFormats          extensionType = 11 // RFC 8422, section 5.1.2
 	extensionSignatureAlgorithms   extensionType = 13
 	extensionServerCertificateType extensionType = 20
+	extensionExtendedMasterSecret  extensionType = 23 // RFC 7627, section 5.1
 	extensionSupportedVersions     extensionType = 43
 	extensionCookie                extensionType = 44
 	extensionKeyShare              extensionType = 51
+	extensionRenegotiationInfo     extensionType = 0xff01 // RFC 5746, section 3.2
 )
 
-// offeredExtensions are those in our first ClientHello.
-var offeredExtensions = []extensionType{
+// recognizedExtensions are those that our first ClientHello may have.
+var recognizedExtensions = []extensionType{
+	extensionCertificateType,
 	extensionSupportedGroups,
+	extensionPointFormats,
 	extensionSignatureAlgorithms,
 	extensionServerCertificateType,
+	extensionExtendedMasterSecret,
 	extensionSupportedVersions,
 	extensionKeyShare,
+	extensionRenegotiationInfo,
 }
 
 // extensions are the extensions of one message.
@@ -55,13 +63,13 @@ func readExtensions(in *cryptobyte.String, message string) (extensions, error) {
 	return found, nil
 }
 
-// only refuses extensions that the message may not have: those we know with
-// illegal_parameter, those we never asked for with unsupported_extension (section 4.2).
+// only refuses extensions that the message may not have: those we recognize with
+// illegal_parameter, those we never ask for with unsupported_extension (section 4.2).
 func (e extensions) only(message string, allowed ...extensionType) error {
 	for _, typ := range slices.Sorted(maps.Keys(e)) {
 		switch {
 		case slices.Contains(allowed, typ):
-		case slices.Contains(offeredExtensions, typ):
+		case slices.Contains(recognizedExtensions, typ):
 			return fatal(AlertIllegalParameter, "peer sent extension %d, which has no place in a %s", typ, message)
 		default:
 			return fatal(AlertUnsupportedExtension, "peer sent extension %d in its %s, which we did not offer", typ, message)

@@ -170,7 +170,7 @@ func FuzzSealAndOpen(f *testing.F) {
 		}
 		var sender, receiver, attacked trafficKeys
 		secret := make([]byte, 48)
-		suites := CipherSuites()
+		suites := ofVersion(VersionTLS13, CipherSuites())
 		for _, keys := range []*trafficKeys{&sender, &receiver, &attacked} {
 			if err := keys.install(suites[int(suite)%len(suites)], secret); err != nil {
 				t.Fatal(err)

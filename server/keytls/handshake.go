@@ -23,8 +23,11 @@ const (
 	typeNewSessionTicket    handshakeType = 4
 	typeEncryptedExtensions handshakeType = 8
 	typeCertificate         handshakeType = 11
+	typeServerKeyExchange   handshakeType = 12
 	typeCertificateRequest  handshakeType = 13
+	typeServerHelloDone     handshakeType = 14
 	typeCertificateVerify   handshakeType = 15
+	typeClientKeyExchange   handshakeType = 16
 	typeFinished            handshakeType = 20
 	typeKeyUpdate           handshakeType = 24
 	typeMessageHash         handshakeType = 254
@@ -43,8 +46,12 @@ func (t handshakeType) String() string {
 		return "EncryptedExtensions"
 	case typeCertificate:
 		return "Certificate"
+	case typeServerKeyExchange:
+		return "ServerKeyExchange"
 	case typeCertificateRequest:
 		return "CertificateRequest"
+	case typeServerHelloDone:
+		return "ServerHelloDone"
 	case typeCertificateVerify:
 		return "CertificateVerify"
 	case typeFinished:
@@ -60,6 +67,9 @@ const (
 	// maxHandshakeMessage bounds a message's body in bytes. The largest honest
 	// one is a Certificate with an RSA key of 8,192 bits, about 1 kB.
 	maxHandshakeMessage = 1 << 14
+	// maxOpenPGPCertificate bounds a Certificate with an OpenPGP certificate,
+	// in which there may be any number of user IDs and signatures.
+	maxOpenPGPCertificate = 1 << 16
 )
 
 // Handshake sends our ClientHello and runs the handshake. It must be called once.
@@ -115,23 +125,23 @@ func (c *Conn) greet(hello *clientHello) (Identity, permission, error) {
 	}
 	answer, err := c.readServerHello()
 	if err != nil {
-		return Identity{}, mayNotWrite, err
+		return Identity{}, mayNotWrite, c.explainNoAnswer(hello, err)
 	}
 	version, err := answer.version()
 	if err != nil {
 		return Identity{}, mayNotWrite, err
 	}
-	switch version {
-	case VersionTLS13:
+	switch {
+	case version == VersionTLS13 && len(hello.suites) > 0:
 		h := &handshake13{c: c, hello: hello, rawHello: raw}
 		permission, err := h.run(answer)
 		return h.identity, permission, err
-	default:
-		// The downgrade sentinel (section 4.1.3) needs no look: an older
-		// version is refused with it and without.
-		return Identity{}, mayNotWrite, fatal(AlertProtocolVersion,
-			"peer chose %v and only TLS 1.3 is spoken here: upgrade the peer", version)
+	case version == VersionTLS12 && hello.openPGP != nil:
+		h := &handshake12{c: c, hello: hello, rawHello: raw}
+		permission, err := h.run(answer)
+		return h.identity, permission, err
 	}
+	return Identity{}, mayNotWrite, hello.errVersion(version)
 }
 
 func (c *Conn) readServerHello() (*serverHello, error) {
@@ -140,6 +150,38 @@ func (c *Conn) readServerHello() (*serverHello, error) {
 		return nil, err
 	}
 	return parseServerHello(message.raw, message.body)
+}
+
+// errVersion refuses a protocol version. The downgrade sentinel (section 4.1.3)
+// needs no look: the version is refused with it and without.
+func (h *clientHello) errVersion(version Version) error {
+	switch {
+	case version >= VersionTLS13:
+		return fatal(AlertIllegalParameter, "peer chose %v, which we did not offer", version)
+	case h.openPGP == nil:
+		return fatal(AlertProtocolVersion, "peer chose %v and only TLS 1.3 is spoken here: upgrade the peer", version)
+	}
+	return fatal(AlertProtocolVersion, "peer chose %v, which RFC 8996 forbids: %s", version, upgradeOldClient)
+}
+
+// upgradeOldClient is what to do about a Mandos client that was built with GnuTLS
+// before 3.1.
+const upgradeOldClient = "upgrade mandos-client on the client, with GnuTLS 3.1 or later, for TLS 1.2 with AES-256-GCM"
+
+// explainNoAnswer adds to the error of a peer that does not answer our hello what
+// is known of such peers. A Mandos client closes the connection without an alert.
+func (c *Conn) explainNoAnswer(hello *clientHello, err error) error {
+	alert, isAlert := errors.AsType[*AlertError](err)
+	refused := isAlert && alert.Received && (alert.Alert == AlertHandshakeFailure || alert.Alert == AlertProtocolVersion)
+	switch {
+	case !refused && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	case refused && c.in.recordVersion < VersionTLS12:
+		return fmt.Errorf("peer speaks %v: %s: %w", c.in.recordVersion, upgradeOldClient, err)
+	case hello.openPGP == nil:
+		return fmt.Errorf("%w; if it is a client of before 2019, with an OpenPGP key, it needs an entry with its fingerprint and without key_id", err)
+	}
+	return fmt.Errorf("%w; if it is a client of before 2013, which cannot do TLS 1.2 with AES-256-GCM, %s", err, upgradeOldClient)
 }
 
 // handshakeMessage is a received message: raw is the whole, body what follows
@@ -182,8 +224,12 @@ func (r *receiver) nextHandshake(expected ...handshakeType) (*handshakeMessage, 
 	if !in.ReadUint24(&length) {
 		return nil, nil
 	}
-	if length > maxHandshakeMessage {
-		return nil, fatal(AlertDecodeError, "peer sent a %v of %d bytes, more than %d", handshakeType(typ), length, maxHandshakeMessage)
+	limit := uint32(maxHandshakeMessage)
+	if r.tls12 && handshakeType(typ) == typeCertificate {
+		limit = maxOpenPGPCertificate
+	}
+	if length > limit {
+		return nil, fatal(AlertDecodeError, "peer sent a %v of %d bytes, more than %d", handshakeType(typ), length, limit)
 	}
 	if int(length) > len(in) {
 		return nil, nil

@@ -210,8 +210,15 @@ func TestConfigurationThatOffersNothingUsableIsAnError(t *testing.T) {
 	for name, config := range map[string]*keytls.Config{
 		"cipher suite 0x1304 is not implemented":     {CipherSuites: []keytls.CipherSuite{0x1304}},
 		"group 0x001e is not implemented":            {Groups: []keytls.Group{0x1e}},
-		"signature scheme 0x0401 is not implemented": {SignatureSchemes: []keytls.SignatureScheme{0x0401}},
+		"signature scheme 0x0203 is not implemented": {SignatureSchemes: []keytls.SignatureScheme{0x0203}},
 		"offers no keytls.Group at all":              {Groups: []keytls.Group{}},
+		"nothing for raw public keys, and nothing": {
+			CipherSuites: []keytls.CipherSuite{keytls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384}},
+		"nothing for raw public keys": {
+			SignatureSchemes: []keytls.SignatureScheme{keytls.RSA_PKCS1_SHA384}},
+		"nothing for OpenPGP certificates": {
+			CipherSuites:     []keytls.CipherSuite{keytls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384},
+			SignatureSchemes: []keytls.SignatureScheme{keytls.ED25519}, OpenPGP: always},
 	} {
 		near, _ := pipe()
 		_, err := keytls.Client(near, config).Handshake(t.Context())

@@ -6,25 +6,41 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// certificateTypeRawPublicKey is RawPublicKey of RFC 7250, section 3.
-const certificateTypeRawPublicKey = 2
+// Certificate types (RFC 6091, section 3.1, and RFC 7250, section 3).
+const (
+	certificateTypeX509         = 0
+	certificateTypeOpenPGP      = 1
+	certificateTypeRawPublicKey = 2
+)
 
 // clientHello is our ClientHello (RFC 8446, section 4.1.2).
 type clientHello struct {
 	random    []byte
 	sessionID []byte
-	suites    []CipherSuite
-	groups    []Group
-	schemes   []SignatureScheme
-	share     *keyShare
+	// suites are those of TLS 1.3; without any it is not offered.
+	suites []CipherSuite
+	groups []Group
+	// schemes are those of TLS 1.3.
+	schemes []SignatureScheme
+	share   *keyShare // nil without TLS 1.3
 	// cookie is what a HelloRetryRequest asked to return, or nil.
 	cookie []byte
+	// openPGP is what to offer besides; nil means only TLS 1.3.
+	openPGP *openPGPOffer
+}
+
+// openPGPOffer is what a ClientHello offers to peers with OpenPGP certificates, in
+// TLS 1.2.
+type openPGPOffer struct {
+	suites  []CipherSuite
+	schemes []SignatureScheme
 }
 
 // keyShare is our half of a key exchange (RFC 8446, section 4.2.8).
@@ -40,29 +56,60 @@ func newKeyShare(group Group) (*keyShare, error) {
 
 // newClientHello makes a fresh hello from the configuration.
 func newClientHello(config *Config) (*clientHello, error) {
+	suites, groups, schemes := CipherSuites(), Groups(), SignatureSchemes()
+	if err := restrict(&suites, config.CipherSuites); err != nil {
+		return nil, err
+	}
+	if err := restrict(&groups, config.Groups); err != nil {
+		return nil, err
+	}
+	if err := restrict(&schemes, config.SignatureSchemes); err != nil {
+		return nil, err
+	}
 	hello := &clientHello{
 		random: make([]byte, 32),
 		// A legacy_session_id makes the handshake look like TLS 1.2's to
 		// middleboxes (appendix D.4).
 		sessionID: make([]byte, 32),
-		suites:    CipherSuites(),
-		groups:    Groups(),
-		schemes:   SignatureSchemes(),
-	}
-	if err := restrict(&hello.suites, config.CipherSuites); err != nil {
-		return nil, err
-	}
-	if err := restrict(&hello.groups, config.Groups); err != nil {
-		return nil, err
-	}
-	if err := restrict(&hello.schemes, config.SignatureSchemes); err != nil {
-		return nil, err
+		groups:    groups,
 	}
 	rand.Read(hello.random)
 	rand.Read(hello.sessionID)
+	hello.suites, hello.schemes = forVersion(VersionTLS13, suites, schemes)
+	if config.OpenPGP != nil && config.OpenPGP() {
+		if suites, schemes := forVersion(VersionTLS12, suites, schemes); suites != nil {
+			hello.openPGP = &openPGPOffer{suites, schemes}
+		}
+	}
+	if hello.suites == nil {
+		if hello.openPGP == nil {
+			return nil, errors.New("keytls: the configuration offers nothing for raw public keys, and nothing for OpenPGP certificates or they are not wanted")
+		}
+		return hello, nil
+	}
 	var err error
-	hello.share, err = newKeyShare(hello.groups[0])
+	hello.share, err = newKeyShare(groups[0])
 	return hello, err
+}
+
+// forVersion returns what there is for a protocol version; nothing if one of the
+// two is missing.
+func forVersion(version Version, suites []CipherSuite, schemes []SignatureScheme) ([]CipherSuite, []SignatureScheme) {
+	suites, schemes = ofVersion(version, suites), ofVersion(version, schemes)
+	if suites == nil || schemes == nil {
+		return nil, nil
+	}
+	return suites, schemes
+}
+
+// ofVersion returns what there is in all for a protocol version.
+func ofVersion[T interface{ Version() Version }](version Version, all []T) (selected []T) {
+	for _, item := range all {
+		if item.Version() == version {
+			selected = append(selected, item)
+		}
+	}
+	return selected
 }
 
 // restrict replaces all that is implemented with what is configured, if anything is.
@@ -88,40 +135,78 @@ func restrict[T interface {
 // marshal encodes the handshake message.
 func (h *clientHello) marshal() []byte {
 	return marshalHandshake(typeClientHello, func(b *cryptobyte.Builder) {
-		b.AddUint16(uint16(versionTLS12)) // legacy_version
+		b.AddUint16(uint16(VersionTLS12)) // legacy_version
 		b.AddBytes(h.random)
 		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.sessionID) })
-		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addAll(b, h.suites) })
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+			addAll(b, h.suites)
+			if h.openPGP != nil {
+				addAll(b, h.openPGP.suites)
+			}
+		})
 		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(0) }) // no compression
 		b.AddUint16LengthPrefixed(h.marshalExtensions)
 	})
 }
 
 func (h *clientHello) marshalExtensions(b *cryptobyte.Builder) {
-	addExtension(b, extensionServerCertificateType, func(b *cryptobyte.Builder) {
-		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(certificateTypeRawPublicKey) })
-	})
+	if len(h.suites) > 0 {
+		addExtension(b, extensionServerCertificateType, func(b *cryptobyte.Builder) {
+			b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(certificateTypeRawPublicKey) })
+		})
+	}
 	addExtension(b, extensionSupportedGroups, func(b *cryptobyte.Builder) {
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addAll(b, h.groups) })
 	})
 	addExtension(b, extensionSignatureAlgorithms, func(b *cryptobyte.Builder) {
-		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addAll(b, h.schemes) })
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+			addAll(b, h.schemes)
+			if h.openPGP != nil {
+				addAll(b, h.openPGP.schemes)
+			}
+		})
 	})
 	addExtension(b, extensionSupportedVersions, func(b *cryptobyte.Builder) {
-		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint16(uint16(VersionTLS13)) })
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) {
+			if len(h.suites) > 0 {
+				b.AddUint16(uint16(VersionTLS13))
+			}
+			if h.openPGP != nil {
+				b.AddUint16(uint16(VersionTLS12))
+			}
+		})
 	})
+	if h.openPGP != nil {
+		h.openPGP.marshalExtensions(b)
+	}
 	if h.cookie != nil {
 		addExtension(b, extensionCookie, func(b *cryptobyte.Builder) {
 			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.cookie) })
 		})
 	}
-	addExtension(b, extensionKeyShare, func(b *cryptobyte.Builder) {
-		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-			b.AddUint16(uint16(h.share.group))
+	if h.share != nil {
+		addExtension(b, extensionKeyShare, func(b *cryptobyte.Builder) {
 			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-				b.AddBytes(h.share.key.PublicKey().Bytes())
+				b.AddUint16(uint16(h.share.group))
+				b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+					b.AddBytes(h.share.key.PublicKey().Bytes())
+				})
 			})
 		})
+	}
+}
+
+// marshalExtensions adds the extensions that only TLS 1.2 has.
+func (o *openPGPOffer) marshalExtensions(b *cryptobyte.Builder) {
+	addExtension(b, extensionCertificateType, func(b *cryptobyte.Builder) {
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(certificateTypeOpenPGP) })
+	})
+	addExtension(b, extensionPointFormats, func(b *cryptobyte.Builder) {
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddUint8(pointFormatUncompressed) })
+	})
+	addExtension(b, extensionExtendedMasterSecret, func(*cryptobyte.Builder) {})
+	addExtension(b, extensionRenegotiationInfo, func(b *cryptobyte.Builder) {
+		b.AddUint8LengthPrefixed(func(*cryptobyte.Builder) {}) // this is the first handshake
 	})
 }
 
@@ -181,7 +266,7 @@ func (h *serverHello) version() (Version, error) {
 	if !data.ReadUint16(&version) || !data.Empty() {
 		return 0, errDecode("ServerHello")
 	}
-	if Version(version) != VersionTLS13 || h.legacyVersion != versionTLS12 {
+	if Version(version) != VersionTLS13 || h.legacyVersion != VersionTLS12 {
 		return 0, fatal(AlertIllegalParameter, "peer chose %v in supported_versions, which we did not offer", Version(version))
 	}
 	return VersionTLS13, nil

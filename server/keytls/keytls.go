@@ -5,9 +5,11 @@
 // In the Mandos protocol the roles are reversed: the Mandos server is the TLS
 // client and has no certificate, while the Mandos client is the TLS server and
 // proves possession of a bare public key. The key itself is the identity; there
-// are no names, dates or authorities. crypto/tls has no raw public keys (RFC
-// 7250), hence this package, which does that and nothing else: TLS 1.3 (RFC
-// 8446) with ephemeral key exchange and AEAD, no resumption, early data, client
+// are no names, dates or authorities. Clients since 2019 present a raw public key
+// (RFC 7250) in TLS 1.3 (RFC 8446), older ones an OpenPGP certificate (RFC 6091)
+// in TLS 1.2 (RFC 5246), and one hello serves both. crypto/tls has neither,
+// hence this package, which does that and nothing else: ephemeral key exchange
+// and AEAD, no resumption, renegotiation, compression, early data, client
 // certificates or X.509. Every message that is not expected is a fatal alert.
 //
 // A connection is used in this order:
@@ -21,7 +23,8 @@
 //
 // The files follow the RFC: hello.go holds the first messages, which decide the
 // protocol version; handshake13.go is the state machine of TLS 1.3 and
-// messages13.go its messages; record.go is the record protocol.
+// messages13.go its messages, handshake12.go and messages12.go are those of TLS
+// 1.2; record.go is the record protocol; spki.go and openpgp.go read keys.
 package keytls
 
 import (
@@ -54,6 +57,11 @@ type Config struct {
 	Groups []Group
 	// SignatureSchemes to offer, in order of preference; nil means [SignatureSchemes].
 	SignatureSchemes []SignatureScheme
+	// OpenPGP, if not nil, is asked at the start of each handshake whether to
+	// offer OpenPGP certificates, and with them TLS 1.2, as well as raw public
+	// keys. Without them the cipher suites and signature schemes of TLS 1.2 are
+	// left out; without a cipher suite of TLS 1.3 raw public keys are.
+	OpenPGP func() bool
 	// Known, if not nil, is asked once, right after the peer's Certificate
 	// message. If it answers false no arithmetic is done with the peer's key:
 	// the handshake is completed with the signature unchecked, and Handshake
@@ -63,8 +71,9 @@ type Config struct {
 
 // State describes an established connection, for logs.
 type State struct {
-	Version         Version
-	CipherSuite     CipherSuite
+	Version     Version
+	CipherSuite CipherSuite
+	// Group is that of the key exchange, or 0 if the peer made one of its own.
 	Group           Group
 	SignatureScheme SignatureScheme
 	// Retried tells that the peer asked for another key share or for a cookie
@@ -102,6 +111,11 @@ type receiver struct {
 	data []byte
 	// useless counts records that bring nothing, see countUseless.
 	useless int
+	// recordVersion is what the last record's header said. It means nothing to
+	// the protocol but tells something of a peer that refuses us.
+	recordVersion Version
+	// tls12 is set once the peer has chosen TLS 1.2.
+	tls12 bool
 	// established is set once the peer's Finished has been verified.
 	established bool
 	// err ends reading for good.

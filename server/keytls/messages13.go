@@ -85,11 +85,10 @@ func parseEncryptedExtensions(body []byte) error {
 	if !data.ReadUint8(&certificateType) || !data.Empty() {
 		return errDecode(name)
 	}
-	const x509 = 0 // RFC 6091, section 3.1
 	switch certificateType {
 	case certificateTypeRawPublicKey:
 		return nil
-	case x509:
+	case certificateTypeX509:
 		return errX509()
 	}
 	return fatal(AlertIllegalParameter, "peer chose certificate type %d, which we did not offer", certificateType)

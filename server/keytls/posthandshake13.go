@@ -2,6 +2,8 @@
 
 package keytls
 
+import "fmt"
+
 // receive reads until there is application data, obeying the messages that may
 // come after the handshake (RFC 8446, section 4.6).
 func (c *Conn) receive() error {
@@ -23,6 +25,9 @@ func (c *Conn) receive() error {
 		if typ == recordApplicationData {
 			c.in.data, c.in.useless = content, 0
 			return nil
+		}
+		if c.in.tls12 {
+			return fatal(AlertUnexpectedMessage, "peer sent a record of type %d after the handshake; nothing is ever renegotiated", uint8(typ))
 		}
 		c.in.handshake = append(c.in.handshake, content...)
 	}
@@ -55,6 +60,9 @@ func (c *Conn) obey(message *handshakeMessage) error {
 func (c *Conn) updateWriteKeysIfDue() error {
 	if !c.peerWantsKeyUpdate.Swap(false) && c.out.keys.sequence < maxRecordsPerKey-1 {
 		return nil
+	}
+	if c.out.keys.suite.Version() == VersionTLS12 {
+		return fmt.Errorf("no more than %d records can be sent over one connection in TLS 1.2", maxRecordsPerKey)
 	}
 	if err := c.writeRecord(recordHandshake, marshalKeyUpdate()); err != nil {
 		return err

@@ -81,6 +81,9 @@ func (k *trafficKeys) seal(dst []byte, typ recordType, payload []byte) []byte {
 		dst = appendHeader(dst, typ, len(payload))
 		return append(dst, payload...)
 	}
+	if k.suite.Version() == VersionTLS12 {
+		return k.seal12(dst, typ, payload)
+	}
 	length := len(payload) + 1 + k.aead.Overhead()
 	dst = slices.Grow(dst, recordHeaderLength+length)
 	dst = appendHeader(dst, recordApplicationData, length)
@@ -91,7 +94,7 @@ func (k *trafficKeys) seal(dst []byte, typ recordType, payload []byte) []byte {
 }
 
 func appendHeader(dst []byte, typ recordType, length int) []byte {
-	dst = append(dst, byte(typ), byte(versionTLS12>>8), byte(versionTLS12&0xff))
+	dst = append(dst, byte(typ), byte(VersionTLS12>>8), byte(VersionTLS12&0xff))
 	return binary.BigEndian.AppendUint16(dst, uint16(length))
 }
 
@@ -101,12 +104,15 @@ func (k *trafficKeys) open(header, ciphertext []byte) (recordType, []byte, error
 	if k.sequence >= maxRecordsPerKey {
 		return 0, nil, fatal(AlertUnexpectedMessage, "peer sent more than %d records without a key update", maxRecordsPerKey)
 	}
+	if k.suite.Version() == VersionTLS12 {
+		return k.open12(header, ciphertext)
+	}
 	inner, err := k.aead.Open(ciphertext[:0], k.nextNonce(), ciphertext, header)
 	if err != nil {
-		return 0, nil, fatal(AlertBadRecordMAC, "a record was changed on its way or is not from this peer")
+		return 0, nil, errBadRecord()
 	}
 	if len(inner) > maxPlaintext+1 {
-		return 0, nil, fatal(AlertRecordOverflow, "peer sent a record of %d bytes, more than %d", len(inner), maxPlaintext)
+		return 0, nil, errRecordOverflow(len(inner))
 	}
 	for i := len(inner) - 1; i >= 0; i-- {
 		if inner[i] != 0 {
@@ -114,6 +120,14 @@ func (k *trafficKeys) open(header, ciphertext []byte) (recordType, []byte, error
 		}
 	}
 	return 0, nil, fatal(AlertUnexpectedMessage, "peer sent a record of nothing but padding")
+}
+
+func errBadRecord() error {
+	return fatal(AlertBadRecordMAC, "a record was changed on its way or is not from this peer")
+}
+
+func errRecordOverflow(length int) error {
+	return fatal(AlertRecordOverflow, "peer sent a record of %d bytes, more than %d", length, maxPlaintext)
 }
 
 // writeRecord sends one record. The caller holds c.out.mu.
@@ -148,6 +162,9 @@ func (c *Conn) readRecord() (recordType, []byte, error) {
 		}
 		switch typ {
 		case recordChangeCipherSpec:
+			if c.in.tls12 {
+				return typ, content, nil
+			}
 			// Dropped during the handshake if it is the one that middleboxes
 			// want to see (section 5).
 			if protected || c.in.established || len(content) != 1 || content[0] != 1 {
@@ -203,9 +220,10 @@ func (c *Conn) readAnyRecord() (typ recordType, content []byte, protected bool, 
 		return 0, nil, false, err
 	}
 	typ = recordType(c.in.record[0])
+	c.in.recordVersion = Version(binary.BigEndian.Uint16(c.in.record[1:]))
 	length := int(binary.BigEndian.Uint16(c.in.record[3:]))
-	// ChangeCipherSpec is never protected (section 5).
-	protected = c.in.keys.aead != nil && typ != recordChangeCipherSpec
+	// In TLS 1.3 ChangeCipherSpec is never protected (section 5).
+	protected = c.in.keys.aead != nil && (c.in.tls12 || typ != recordChangeCipherSpec)
 	limit := maxPlaintext
 	if protected {
 		limit = maxCiphertext
@@ -215,7 +233,7 @@ func (c *Conn) readAnyRecord() (typ recordType, content []byte, protected bool, 
 		return 0, nil, false, fatal(AlertUnexpectedMessage, "peer sent a record of unknown type 0x%02x; it may not speak TLS at all", uint8(typ))
 	case length > limit:
 		return 0, nil, false, fatal(AlertRecordOverflow, "peer sent a record of %d bytes, more than %d", length, limit)
-	case protected && typ != recordApplicationData:
+	case protected && !c.in.tls12 && typ != recordApplicationData:
 		return 0, nil, false, fatal(AlertUnexpectedMessage, "peer sent an unprotected record of type %d after the keys were agreed", uint8(typ))
 	}
 	if err := c.in.fill(recordHeaderLength + length); err != nil {

@@ -25,10 +25,15 @@ import (
 // never match one another.
 type Kind uint8
 
-// KeyID is the kind whose Hex is the SHA-256 of the DER SubjectPublicKeyInfo that
-// the peer proved (RFC 7250): the same as `openssl pkey -pubin -outform der |
-// sha256sum` and `certtool --key-id --hash=sha256` print, in upper case.
-const KeyID Kind = 1
+const (
+	// KeyID is the kind whose Hex is the SHA-256 of the DER SubjectPublicKeyInfo
+	// that the peer proved (RFC 7250): the same as `openssl pkey -pubin -outform
+	// der | sha256sum` and `certtool --key-id --hash=sha256` print, in upper case.
+	KeyID Kind = 1
+	// Fingerprint is the kind whose Hex is the OpenPGP fingerprint of the primary
+	// key that the peer proved (RFC 6091; RFC 4880, section 12.2).
+	Fingerprint Kind = 2
+)
 
 // Identity names the key a peer has proved. It is comparable.
 type Identity struct {
@@ -38,8 +43,11 @@ type Identity struct {
 
 // String names the kind and the value, for logs. The zero Identity is "no key".
 func (i Identity) String() string {
-	if i.Kind == KeyID {
+	switch i.Kind {
+	case KeyID:
 		return "key ID " + i.Hex
+	case Fingerprint:
+		return "fingerprint " + i.Hex
 	}
 	return "no key"
 }
@@ -57,7 +65,8 @@ type publicKey struct {
 	identity Identity
 	// name is the key's type, for errors.
 	name string
-	// key is an ed25519.PublicKey, ed448.PublicKey, *ecdsa.PublicKey or *rsa.PublicKey.
+	// key is an ed25519.PublicKey, ed448.PublicKey, *ecdsa.PublicKey,
+	// *rsa.PublicKey or *dsaKey.
 	key crypto.PublicKey
 	// schemes are those this key can sign with; the type of the key decides,
 	// not the peer (RFC 8446, section 4.2.3).

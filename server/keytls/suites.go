@@ -18,10 +18,11 @@ import (
 type Version uint16
 
 const (
+	// VersionTLS12 is TLS 1.2, RFC 5246.
+	VersionTLS12 Version = 0x0303
 	// VersionTLS13 is TLS 1.3, RFC 8446.
 	VersionTLS13 Version = 0x0304
 
-	versionTLS12 Version = 0x0303
 	versionTLS10 Version = 0x0301
 )
 
@@ -36,24 +37,53 @@ func (v Version) String() string {
 	return fmt.Sprintf("TLS version 0x%04x", uint16(v))
 }
 
-// CipherSuite is a cipher suite of TLS 1.3 (RFC 8446, appendix B.4).
+// CipherSuite is a cipher suite of TLS 1.3 (RFC 8446, appendix B.4) or 1.2.
 type CipherSuite uint16
 
-// The names are those of the RFC.
+// The cipher suites of TLS 1.3, for raw public keys.
 const (
 	TLS_AES_128_GCM_SHA256       CipherSuite = 0x1301
 	TLS_AES_256_GCM_SHA384       CipherSuite = 0x1302
 	TLS_CHACHA20_POLY1305_SHA256 CipherSuite = 0x1303
 )
 
+// The cipher suites of TLS 1.2, for OpenPGP certificates (RFC 5288, RFC 5289 and
+// RFC 7905).
+const (
+	TLS_DHE_RSA_WITH_AES_256_GCM_SHA384         CipherSuite = 0x009f
+	TLS_DHE_DSS_WITH_AES_256_GCM_SHA384         CipherSuite = 0x00a3
+	TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384       CipherSuite = 0xc030
+	TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 CipherSuite = 0xcca8
+)
+
 // CipherSuites returns all cipher suites there are here, in the default order.
 func CipherSuites() []CipherSuite {
-	return []CipherSuite{TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256}
+	return []CipherSuite{
+		TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256,
+		TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		TLS_DHE_RSA_WITH_AES_256_GCM_SHA384, TLS_DHE_DSS_WITH_AES_256_GCM_SHA384,
+	}
+}
+
+// Version is the protocol version that the suite is for.
+func (s CipherSuite) Version() Version {
+	if s>>8 == 0x13 {
+		return VersionTLS13
+	}
+	return VersionTLS12
 }
 
 // String returns the RFC's name.
 func (s CipherSuite) String() string {
 	switch s {
+	case TLS_DHE_RSA_WITH_AES_256_GCM_SHA384:
+		return "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384"
+	case TLS_DHE_DSS_WITH_AES_256_GCM_SHA384:
+		return "TLS_DHE_DSS_WITH_AES_256_GCM_SHA384"
+	case TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:
+		return "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"
+	case TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:
+		return "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 	case TLS_AES_128_GCM_SHA256:
 		return "TLS_AES_128_GCM_SHA256"
 	case TLS_AES_256_GCM_SHA384:
@@ -66,10 +96,11 @@ func (s CipherSuite) String() string {
 
 // hash returns the constructor of the suite's hash function.
 func (s CipherSuite) hash() func() hash.Hash {
-	if s == TLS_AES_256_GCM_SHA384 {
-		return sha512.New384
+	switch s {
+	case TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:
+		return sha256.New
 	}
-	return sha256.New
+	return sha512.New384
 }
 
 // keyLength is the length of the AEAD's key in bytes.
@@ -82,7 +113,7 @@ func (s CipherSuite) keyLength() int {
 
 // newAEAD returns the suite's AEAD under a key of keyLength bytes.
 func (s CipherSuite) newAEAD(key []byte) (cipher.AEAD, error) {
-	if s == TLS_CHACHA20_POLY1305_SHA256 {
+	if s.isChaCha20() {
 		return chacha20poly1305.New(key)
 	}
 	block, err := aes.NewCipher(key)
@@ -90,6 +121,10 @@ func (s CipherSuite) newAEAD(key []byte) (cipher.AEAD, error) {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
+}
+
+func (s CipherSuite) isChaCha20() bool {
+	return s == TLS_CHACHA20_POLY1305_SHA256 || s == TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
 }
 
 // Group is a group for the key exchange (RFC 8446, section 4.2.7).
