@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -53,17 +54,33 @@ func cannotOpen(path string, err error) error {
 	return &unusableError{path, err}
 }
 
-// lock takes the lock that bbolt takes afterwards.
+// lock takes the lock that bbolt takes afterwards. The file must still have its
+// name then: whoever held the lock may have given the name to another.
 func lock(f *os.File) error {
 	for deadline := time.Now().Add(lockWait); ; time.Sleep(50 * time.Millisecond) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
+		case err == nil:
+			return stillNamed(f)
 		case err == unix.EWOULDBLOCK && time.Now().After(deadline):
 			return berrors.ErrTimeout
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
 			return err
 		}
 	}
+}
+
+func stillNamed(f *os.File) error {
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Stat(f.Name())
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(opened, named):
+		return berrors.ErrTimeout
+	}
+	return err
 }
 
 // The layout of bbolt's files, version 2, in the byte order of the machine. A
@@ -126,7 +143,7 @@ func checkPages(f *os.File) error {
 }
 
 // newestMeta checks both of the pages that say where the rest is, and returns
-// the content of the valid one. A transaction replaces the older one by writing
+// the content of the newer one. A transaction replaces the older one by writing
 // less than a sector, so neither is ever half written.
 func newestMeta(f io.ReaderAt, size uint64) (newest []byte, err error) {
 	for i := range uint64(2) {

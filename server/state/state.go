@@ -24,6 +24,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,8 +43,12 @@ const (
 // lockWait is how long a start waits for another server to let go of the file.
 const lockWait = 2 * time.Second
 
-// keptAside is how many of the files that OpenAnew set aside are kept.
-const keptAside = 5
+// keptAside is how many of the files that OpenAnew set aside are kept, under the
+// name with the date in asideFormat.
+const (
+	keptAside   = 5
+	asideFormat = "20060102T150405.000000000Z"
+)
 
 // Store is the state on disk. It is a [client.Journal].
 type Store struct {
@@ -52,6 +57,7 @@ type Store struct {
 
 	mu     sync.Mutex
 	db     *bolt.DB // nil when it must be opened again
+	closed bool
 	sealed map[string]sealedSecret
 }
 
@@ -210,12 +216,13 @@ func openEmpty(path string, flags int, mode os.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// publish names the new file, unless another server did so first.
+// publish names the new file. Since its lock is held, no other server does so at
+// the same time, but one may have done so just before.
 func (s *Store) publish(newFile string) error {
-	if err := os.Link(newFile, s.path); err != nil {
-		return err
+	if _, err := os.Lstat(s.path); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(errors.New("another server has just created the state"), err)
 	}
-	return os.Remove(newFile)
+	return os.Rename(newFile, s.path)
 }
 
 // setAside names the new file and keeps the one that had the name.
@@ -231,7 +238,7 @@ func (s *Store) setAside(newFile string) error {
 	if err := lock(former); err != nil {
 		return cannotOpen(s.path, err)
 	}
-	kept := s.path + "." + time.Now().UTC().Format("20060102T150405.000000000Z")
+	kept := s.path + "." + time.Now().UTC().Format(asideFormat)
 	if err := os.Link(s.path, kept); err != nil {
 		return err
 	}
@@ -244,18 +251,23 @@ func (s *Store) setAside(newFile string) error {
 
 // thin removes the oldest of the files set aside.
 func (s *Store) thin() error {
-	aside, err := filepath.Glob(s.path + ".*Z")
+	entries, err := os.ReadDir(filepath.Dir(s.path)) // sorted, and so by date
 	if err != nil {
 		return err
 	}
-	slices.Sort(aside)
-	for len(aside) > keptAside {
-		if err := os.Remove(aside[0]); err != nil {
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !isSetAside(e.Name()) })
+	for _, oldest := range entries[:max(len(entries)-keptAside, 0)] {
+		if err := os.Remove(filepath.Join(filepath.Dir(s.path), oldest.Name())); err != nil {
 			return err
 		}
-		aside = aside[1:]
 	}
 	return nil
+}
+
+func isSetAside(name string) bool {
+	date, ok := strings.CutPrefix(name, fileName+".")
+	_, err := time.Parse(asideFormat, date)
+	return ok && err == nil
 }
 
 // Records are all saved records. Each gets its secrets from configured: a secret
@@ -265,8 +277,11 @@ func (s *Store) thin() error {
 func (s *Store) Records(configured []client.Settings) ([]client.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.db == nil {
+	if s.closed {
 		return nil, errClosed
+	}
+	if err := s.reopen(); err != nil {
+		return nil, waysOn(err)
 	}
 	saved := make(map[string]*record)
 	if err := s.db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
@@ -283,7 +298,7 @@ var errClosed = errors.New("the state is closed")
 func (s *Store) Save(records []client.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sealed == nil {
+	if s.closed {
 		return errClosed
 	}
 	changes := make(map[string][]byte, len(records))
@@ -309,10 +324,8 @@ func (s *Store) Save(records []client.Record) error {
 // write makes the changes. What bbolt has in memory is not trusted after an
 // error, such as a full disk: the file is opened anew before the next write.
 func (s *Store) write(changes map[string][]byte) (err error) {
-	if s.db == nil {
-		if err := s.open(); err != nil {
-			return err
-		}
+	if err := s.reopen(); err != nil {
+		return err
 	}
 	err = s.db.Update(func(tx *bolt.Tx) error { return replace(tx, changes) })
 	if err != nil {
@@ -322,15 +335,21 @@ func (s *Store) write(changes map[string][]byte) (err error) {
 	return err
 }
 
+func (s *Store) reopen() error {
+	if s.db != nil {
+		return nil
+	}
+	return s.open()
+}
+
 // Close lets go of the file.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sealed = nil
-	if s.db == nil {
+	if s.closed || s.db == nil {
+		s.closed = true
 		return nil
 	}
-	db := s.db
-	s.db = nil
-	return db.Close()
+	s.closed = true
+	return s.db.Close()
 }

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,13 +134,41 @@ func TestSave(t *testing.T) {
 	a.State.LastCheckerStatus = 99
 	save(t, s, a, client.Record{Settings: client.Settings{Name: "b"}, Dropped: true}, client.Record{Settings: client.Settings{Name: "never saved"}, Dropped: true})
 	save(t, s)
-	for _, s := range []*Store{s, reopen(t, s)} {
-		if s.db == nil {
-			continue
-		}
+	for range 2 {
 		got := recordsOf(t, s, a.Configured, b.Configured, c.Configured)
 		if want := map[string]client.Record{"a": a, "c": c}; !maps.Equal(got, want) {
 			t.Errorf("got\n%+v\nwant\n%+v", got, want)
+		}
+		s = reopen(t, s)
+	}
+}
+
+// TestStartsAtTheSameTime has servers race for a new directory, and for one that
+// a server begins anew.
+func TestStartsAtTheSameTime(t *testing.T) {
+	for range 5 {
+		dir := t.TempDir()
+		var running atomic.Int32
+		var servers sync.WaitGroup
+		for _, start := range []func(string, *slog.Logger) (*Store, error){Open, Open, OpenAnew, OpenAnew} {
+			servers.Go(func() {
+				s, err := start(dir, quiet)
+				if err != nil {
+					return
+				}
+				if running.Add(1) > 1 {
+					t.Error("two servers have the state")
+				}
+				err = s.Save([]client.Record{full("a")})
+				running.Add(-1)
+				if err := errors.Join(err, s.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		servers.Wait()
+		if got := recordsOf(t, open(t, dir)); len(got) != 1 {
+			t.Errorf("got %v", got)
 		}
 	}
 }
