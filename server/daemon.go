@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -144,10 +145,17 @@ func makeStateDir(dir string, user privileges.User) error {
 	if _, err := os.Stat(dir); err == nil || os.Geteuid() != 0 {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	err := os.MkdirAll(filepath.Dir(dir), 0o755)
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err == nil {
+		err = os.Chown(dir, int(user.UID), int(user.GID))
+	}
+	if err != nil {
 		return fmt.Errorf("cannot make the state directory: %w", err)
 	}
-	return os.Chown(dir, int(user.UID), int(user.GID))
+	return nil
 }
 
 // open acquires everything else that may fail, in the order in which it is needed.

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mandos/server/zeroconf"
+	"mandos/server/zeroconf/lantest"
 )
 
 // TestMain lets more tests run at once than there are processors, for they mostly
@@ -56,15 +57,15 @@ func (a *announcement) logged(text string) int {
 	return strings.Count(a.log.String(), text)
 }
 
-func announce(h *host, service zeroconf.Service, prepare ...func(*announcement)) *announcement {
-	h.t.Helper()
+func announce(h *lantest.Host, service zeroconf.Service, prepare ...func(*announcement)) *announcement {
+	h.T.Helper()
 	service.Type = "_mandos._tcp"
 	if service.Port == 0 {
 		service.Port = 4711
 	}
-	a := &announcement{t: h.t}
+	a := &announcement{t: h.T}
 	a.Announcer = zeroconf.New(service, slog.New(slog.NewTextHandler(a, nil)), func(name string) { a.names = append(a.names, name) })
-	a.Use(h.address, func() { a.attempts.Add(1) })
+	a.Use(h.BusAddress, func() { a.attempts.Add(1) })
 	for _, f := range prepare {
 		f(a)
 	}
@@ -72,27 +73,27 @@ func announce(h *host, service zeroconf.Service, prepare ...func(*announcement))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.inside(func() { a.Run(ctx) })
+		h.Inside(func() { a.Run(ctx) })
 	}()
 	a.stop = func() {
 		cancel()
 		<-done
 	}
-	h.t.Cleanup(a.stop)
+	h.T.Cleanup(a.stop)
 	return a
 }
 
 func (a *announcement) await(want string) {
 	a.t.Helper()
-	await(a.t, want, func() bool { return a.State().String() == want }, func() string { return a.State().String() + "\n" + a.log.String() })
+	lantest.Await(a.t, want, func() bool { return a.State().String() == want }, func() string { return a.State().String() + "\n" + a.log.String() })
 }
 
 // sees waits until the host finds exactly those services.
-func (h *host) sees(want ...string) {
-	h.t.Helper()
+func sees(h *lantest.Host, want ...string) {
+	h.T.Helper()
 	var got []string
-	await(h.t, fmt.Sprintf("the services %q", want), func() bool {
-		got = h.found()
+	lantest.Await(h.T, fmt.Sprintf("the services %q", want), func() bool {
+		got = h.Found()
 		slices.Sort(got)
 		return slices.Equal(got, want)
 	}, func() string { return fmt.Sprintf("%q", got) })
@@ -109,12 +110,12 @@ const (
 
 func TestAnnounced(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
+	here, there := lantest.Pair(t)
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(asMandos)
-	there.sees(mandos)
+	sees(there, mandos)
 	a.stop()
-	there.sees()
+	sees(there)
 	if a.State().Phase != zeroconf.Stopped || len(a.names) != 0 || a.logged("level=WARN") != 0 {
 		t.Errorf("%v, renamed %q, log:\n%s", a.State(), a.names, a.log.String())
 	}
@@ -122,50 +123,50 @@ func TestAnnounced(t *testing.T) {
 
 func TestAnnouncedOverIPv4(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
+	here, there := lantest.Pair(t)
 	announce(here, zeroconf.Service{Name: "Mandos", IPv4: true}).await(asMandos)
-	there.sees("eth0;IPv4;Mandos;4711;")
+	sees(there, "eth0;IPv4;Mandos;4711;")
 }
 
 func TestAnnouncedOnOneInterface(t *testing.T) {
 	t.Parallel()
-	here, there := newHost(t), newHost(t)
-	here.cable(there, "eth0")
-	here.cable(there, "eth1")
-	for _, h := range []*host{here, there} {
-		h.startBus()
-		h.startAvahi()
+	here, there := lantest.NewHost(t), lantest.NewHost(t)
+	here.Cable(there, "eth0")
+	here.Cable(there, "eth1")
+	for _, h := range []*lantest.Host{here, there} {
+		h.StartBus()
+		h.StartAvahi()
 	}
 	a := announce(here, zeroconf.Service{Name: "Mandos", Interface: "eth1"})
 	a.await(asMandos)
-	there.sees("eth1;IPv6;Mandos;4711;")
+	sees(there, "eth1;IPv6;Mandos;4711;")
 }
 
 func TestInterfaceComesAndGoes(t *testing.T) {
 	t.Parallel()
-	here, there := newHost(t), newHost(t)
-	for _, h := range []*host{here, there} {
-		h.startBus()
-		h.startAvahi()
+	here, there := lantest.NewHost(t), lantest.NewHost(t)
+	for _, h := range []*lantest.Host{here, there} {
+		h.StartBus()
+		h.StartAvahi()
 	}
 	a := announce(here, zeroconf.Service{Name: "Mandos", Interface: "eth0"})
 	a.await("waiting: there is no interface eth0")
-	here.cable(there, "eth0")
+	here.Cable(there, "eth0")
 	a.await(asMandos)
-	there.sees(mandos)
+	sees(there, mandos)
 
-	here.run("ip", "link", "set", "eth0", "down")
-	kill(there.avahi) // it would go on showing what it remembers
-	there.startAvahi()
-	there.sees()
-	here.run("ip", "link", "set", "eth0", "up")
-	there.sees(mandos)
+	here.Run("ip", "link", "set", "eth0", "down")
+	lantest.Kill(there.Avahi) // it would go on showing what it remembers
+	there.StartAvahi()
+	sees(there)
+	here.Run("ip", "link", "set", "eth0", "up")
+	sees(there, mandos)
 
-	here.run("ip", "link", "delete", "eth0")
+	here.Run("ip", "link", "delete", "eth0")
 	a.await("waiting: there is no interface eth0")
-	here.cable(there, "eth0")
+	here.Cable(there, "eth0")
 	a.await(asMandos)
-	there.sees(mandos)
+	sees(there, mandos)
 	if n := a.logged("there is no interface eth0"); n != 2 {
 		t.Errorf("the loss of the interface was logged %d times, not twice", n)
 	}
@@ -173,11 +174,11 @@ func TestInterfaceComesAndGoes(t *testing.T) {
 
 func TestNameTakenOnTheNetwork(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
+	here, there := lantest.Pair(t)
 	announce(there, zeroconf.Service{Name: "Mandos"}).await(asMandos)
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(asMandos2)
-	here.sees(mandos2, mandos)
+	sees(here, mandos2, mandos)
 	a.stop()
 	if !slices.Equal(a.names, []string{"Mandos #2"}) || a.logged("Zeroconf service name collision") != 1 {
 		t.Errorf("renamed %q, log:\n%s", a.names, a.log.String())
@@ -186,11 +187,11 @@ func TestNameTakenOnTheNetwork(t *testing.T) {
 
 func TestNameTakenOnTheSameHost(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
+	here, there := lantest.Pair(t)
 	announce(here, zeroconf.Service{Name: "Mandos"}).await(asMandos)
 	a := announce(here, zeroconf.Service{Name: "Mandos", Port: 4712})
 	a.await(asMandos2)
-	there.sees("eth0;IPv6;Mandos #2;4712;", mandos)
+	sees(there, "eth0;IPv6;Mandos #2;4712;", mandos)
 	a.stop()
 	if !slices.Equal(a.names, []string{"Mandos #2"}) || a.logged("Local Zeroconf service name collision") != 1 {
 		t.Errorf("renamed %q, log:\n%s", a.names, a.log.String())
@@ -199,16 +200,16 @@ func TestNameTakenOnTheSameHost(t *testing.T) {
 
 func TestAvahiIsKilledAndStartedAgain(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
+	here, there := lantest.Pair(t)
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(asMandos)
 	for range 2 {
-		kill(here.avahi)
+		lantest.Kill(here.Avahi)
 		a.await(waitsForMdns)
-		here.startAvahi()
+		here.StartAvahi()
 		a.await(asMandos)
 	}
-	there.sees(mandos)
+	sees(there, mandos)
 	if lost, found := a.logged(waitsForMdns[len("waiting: "):]), a.logged("established"); lost != 2 || found != 3 {
 		t.Errorf("logged %d losses and %d announcements:\n%s", lost, found, a.log.String())
 	}
@@ -216,17 +217,17 @@ func TestAvahiIsKilledAndStartedAgain(t *testing.T) {
 
 func TestBusIsKilledAndStartedAgain(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
+	here, there := lantest.Pair(t)
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(asMandos)
-	kill(here.bus)
+	lantest.Kill(here.Bus)
 	a.await(waitsForBus)
-	kill(here.avahi)
-	here.startBus()
+	lantest.Kill(here.Avahi)
+	here.StartBus()
 	a.await(waitsForMdns)
-	here.startAvahi()
+	here.StartAvahi()
 	a.await(asMandos)
-	there.sees(mandos)
+	sees(there, mandos)
 	if n := a.logged("level=WARN"); n != 2 {
 		t.Errorf("logged %d times that it waits, not twice:\n%s", n, a.log.String())
 	}
@@ -234,28 +235,28 @@ func TestBusIsKilledAndStartedAgain(t *testing.T) {
 
 func TestNothingThereAtTheStart(t *testing.T) {
 	t.Parallel()
-	here, there := newHost(t), newHost(t)
-	here.cable(there, "eth0")
-	there.startBus()
-	there.startAvahi()
+	here, there := lantest.NewHost(t), lantest.NewHost(t)
+	here.Cable(there, "eth0")
+	there.StartBus()
+	there.StartAvahi()
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(waitsForBus)
-	here.startBus()
+	here.StartBus()
 	a.await(waitsForMdns)
-	here.startAvahi()
+	here.StartAvahi()
 	a.await(asMandos)
-	there.sees(mandos)
+	sees(there, mandos)
 }
 
 func TestHostNameChanges(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
+	here, there := lantest.Pair(t)
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(asMandos)
-	name := here.name + "-renamed"
-	here.run("avahi-set-host-name", name)
-	await(t, "the service on "+name, func() bool {
-		out, _ := there.command("avahi-browse", "--resolve", "--parsable", "--terminate", "_mandos._tcp").Output()
+	name := here.Name + "-renamed"
+	here.Run("avahi-set-host-name", name)
+	lantest.Await(t, "the service on "+name, func() bool {
+		out, _ := there.Command("avahi-browse", "--resolve", "--parsable", "--terminate", "_mandos._tcp").Output()
 		return strings.Contains(string(out), ";"+name+".local;")
 	})
 	a.await(asMandos)
@@ -266,23 +267,22 @@ func TestHostNameChanges(t *testing.T) {
 
 func TestAvahiHangs(t *testing.T) {
 	t.Parallel()
-	here, there := pair(t)
-	await(t, "avahi-daemon", func() bool { return here.command("avahi-browse", "-t", "_x._tcp").Run() == nil })
-	here.avahi.Process.Signal(syscall.SIGSTOP)
+	here, there := lantest.Pair(t)
+	here.Avahi.Process.Signal(syscall.SIGSTOP)
 	a := announce(here, zeroconf.Service{Name: "Mandos"}, func(a *announcement) { a.AnswerWithin(time.Second) })
 	a.await("waiting: the bus or avahi-daemon does not answer")
-	here.avahi.Process.Signal(syscall.SIGCONT)
+	here.Avahi.Process.Signal(syscall.SIGCONT)
 	a.await(asMandos)
-	there.sees(mandos)
+	sees(there, mandos)
 }
 
 // TestNoBusyLoop looks at what the process does while there is no bus, which it
 // had before.
 func TestNoBusyLoop(t *testing.T) {
-	here, _ := pair(t)
+	here, _ := lantest.Pair(t)
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(asMandos)
-	kill(here.bus)
+	lantest.Kill(here.Bus)
 	a.await(waitsForBus)
 	attempts, before := a.attempts.Load(), cpu(t)
 	time.Sleep(time.Second)
