@@ -161,6 +161,117 @@ func optionEntries(t *testing.T, page string) map[string]string {
 	return options
 }
 
+// mandosctlHelp is what a command of mandosctl says of itself.
+type mandosctlHelp struct {
+	commands []string
+	flags    []string // as they are documented; without those that all commands have
+}
+
+var (
+	listed = regexp.MustCompile(`(?m)^  ([a-z][a-z-]*)  +[A-Z]`)
+	flag   = regexp.MustCompile(`(?m)^  +(-\w, )?(--[a-z-]+)( \w+)?  `)
+)
+
+// helpOf asks a program for its help.
+func helpOf(t *testing.T, program string, args ...string) (help mandosctlHelp) {
+	t.Helper()
+	output, err := exec.Command(program, append(args, "--help")...).Output()
+	if err != nil {
+		t.Fatalf("%q --help: %v", args, err)
+	}
+	_, commands, _ := strings.Cut(string(output), "\nAvailable Commands:\n")
+	commands, _, _ = strings.Cut(commands, "\n\n")
+	for _, match := range listed.FindAllStringSubmatch(commands, -1) {
+		help.commands = append(help.commands, match[1])
+	}
+	_, flags, ok := strings.Cut(string(output), "\nFlags:\n")
+	if !ok {
+		t.Fatalf("%q has no flags in its help:\n%s", args, output)
+	}
+	flags, _, _ = strings.Cut(flags, "\nGlobal Flags:\n")
+	for _, match := range flag.FindAllStringSubmatch(flags, -1) {
+		tag := match[1] + match[2]
+		if argument := strings.TrimSpace(match[3]); argument != "" {
+			tag += "=" // the manual page has a better name for the argument
+		}
+		if len(args) == 0 || tag != "-h, --help" {
+			help.flags = append(help.flags, tag)
+		}
+	}
+	slices.Sort(help.flags)
+	return help
+}
+
+// documentedFlags are the options in the text of a page, without the names of
+// their arguments.
+func documentedFlags(text string) []string {
+	var flags []string
+	for line := range strings.Lines(text) {
+		tag, isTag := strings.CutPrefix(line, ".It Fl ")
+		if isTag {
+			name, _, hasArgument := strings.Cut(plain("Fl "+tag), "=")
+			if hasArgument {
+				name += "="
+			}
+			flags = append(flags, name)
+		}
+	}
+	slices.Sort(flags)
+	return flags
+}
+
+func TestEveryCommandIsInMandosctl1(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "mandosctl")
+	if output, err := exec.Command("go", "build", "-o", program, "../mandosctl").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	page := read(t, "man/mandosctl.1")
+	general, rest, _ := strings.Cut(page, "\n.Sh COMMANDS")
+	root := helpOf(t, program)
+	if diff := cmp.Diff(root.flags, documentedFlags(general)); diff != "" {
+		t.Errorf("options of all commands that there are (-) and that are documented (+):\n%s", diff)
+	}
+	var documented []string
+	for _, section := range strings.Split("\n"+rest, "\n.Ss ")[1:] {
+		command := strings.Fields(section)[0]
+		documented = append(documented, command)
+		section, _, _ = strings.Cut(section, "\n.Sh ")
+		if !slices.Contains(root.commands, command) {
+			continue
+		}
+		if diff := cmp.Diff(helpOf(t, program, command).flags, documentedFlags(section)); diff != "" {
+			t.Errorf("options of %s that there are (-) and that are documented (+):\n%s", command, diff)
+		}
+	}
+	slices.Sort(documented)
+	slices.Sort(root.commands)
+	if diff := cmp.Diff(root.commands, documented); diff != "" {
+		t.Errorf("commands that there are (-) and that are documented (+):\n%s", diff)
+	}
+}
+
+// TestEveryFieldOfJSONIsInMandosctl1 looks for the fields in the source.
+func TestEveryFieldOfJSONIsInMandosctl1(t *testing.T) {
+	_, page, _ := strings.Cut(read(t, "man/mandosctl.1"), "\n.Sh JSON\n")
+	files, err := filepath.Glob("../mandosctl/jsonoutput/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := regexp.MustCompile("`json:\"(\\w+)")
+	found := 0
+	for _, file := range files {
+		for _, match := range field.FindAllStringSubmatch(read(t, file), -1) {
+			found++
+			if !strings.Contains(page, "\n.Ql "+match[1]+" ") && !strings.Contains(page, "\n.Ql "+match[1]+"\n") {
+				t.Errorf("the field %s, in %s, is not documented", match[1], file)
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("found only %d fields in the source", found)
+	}
+}
+
 // literals are the string literals in the declaration of a variable of a Go
 // source file, of each composite literal by the names of its fields, or else by
 // their positions.
