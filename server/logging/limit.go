@@ -110,6 +110,7 @@ type quota struct {
 	all     *rate.Limiter
 	each    map[netip.Prefix]*rate.Limiter
 	crowd   *rate.Limiter // shared by those who are too many to be told apart
+	swept   time.Time     // when those who are calm were last forgotten
 	leftOut int
 }
 
@@ -130,7 +131,8 @@ func (q *quota) of(source netip.Prefix) *rate.Limiter {
 	if one, ok := q.each[source]; ok {
 		return one
 	}
-	if len(q.each) >= maxSources {
+	if now := time.Now(); len(q.each) >= maxSources && now.Sub(q.swept) > time.Second {
+		q.swept = now
 		maps.DeleteFunc(q.each, func(_ netip.Prefix, one *rate.Limiter) bool { return one.Tokens() >= eachBurst })
 	}
 	if len(q.each) >= maxSources {

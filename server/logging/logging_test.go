@@ -149,7 +149,7 @@ func TestChoose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestChoose$")
-			cmd.Env = append(os.Environ(), "MANDOS_TEST_CHOOSE="+tc.as, "JOURNAL_STREAM="+tc.stream)
+			cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "MANDOS_TEST_CHOOSE="+tc.as, "JOURNAL_STREAM="+tc.stream)
 			cmd.Stderr = stderr
 			got, err := cmd.Output()
 			if want := fmt.Sprintf("%T", tc.want); err != nil || string(got) != want {
