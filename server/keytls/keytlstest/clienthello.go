@@ -18,9 +18,14 @@ type ClientHello struct {
 	Groups           []keytls.Group
 	SignatureSchemes []keytls.SignatureScheme
 	Versions         []keytls.Version
-	CertificateTypes []byte
+	CertificateTypes []byte // extension 20, RFC 7250
+	CertTypes        []byte // extension 9, RFC 6091
+	PointFormats     []byte
 	Shares           []Share
 	Cookie           []byte
+	// RenegotiationInfo is nil without the extension.
+	RenegotiationInfo    []byte
+	ExtendedMasterSecret bool
 	// Extensions are the types of the extensions in their order.
 	Extensions []uint16
 }
@@ -99,6 +104,14 @@ func parseClientHello(raw []byte) (*ClientHello, error) {
 
 func (h *ClientHello) readExtension(typ uint16, data *scanner) {
 	switch typ {
+	case 9:
+		h.CertTypes = data.vector(1)
+	case 11:
+		h.PointFormats = data.vector(1)
+	case 23:
+		h.ExtendedMasterSecret = true
+	case 0xff01:
+		h.RenegotiationInfo = data.rest
 	case 10:
 		h.Groups = uint16s[keytls.Group](data.vector(2))
 	case 13:

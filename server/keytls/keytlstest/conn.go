@@ -47,7 +47,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		case ApplicationData:
 			c.data = content
 		case Handshake:
-			if len(content) != 5 || content[0] != 24 || content[4] > 1 {
+			if c.in.tls12 || len(content) != 5 || content[0] != 24 || content[4] > 1 {
 				return 0, fmt.Errorf("client sent handshake message % x", content)
 			}
 			c.in = c.in.next(c.keys)
@@ -177,14 +177,14 @@ func (c *Conn) readRecord() (uint8, []byte, error) {
 			return 0, nil, io.ErrUnexpectedEOF
 		}
 		typ := header[0]
-		if typ == ApplicationData {
+		if typ == ApplicationData || c.in.tls12 {
 			var err error
 			if typ, content, err = c.in.open(header, content); err != nil {
 				return 0, nil, err
 			}
 		}
 		switch {
-		case typ == ChangeCipherSpec && len(content) == 1 && content[0] == 1:
+		case typ == ChangeCipherSpec && len(content) == 1 && content[0] == 1 && c.peer.OpenPGP == nil:
 		case typ == AlertRecord && len(content) == 2 && content[1] == 0:
 			c.eof = true
 			return 0, nil, io.EOF

@@ -30,6 +30,8 @@ type handshake struct {
 	*Conn
 	suite      keytls.CipherSuite
 	group      keytls.Group
+	scheme     keytls.SignatureScheme // of TLS 1.2
+	random     []byte                 // of TLS 1.2
 	transcript hash.Hash
 	flight     []byte // messages waiting to be put into records together
 }
@@ -40,6 +42,14 @@ func (c *Conn) Handshake() error {
 	h := &handshake{Conn: c}
 	if err := h.readHello(); err != nil {
 		return err
+	}
+	if c.peer.OpenPGP != nil {
+		if err := h.choose12(); err != nil {
+			return err
+		}
+		h.transcript = c.keys.newHash()
+		h.transcript.Write(c.hello.Raw)
+		return h.serve12()
 	}
 	if err := h.choose(); err != nil {
 		return err
@@ -54,16 +64,9 @@ func (c *Conn) Handshake() error {
 
 // readHello reads a ClientHello, which may span records.
 func (h *handshake) readHello() error {
-	var raw []byte
-	for len(raw) < 4 || len(raw) < 4+int(raw[1])<<16+int(raw[2])<<8+int(raw[3]) {
-		typ, content, err := h.readRecord()
-		if err != nil {
-			return err
-		}
-		if typ != Handshake {
-			return fmt.Errorf("client sent a record of type %d instead of ClientHello", typ)
-		}
-		raw = append(raw, content...)
+	raw, err := h.readMessage(1)
+	if err != nil {
+		return err
 	}
 	hello, err := parseClientHello(raw)
 	if err != nil {
@@ -269,7 +272,7 @@ func (h *handshake) send(message Message) {
 	}
 	for _, m := range messages {
 		h.transcript.Write(m.Raw)
-		if h.peer.Coalesce && h.out.aead != nil {
+		if h.peer.Coalesce && (h.out.aead != nil || h.peer.OpenPGP != nil) {
 			h.flight = append(h.flight, m.Raw...)
 		} else {
 			h.queueHandshake(m.Raw)

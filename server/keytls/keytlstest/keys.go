@@ -24,10 +24,11 @@ type schedule struct {
 }
 
 func newSchedule(suite keytls.CipherSuite) schedule {
-	if suite == keytls.TLS_AES_256_GCM_SHA384 {
-		return schedule{suite, sha512.New384}
+	switch suite {
+	case keytls.TLS_AES_128_GCM_SHA256, keytls.TLS_CHACHA20_POLY1305_SHA256, 0xcca8:
+		return schedule{suite, sha256.New}
 	}
-	return schedule{suite, sha256.New}
+	return schedule{suite, sha512.New384}
 }
 
 func (s schedule) hmac(key []byte, parts ...[]byte) []byte {
@@ -68,6 +69,10 @@ type protection struct {
 	aead     cipher.AEAD
 	iv       []byte
 	sequence uint64
+	// explicit is how many bytes of the nonce travel in each record of TLS 1.2,
+	// of which tls12 says that this is one.
+	explicit int
+	tls12    bool
 }
 
 func (s schedule) protection(secret []byte) protection {
@@ -103,6 +108,9 @@ func (p *protection) seal(dst []byte, r Record) []byte {
 		dst = append(dst, r.Type, 3, 3, byte(len(r.Content)>>8), byte(len(r.Content)))
 		return append(dst, r.Content...)
 	}
+	if p.tls12 {
+		return p.seal12(dst, r)
+	}
 	inner := append(append(bytes.Clone(r.Content), r.Type), make([]byte, r.Padding)...)
 	n := len(inner) + p.aead.Overhead()
 	header := []byte{ApplicationData, 3, 3, byte(n >> 8), byte(n)}
@@ -113,6 +121,9 @@ func (p *protection) seal(dst []byte, r Record) []byte {
 func (p *protection) open(header, content []byte) (uint8, []byte, error) {
 	if p.aead == nil {
 		return 0, nil, errors.New("client sent a protected record before there were keys")
+	}
+	if p.tls12 {
+		return p.open12(header, content)
 	}
 	inner, err := p.aead.Open(nil, p.nonce(), content, header)
 	if err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package keytlstest is the other side of keytls, for tests: a TLS 1.3 server
-// that owns a bare key, as a Mandos client does.
+// Package keytlstest is the other side of keytls, for tests: a TLS server that owns
+// a bare key, as a Mandos client does; with an OpenPGP key it is a client of before
+// 2019 and speaks TLS 1.2 as GnuTLS 3.1 to 3.5 did.
 //
 // It shares no code with keytls but the names of things, so that a
 // misunderstanding of the RFC cannot hide on both sides. A peer that behaves
@@ -23,12 +24,14 @@ import (
 	"mandos/server/keytls"
 )
 
-// Peer is a TLS server with a raw public key. The zero values of all fields but
-// Key make it behave. It must not be changed while in use; any number of
+// Peer is a TLS server with a bare key. The zero values of all fields but the keys
+// make it behave. It must not be changed while in use; any number of
 // connections may use it at the same time, if its hooks can bear it.
 type Peer struct {
 	// Key is the key it presents and proves.
 	Key *Key
+	// OpenPGP, if not nil, is the key instead: the peer then speaks TLS 1.2.
+	OpenPGP *OpenPGPKey
 
 	// CipherSuite to choose; 0 is the first of the client's that we know.
 	CipherSuite keytls.CipherSuite
@@ -53,8 +56,21 @@ type Peer struct {
 
 	// SPKI, if not nil, is presented instead of the key's own.
 	SPKI []byte
-	// Sign, if not nil, makes the signature over the transcript hash.
-	Sign func(transcriptHash []byte) (keytls.SignatureScheme, []byte)
+	// Sign, if not nil, makes the signature over the transcript hash, or in TLS
+	// 1.2 over the randoms and parameters.
+	Sign func(signed []byte) (keytls.SignatureScheme, []byte)
+	// NoExtendedMasterSecret makes TLS 1.2 that of GnuTLS before 3.4.
+	NoExtendedMasterSecret bool
+	// NoSubkeyID presents the OpenPGP certificate as GnuTLS 2 did.
+	NoSubkeyID bool
+	// Field is the group for a key exchange in a finite field; nil is a new one
+	// of 2,048 bits.
+	Field *Field
+	// Random, if not nil, changes the random of TLS 1.2.
+	Random func([]byte)
+	// Parameters, if not nil, changes those of ServerKeyExchange before they are
+	// signed.
+	Parameters func([]byte) []byte
 	// Message, if not nil, sees each handshake message before it is sent and
 	// returns those to send in its place; they enter the transcript as returned.
 	Message func(Message) []Message
