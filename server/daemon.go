@@ -22,6 +22,7 @@ import (
 	"mandos/server/configreader"
 	"mandos/server/daemonize"
 	"mandos/server/handout"
+	"mandos/server/history"
 	"mandos/server/keytls"
 	"mandos/server/logging"
 	"mandos/server/pidfile"
@@ -55,6 +56,7 @@ type daemon struct {
 	reader   *configreader.Reader
 	checker  *checker.Runner
 	store    *state.Store
+	history  *history.Keeper
 	registry *client.Registry
 	bus      *bus.Service // nil without D-Bus
 	handout  *handout.Server
@@ -172,6 +174,8 @@ func (d *daemon) open() (err error) {
 	}
 	d.registry = client.New(d.checker, d.store)
 	d.registry.Subscribe(logging.Events(d.log))
+	d.history = history.New(d.store, bus.Encode, d.log)
+	d.registry.Subscribe(d.history.Tell)
 	if d.settings.UseDBus {
 		d.bus = bus.New(d.registry, d, "", d.log)
 		d.registry.Subscribe(d.bus.Tell)
@@ -210,14 +214,14 @@ func (d *daemon) work(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx)
 	serving, stop := context.WithCancelCause(lasting)
 	defer context.AfterFunc(ctx, func() { stop(client.ErrClosed) })()
-	busContext, leaveBus := context.WithCancel(lasting)
+	listening, leave := context.WithCancel(lasting) // to the registry, to its last event
+	defer leave()
 	var background sync.WaitGroup
-	defer background.Wait()
-	defer leaveBus()
 
 	d.registry.Start()
+	background.Go(func() { d.history.Run(listening) })
 	if d.bus != nil {
-		background.Go(func() { d.bus.Run(busContext) })
+		background.Go(func() { d.bus.Run(listening) })
 		<-d.bus.Tried()
 	}
 	if d.zeroconf != nil {
@@ -235,7 +239,11 @@ func (d *daemon) work(ctx context.Context) error {
 	}
 	err = errors.Join(err, <-served)
 	stop(client.ErrClosed)
-	return errors.Join(err, d.close(lasting))
+
+	err = errors.Join(err, d.finish(lasting))
+	leave()
+	background.Wait()
+	return errors.Join(err, d.letGo())
 }
 
 // ready tells everybody who waits for it that the server serves.
@@ -248,9 +256,9 @@ func (d *daemon) ready() error {
 	return d.parent.Ready()
 }
 
-// close lets those who are being served finish, saves what is left, and lets go of
-// everything.
-func (d *daemon) close(ctx context.Context) error {
+// finish lets those who are being served have what they came for, and saves what
+// is left.
+func (d *daemon) finish(ctx context.Context) error {
 	d.log.Info("exiting")
 	d.notify(systemd.Stopping())
 	grace, cancel := context.WithTimeout(ctx, serveGrace)
@@ -258,7 +266,12 @@ func (d *daemon) close(ctx context.Context) error {
 	d.handout.Wait(grace)
 	grace, cancel = context.WithTimeout(ctx, closeGrace)
 	defer cancel()
-	err := errors.Join(d.registry.Close(grace), d.checker.Close(), d.store.Close())
+	return d.registry.Close(grace)
+}
+
+// letGo closes what open opened.
+func (d *daemon) letGo() error {
+	err := errors.Join(d.checker.Close(), d.store.Close())
 	d.reader.Close()
 	if d.pid != nil {
 		err = errors.Join(err, d.pid.Remove())

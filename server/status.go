@@ -44,6 +44,9 @@ func (d *daemon) SetLogLevel(by client.Actor, name string) error {
 	return nil
 }
 
+// History is part of [bus.Daemon].
+func (d *daemon) History(name string) ([]map[string]string, error) { return d.history.History(name) }
+
 // statusInterval is how often the service manager is told at most how we are.
 const statusInterval = time.Second
 

@@ -34,6 +34,9 @@ type Daemon interface {
 	// Reload reads the configuration again. An error means that nothing was
 	// changed.
 	Reload(ctx context.Context, by client.Actor) error
+	// History is what happened to a client last, the oldest first, as Encode
+	// writes it.
+	History(name string) ([]map[string]string, error)
 }
 
 // Status is the server as it stands at one moment.

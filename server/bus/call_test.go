@@ -152,6 +152,20 @@ func TestTextThatTheBusCannotCarryDoesNotHideTheClients(t *testing.T) {
 	}
 }
 
+func TestTheHistoryOfAClientIsTold(t *testing.T) {
+	bus := dbustest.Start(t)
+	serve(t, bus.Address, settings("foo"))
+	server := connect(t, bus.Address)
+	clients, err := server.Clients(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	history, err := server.History(t.Context(), clients[0])
+	if err != nil || len(history) != 1 || history[0].Kind != dbusapi.WasAdded || history[0].Client != "foo" {
+		t.Errorf("%+v, error %v", history, err)
+	}
+}
+
 func TestIntrospectionShowsTheTree(t *testing.T) {
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"), settings("foo/bar"), settings("only/below"))

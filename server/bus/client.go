@@ -55,6 +55,12 @@ var clientInterface = &iface{
 
 var clientInterface1 = &iface{
 	name: dbusapi.ClientInterface1,
+	methods: map[string]method{
+		"History": {out: "aa{ss}", do: func(c *call) ([]any, error) {
+			history, err := c.service.daemon.History(c.client.Name)
+			return []any{history}, err
+		}},
+	},
 	properties: []property{
 		of("LastHandout", func(v *client.View) any { return v.LastHandout }).toldAt(client.SecretSent),
 		of("LastHandoutKey", func(v *client.View) any { return string(v.LastHandoutKey) }).toldAt(client.SecretSent),

@@ -12,8 +12,13 @@ import (
 
 // happened is the signal that has all of an event.
 func happened(e client.Event) signal {
+	return signal{dbusapi.ServerPath, dbusapi.ServerInterface1 + ".Happened", []any{Encode(e)}}
+}
+
+// Encode writes an event as the bus tells it.
+func Encode(e client.Event) map[string]string {
 	h := happening(e)
-	return signal{dbusapi.ServerPath, dbusapi.ServerInterface1 + ".Happened", []any{h.Encode()}}
+	return h.Encode()
 }
 
 // happening is what the bus tells of an event.
