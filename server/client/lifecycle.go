@@ -133,11 +133,14 @@ func (r *Registry) planReload(saved recordSource, configured []Settings) (record
 		record, known := saved(settings.Name)
 		switch {
 		case known && record.Configured != settings:
-			record, _ = merge(record, settings)
-			records = append(records, record)
+			records = append(records, r.planMerge(record, settings))
 		case record.Removed && !comesBack(record, settings), known:
 		default:
-			records = append(records, Record{Settings: settings, Configured: settings, State: State{Created: r.wall(), LastCheckerStatus: NeverChecked}})
+			record = Record{Settings: settings, Configured: settings, State: State{Created: r.wall(), LastCheckerStatus: NeverChecked}}
+			if settings.Enabled {
+				record.State.Expires = r.wall().Add(settings.Timeout)
+			}
+			records = append(records, record)
 		}
 	}
 	for _, name := range r.names() {
@@ -146,6 +149,15 @@ func (r *Registry) planReload(saved recordSource, configured []Settings) (record
 		}
 	}
 	return records
+}
+
+// planMerge is what reconfigure is about to make of a record.
+func (r *Registry) planMerge(saved Record, now Settings) Record {
+	merged, _ := merge(saved, now)
+	if merged.Settings.Enabled && !saved.Settings.Enabled {
+		enabling(&merged.Settings, &merged.State, r.wall())
+	}
+	return merged
 }
 
 // names are all names that something is saved under, in a stable order.

@@ -178,7 +178,6 @@ type batch struct {
 	items   []*item
 	dropped int
 	records []Record
-	unsaved map[string]struct{} // those among records that were waiting
 }
 
 // plan takes the queue and finds out what to save for it.
@@ -219,7 +218,7 @@ func (r *Registry) plan(saveAll bool) batch {
 			planned[name] = r.record(name)
 		}
 	}
-	b.unsaved, r.queue.unsaved = r.queue.unsaved, make(map[string]struct{})
+	clear(r.queue.unsaved)
 	b.records = slices.AppendSeq(make([]Record, 0, len(planned)), maps.Values(planned))
 	return b
 }
@@ -242,7 +241,10 @@ func (r *Registry) commit(b batch, saveErr error) []Event {
 		events = append(events, it.events...)
 	}
 	if saveErr != nil {
-		maps.Copy(r.queue.unsaved, b.unsaved)
+		// Whether it took effect is open: what is in force must be saved again.
+		for _, record := range b.records {
+			r.queue.unsaved[record.Settings.Name] = struct{}{}
+		}
 	}
 	if b.dropped > 0 {
 		events = append(events, Event{Kind: EventsDropped, Time: r.wall(), Dropped: b.dropped})

@@ -21,7 +21,7 @@ type Checker interface {
 // Journal keeps what must survive a restart.
 type Journal interface {
 	// Save stores the records durably, all or none, each in place of the
-	// former record of that name.
+	// former record of that name. After an error either may be the case.
 	Save([]Record) error
 }
 

@@ -243,6 +243,21 @@ func TestReload(t *testing.T) {
 				w.t.Error("enabled")
 			}
 		},
+		"what it adds and enables is valid after a crash right after it": func(w *world) {
+			off, late := a, b
+			off.Enabled = false
+			late.Interval, late.Timeout = time.Hour, 2*time.Hour
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{off}))
+			w.pass(time.Second)
+			w.must(w.Reload(ctx, FromConfiguration, []Settings{a, late}))
+			crashed := w.Registry
+			w.disk = &disk{records: w.disk.copyOf()}
+			w.begin([]Settings{a, late})
+			if !w.enabled("a") || !w.enabled("b") {
+				w.t.Errorf("a: %v, b: %v", w.enabled("a"), w.enabled("b"))
+			}
+			w.must(crashed.Close(ctx))
+		},
 		"a running check goes on": func(w *world) {
 			w.checks.behave(hang)
 			w.must(w.StartChecker(ctx, "a"))

@@ -89,6 +89,18 @@ func TestSaving(t *testing.T) {
 				w.t.Error("changed")
 			}
 		},
+		"a change that failed to be saved is not on disk later either": func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.disk.takeThenFail()
+			if err := w.Enable(ctx, admin, "a"); !errors.Is(err, errFull) {
+				w.t.Errorf("answered %v", err)
+			}
+			w.disk.setFull(false)
+			w.pass(2 * SaveDelay)
+			if record, _ := w.disk.get("a"); record.Settings.Enabled {
+				w.t.Error("it is on disk")
+			}
+		},
 		"what a full disk did not take is saved once there is room": func(w *world) {
 			w.disk.setFull(true)
 			w.checks.behave(fail)

@@ -33,6 +33,7 @@ type disk struct {
 	mu      sync.Mutex
 	records map[string]Record
 	full    bool
+	fails   bool // after having taken what it was given
 	saves   int
 }
 
@@ -52,6 +53,10 @@ func (d *disk) Save(records []Record) error {
 		}
 		d.records[record.Settings.Name] = record
 	}
+	if d.fails {
+		d.fails, d.full = false, true
+		return errFull
+	}
 	return nil
 }
 
@@ -66,6 +71,12 @@ func (d *disk) setFull(full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.full = full
+}
+
+func (d *disk) takeThenFail() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fails = true
 }
 
 func (d *disk) all() (all []Record) {
