@@ -25,7 +25,6 @@ type lan struct {
 	server, host *lantest.Host
 	conf, state  string
 	log          *os.File
-	daemon       *exec.Cmd
 }
 
 func newLAN(t *testing.T) *lan {

@@ -60,8 +60,6 @@ type client struct {
 	approvalUp *time.Timer
 	pending    int           // connections that asked for approval
 	stirred    chan struct{} // closed and replaced when those who wait must look again
-
-	unsaved bool
 }
 
 func newClient(settings Settings, objectPath string, position int) *client {
