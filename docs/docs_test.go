@@ -8,6 +8,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -596,5 +597,44 @@ func TestProtocolPageHasWhatIsOffered(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("offered (-) and documented (+):\n%s", diff)
+	}
+}
+
+// TestSentencesOfTheLogAreInTheSource looks for the sentences that an administrator
+// is told to look for.
+func TestSentencesOfTheLogAreInTheSource(t *testing.T) {
+	var source strings.Builder
+	err := filepath.WalkDir("../server", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			source.WriteString(read(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sentences []string
+	_, diagnostics, _ := strings.Cut(read(t, "man/mandos.8"), "\n.Sh DIAGNOSTICS\n")
+	for _, match := range regexp.MustCompile(`(?m)^\.It Li (.+)$`).FindAllStringSubmatch(diagnostics, -1) {
+		sentences = append(sentences, match[1])
+	}
+	_, table, _ := strings.Cut(read(t, "migration.md"), "\n| Python server | here |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for line := range strings.Lines(table) {
+		here := line[strings.LastIndex(line, " | "):]
+		for _, match := range regexp.MustCompile("`(.+?)`").FindAllStringSubmatch(here, -1) {
+			sentences = append(sentences, match[1])
+		}
+	}
+	if len(sentences) < 15 {
+		t.Fatalf("found only these sentences: %q", sentences)
+	}
+	variable := regexp.MustCompile(`: |\bNAME\b|…|\w+=`)
+	for _, sentence := range sentences {
+		for _, part := range variable.Split(sentence, -1) {
+			if part = strings.TrimSpace(part); len(part) > 3 && !strings.Contains(source.String(), part) {
+				t.Errorf("nothing logs %q of %q", part, sentence)
+			}
+		}
 	}
 }
