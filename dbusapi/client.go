@@ -47,6 +47,13 @@ type Client struct {
 	ApprovedUntil    time.Time
 }
 
+// The values of Client.DisabledBecause for what somebody wanted. All others are
+// the server's own doing.
+const (
+	ByAdministrator = "by an administrator"
+	ByConfiguration = "by the configuration"
+)
+
 // field is where in a Client a property goes.
 func (c *Client) field(property string) any {
 	switch property {

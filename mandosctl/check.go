@@ -31,7 +31,8 @@ func newCheckCommand(p *program) *cobra.Command {
 		Use:   "check (NAME... | --all)",
 		Short: "Run the checkers now and tell their results",
 		Long: `Has the server run the clients' checkers now, and waits for their results, which
-count as those of any check. A checker that runs already is waited for.` + aboutNames + ` A check that fails is a failure.`,
+count as those of any check. A checker that runs already is waited for.` + aboutNames + `
+A check that fails is a failure.`,
 		Example: `  mandosctl check laptop-7
   mandosctl check --wait 10s --all`,
 		Args: cobra.ArbitraryArgs,

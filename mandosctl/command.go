@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -70,7 +71,7 @@ type program struct {
 
 func newRootCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "mandosctl",
+		Use:   "mandosctl COMMAND",
 		Short: "Watch and steer the Mandos server",
 		Long: `mandosctl watches and steers the Mandos server: who is fine, who is not, why, and
 what now. It talks to the server on this machine over D-Bus.
@@ -80,12 +81,14 @@ client with tabs between the fields and times in RFC 3339, without colours. The
 environment variable NO_COLOR takes the colours away.
 
 Exit status: 0 when all was done; 1 when something failed, for at least one
-client; 2 for a command line that makes no sense. Errors are one line each on
-standard error.`,
-		Example: `  mandosctl list
-  mandosctl disable laptop-7
-  mandosctl enable 'web*'
-  mandosctl disable --all`,
+client; 2 for a command line that makes no sense. Only is-enabled has others. Errors
+are one line each on standard error.`,
+		Example: `  mandosctl list                     who is fine, and who is not
+  mandosctl explain laptop-7         would it get its secret now, and why not
+  mandosctl disable laptop-7         it was stolen: it gets nothing any more
+  mandosctl enable 'web*'            quote patterns
+  mandosctl monitor                  everything live, on the whole screen
+  ssh laptop-7 mandos-keygen --password | mandosctl add -`,
 		Version:           version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -95,6 +98,8 @@ standard error.`,
 			return usagef("a command is missing")
 		},
 	}
+	// The usage line has it already.
+	cmd.SetUsageTemplate(strings.Replace(cmd.UsageTemplate(), "\n  {{.CommandPath}} [command]", "", 1))
 	cmd.SetVersionTemplate("mandosctl {{.Version}}\n")
 	cmd.SetIn(p.console.In)
 	cmd.SetOut(p.console.Out)
@@ -102,30 +107,32 @@ standard error.`,
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.PersistentFlags().SortFlags = false
 	cmd.PersistentFlags().StringVar(&p.bus, "bus", "", "D-Bus `address` to use instead of the system bus's, which\nDBUS_SYSTEM_BUS_ADDRESS may say as well")
-	cmd.AddCommand(
-		newListCommand(p),
-		newShowCommand(p),
-		newExplainCommand(p),
-		newStatusCommand(p),
-		newWatchCommand(p),
-		newMonitorCommand(p),
-		newEnableCommand(p),
-		newDisableCommand(p),
-		newApproveCommand(p),
-		newDenyCommand(p),
-		newCheckCommand(p),
-		newStopCheckCommand(p),
-		newAliveCommand(p),
-		newAddCommand(p),
-		newRemoveCommand(p),
-		newSetCommand(p),
-		newSecretCommand(p),
-		newIsEnabledCommand(p),
-		newReloadCommand(p),
-		newLogLevelCommand(p),
-		newCompletionCommand(p),
-		newVersionCommand(p),
-	)
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"See how things stand:", []*cobra.Command{
+			newListCommand(p), newShowCommand(p), newExplainCommand(p), newMonitorCommand(p), newWatchCommand(p),
+			newStatusCommand(p), newIsEnabledCommand(p),
+		}},
+		{"Steer clients:", []*cobra.Command{
+			newApproveCommand(p), newDenyCommand(p), newEnableCommand(p), newDisableCommand(p), newCheckCommand(p),
+			newStopCheckCommand(p), newAliveCommand(p), newSetCommand(p), newSecretCommand(p), newRemoveCommand(p),
+		}},
+		{"Configure the server:", []*cobra.Command{
+			newAddCommand(p), newReloadCommand(p), newLogLevelCommand(p),
+		}},
+		{"Others:", []*cobra.Command{
+			newCompletionCommand(p), newVersionCommand(p),
+		}},
+	} {
+		cmd.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			cmd.AddCommand(c)
+		}
+	}
+	cmd.SetHelpCommandGroupID("Others:")
 	for _, c := range append(cmd.Commands(), cmd) {
 		answerUsage(c)
 	}
@@ -135,6 +142,7 @@ standard error.`,
 // answerUsage makes wrong arguments of a command an error about usage.
 func answerUsage(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
+	cmd.DisableFlagsInUseLine = true
 	check := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {

@@ -88,13 +88,14 @@ Fields may be added under the same version.`,
 	flags.BoolVarP(&o.wide, "wide", "w", false, "more columns, and no line cut")
 	flags.BoolVarP(&o.json, "json", "j", false, "print JSON")
 	flags.StringVarP(&o.output, "output", "o", "", "`form`: table, tsv or json")
-	cmd.MarkFlagsMutuallyExclusive("json", "output")
 	return cmd
 }
 
 // form is the form of the output: as asked for, or as fits the console.
 func (o *listOptions) form(terminal bool) (string, error) {
 	switch {
+	case o.json && o.output != "":
+		return "", usagef("--json is --output json; say one of them")
 	case o.json:
 		return outputJSON, nil
 	case o.output == "" && terminal:

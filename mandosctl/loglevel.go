@@ -20,7 +20,7 @@ another.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.logLevel(cmd.Context(), args) },
 		ValidArgsFunction: cobra.FixedCompletions(
-			[]string{"debug", "info", "notice", "warning", "error", "critical"}, cobra.ShellCompDirectiveNoFileComp),
+			[]string{"debug", "info", "warning", "error", "critical"}, cobra.ShellCompDirectiveNoFileComp),
 	}
 }
 

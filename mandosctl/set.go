@@ -90,8 +90,8 @@ setting is changed in clients.conf. The keys are those of clients.conf:
   approved_by_default=yes|no  what is decided when nobody decides
 
 A DURATION is 5m, 1h30m, 2d, or as in RFC 3339, PT5M. All values are judged before
-anything is changed. For the secret, see "mandosctl secret".` + aboutNames + ` A name
-with "=" in it is given as a pattern: '?' stands for any character.`,
+anything is changed. For the secret, see "mandosctl secret".` + aboutNames + `
+A name with "=" in it is given as a pattern: '?' stands for any character.`,
 		Example: `  mandosctl set laptop-7 timeout=1h interval=5m
   mandosctl set 'web*' approval_delay=30s approved_by_default=no
   mandosctl set nas host=nas.example.org 'checker=fping -q -- %(host)s'`,
