@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"mandos/server/config"
-	"mandos/server/configreader"
 	"mandos/server/daemonize"
 	"mandos/server/logging"
 )
@@ -93,7 +92,7 @@ with mandosctl(1).`,
 			return err
 		}
 		if isReader() {
-			return configreader.Serve(func() ([]byte, error) { return encodeReading(options) })
+			return serveReader(options)
 		}
 		s, err := load(options)
 		switch {

@@ -33,15 +33,26 @@ func isReader() bool { return os.Getenv(readerMode) != "" }
 // startReader arranges for reading the configuration again after the server has
 // become that user.
 func startReader(user privileges.User, options *config.Options) (*configreader.Reader, error) {
-	if os.Geteuid() != 0 {
+	if !privileges.ReadsAll() {
 		return configreader.Direct(func() ([]byte, error) { return encodeReading(options) }), nil
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, os.Args[1:]...)
 	cmd.Env = append(os.Environ(), readerMode+"=1")
 	return configreader.Start(cmd, func(cmd *exec.Cmd) error {
 		return privileges.Start(cmd, user, privileges.ReadAll)
 	})
+}
+
+// serveReader is the whole life of the process that only reads the configuration.
+func serveReader(options *config.Options) error {
+	if err := privileges.Harden(); err != nil {
+		return err
+	}
+	return configreader.Serve(func() ([]byte, error) { return encodeReading(options) })
 }
 
 func encodeReading(options *config.Options) ([]byte, error) {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -186,12 +187,27 @@ func TestSurroundings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(seen) != test.want {
-				t.Errorf("saw %q, want %q", seen, test.want)
+			if got := withoutThreadSignals(string(seen)); got != test.want {
+				t.Errorf("saw %q, want %q", got, test.want)
 			}
 		})
 	}
 }
+
+// withoutThreadSignals clears the signals 32 and 33 in what proc(5) shows of a
+// process's signals. The C library keeps them for its threads, and neither Go nor
+// a shell can change what was inherited of them.
+func withoutThreadSignals(status string) string {
+	return signalSets.ReplaceAllStringFunc(status, func(set string) string {
+		mask, err := strconv.ParseUint(set, 16, 64)
+		if err != nil {
+			return set
+		}
+		return fmt.Sprintf("%016x", mask&^(1<<31|1<<32))
+	})
+}
+
+var signalSets = regexp.MustCompile(`\b[0-9a-f]{16}\b`)
 
 func TestIgnoredAndBlockedSignalsAreNotPassedOn(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "seen")
@@ -214,7 +230,7 @@ func TestIgnoredAndBlockedSignalsAreNotPassedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"; string(seen) != want {
+	if want := "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"; withoutThreadSignals(string(seen)) != want {
 		t.Errorf("saw %q, want %q", seen, want)
 	}
 }

@@ -111,7 +111,7 @@ func (r *Registry) Start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.started = true
-	r.note() // so that what Load changed is saved
+	r.queue.push(&item{durable: true}) // what Load made of the clients
 	go r.run()
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,11 +95,14 @@ func list(t *testing.T, keeper *history.Keeper) (lines []string) {
 
 // disk is a store in memory that may be full.
 type disk struct {
+	mu    sync.Mutex
 	full  bool
 	saved map[string][]map[string]string
 }
 
 func (d *disk) SaveHistory(histories map[string][]map[string]string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.full {
 		return errors.New("no space left on device")
 	}
@@ -108,7 +112,11 @@ func (d *disk) SaveHistory(histories map[string][]map[string]string) error {
 	return nil
 }
 
-func (d *disk) History(name string) ([]map[string]string, error) { return d.saved[name], nil }
+func (d *disk) History(name string) ([]map[string]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.saved[name], nil
+}
 
 func TestAFullDiskLosesNothingOfTheLatest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -120,7 +128,9 @@ func TestAFullDiskLosesNothingOfTheLatest(t *testing.T) {
 			keeper.Tell(event(client.Changed, because(client.Reason(strconv.Itoa(i)))))
 			time.Sleep(300 * time.Millisecond)
 		}
+		d.mu.Lock()
 		d.full = false
+		d.mu.Unlock()
 		time.Sleep(3 * time.Second)
 		cancel()
 		synctest.Wait()
