@@ -56,6 +56,7 @@ type Happening struct {
 	Status, Signal int // Status is -1 for a checker that was killed by Signal
 	Error          string
 	Dropped        int
+	Times          int // how often in a row, if more than once; only in a history
 
 	// Values are the settings that changed, by the names of their properties,
 	// as text; durations are milliseconds. A secret has no value.
@@ -78,6 +79,7 @@ const (
 	keySignal  = "signal"
 	keyError   = "error"
 	keyDropped = "dropped"
+	keyTimes   = "times"
 )
 
 // Encode makes what the bus carries of a happening. What is empty or 0 is left out.
@@ -94,7 +96,7 @@ func (h *Happening) Encode() map[string]string {
 		keyCommand: h.Command,
 		keyError:   h.Error,
 	}
-	for key, n := range map[string]int{keyStatus: h.Status, keySignal: h.Signal, keyDropped: h.Dropped} {
+	for key, n := range map[string]int{keyStatus: h.Status, keySignal: h.Signal, keyDropped: h.Dropped, keyTimes: h.Times} {
 		if n != 0 {
 			fields[key] = strconv.Itoa(n)
 		}
@@ -141,6 +143,8 @@ func DecodeHappening(fields map[string]string) (h Happening, err error) {
 			h.Error = text
 		case keyDropped:
 			h.Dropped, err = strconv.Atoi(text)
+		case keyTimes:
+			h.Times, err = strconv.Atoi(text)
 		default:
 			h.setValue(key, text)
 		}

@@ -39,7 +39,7 @@ events of each client, over restarts too.
 A NAME may be a shell pattern such as 'web*'; quote it. With --json, an object as
 "mandosctl list --json" prints it, in which each client also has its "history":
 [{"time", "kind", "client", "by", "reason", "key", "keyKind", "address", "command",
-"status", "signal", "error", "values"}], the oldest first; what an event does not
+"status", "signal", "error", "times", "values"}], the oldest first; what an event does not
 have is left out.`,
 		Example: `  mandosctl show laptop-7
   mandosctl show --events 50 laptop-7`,

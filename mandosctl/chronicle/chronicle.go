@@ -56,6 +56,13 @@ func ToneOf(h *dbusapi.Happening) Tone {
 
 // Sentence says what happened, without when and to whom.
 func Sentence(h *dbusapi.Happening) string {
+	if h.Times > 1 {
+		return fmt.Sprintf("%s (%d times)", what(h), h.Times)
+	}
+	return what(h)
+}
+
+func what(h *dbusapi.Happening) string {
 	switch h.Kind {
 	case dbusapi.WasDisabled, dbusapi.WasRemoved:
 		return string(h.Kind) + actor(h) + because(h)

@@ -35,6 +35,7 @@ type Happening struct {
 	Signal  int                   `json:"signal,omitempty"`
 	Error   string                `json:"error,omitempty"`
 	Dropped int                   `json:"dropped,omitempty"`
+	Times   int                   `json:"times,omitempty"` // how often in a row, in a history
 	// Values are the settings that changed, by their names on the bus; durations
 	// are milliseconds.
 	Values map[string]string `json:"values,omitempty"`
@@ -56,7 +57,7 @@ func OfHistories(clients []dbusapi.Client, histories [][]dbusapi.Happening, now 
 func ofHappening(h *dbusapi.Happening) Happening {
 	out := Happening{
 		Time: orNull(h.Time), Kind: h.Kind, Client: h.Client, By: h.By, Reason: h.Reason, Key: h.Key, KeyKind: h.KeyKind,
-		Address: h.Address, Command: h.Command, Signal: h.Signal, Error: h.Error, Dropped: h.Dropped, Values: h.Values,
+		Address: h.Address, Command: h.Command, Signal: h.Signal, Error: h.Error, Dropped: h.Dropped, Times: h.Times, Values: h.Values,
 	}
 	if h.Kind == dbusapi.CheckCompleted {
 		out.Status = &h.Status

@@ -34,29 +34,33 @@ type Table struct {
 // gap is between two columns.
 const gap = "  "
 
-// Aligned writes the table in columns. Lines longer than width have their last
-// cell cut; a width of 0 cuts nothing.
+// Aligned writes the table in columns, below the header if it has one. Lines
+// longer than width have their last cell cut; a width of 0 cuts nothing.
 func (t *Table) Aligned(w io.Writer, width int) error {
 	out := bufio.NewWriter(w)
-	header := make([]Cell, len(t.Header))
-	for i, text := range t.Header {
-		header[i] = Cell{Text: text}
+	rows := t.Rows
+	if len(t.Header) > 0 {
+		header := make([]Cell, len(t.Header))
+		for i, text := range t.Header {
+			header[i].Text = text
+		}
+		rows = append([][]Cell{header}, rows...)
 	}
-	widths := t.widths(header)
-	for _, row := range append([][]Cell{header}, t.Rows...) {
+	widths := widths(rows)
+	for _, row := range rows {
 		writeRow(out, row, widths, width)
 	}
 	return out.Flush()
 }
 
-func (t *Table) widths(header []Cell) []int {
-	widths := make([]int, len(header))
-	for i, cell := range header {
-		widths[i] = Width(cell.Text)
-	}
-	for _, row := range t.Rows {
+// widths makes all cells printable and measures the columns.
+func widths(rows [][]Cell) (widths []int) {
+	for _, row := range rows {
 		for i := range row {
 			row[i].Text = Printable(row[i].Text)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
 			widths[i] = max(widths[i], Width(row[i].Text))
 		}
 	}

@@ -42,6 +42,17 @@ func TestPeopleSeeColumns(t *testing.T) {
 	}
 }
 
+func TestRowsNeedNoHeader(t *testing.T) {
+	table := &Table{Rows: [][]Cell{{Same("a"), Same("b")}, {Same("long"), Same("c"), Same("d")}}}
+	var b strings.Builder
+	if err := table.Aligned(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if want := "a     b\nlong  c  d\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
 func TestProgramsSeeTabs(t *testing.T) {
 	table := &Table{Header: []string{"NAME", "WHEN"}, Rows: [][]Cell{
 		{Same("a\tb\nc"), {Text: "2m ago", Exact: "2026-11-23T04:05:06Z", Paint: red}},
