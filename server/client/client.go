@@ -48,7 +48,8 @@ type client struct {
 	objectPath string
 	position   int // in the order of the configuration
 
-	gone bool // removed; whoever still holds a pointer must refuse
+	gone         bool // removed; whoever still holds a pointer must refuse
+	needsOpenPGP bool // and is counted by the registry
 
 	deadline   time.Time // Expires on the monotonic clock
 	expiry     *time.Timer

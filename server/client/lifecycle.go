@@ -215,6 +215,7 @@ func (r *Registry) reconfigure(c *client, now Settings, by Actor) (events []Even
 	r.queue.unsaved[c.Name] = struct{}{}
 	c.Settings = merged.Settings
 	c.Enabled = before.Enabled
+	r.countOpenPGP(c)
 	if others := slices.DeleteFunc(changed, func(p Property) bool { return p == PropEnabled }); len(others) > 0 {
 		events = r.settled(c, before, others, by)
 	}

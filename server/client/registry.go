@@ -36,6 +36,7 @@ type Registry struct {
 	clients    map[string]*client
 	byPath     map[string]*client
 	byIdentity map[Identity][]*client // in the order of the configuration
+	openPGP    int                    // how many clients have needsOpenPGP
 	removed    map[string]Record      // removed at run time, still in the configuration
 	started    bool
 	closed     bool
@@ -108,6 +109,26 @@ func (r *Registry) Known(id Identity) bool {
 	return r.lookup(id) != nil
 }
 
+// NeedsOpenPGP tells whether an enabled client can prove itself with nothing but an
+// OpenPGP key. It costs no more with many clients.
+func (r *Registry) NeedsOpenPGP() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.openPGP > 0
+}
+
+// countOpenPGP keeps the count that NeedsOpenPGP looks at, after c has changed.
+func (r *Registry) countOpenPGP(c *client) {
+	needs := c.Enabled && !c.gone && c.identity().Kind == OpenPGPKey
+	switch {
+	case needs && !c.needsOpenPGP:
+		r.openPGP++
+	case !needs && c.needsOpenPGP:
+		r.openPGP--
+	}
+	c.needsOpenPGP = needs
+}
+
 // Counts are how many clients there are, how many of them are enabled, and on
 // how many a connection waits for approval.
 func (r *Registry) Counts() (clients, enabled, pending int) {
@@ -145,6 +166,7 @@ func (r *Registry) insert(c *client) {
 	r.clients[c.Name] = c
 	r.byPath[c.objectPath] = c
 	r.index(c)
+	r.countOpenPGP(c)
 }
 
 func (r *Registry) index(c *client) {
@@ -171,6 +193,7 @@ func (r *Registry) drop(c *client) {
 	delete(r.byPath, c.objectPath)
 	r.unindex(c)
 	c.gone = true
+	r.countOpenPGP(c)
 	r.idleTimers(c)
 	r.stopChecker(c)
 	c.stir()

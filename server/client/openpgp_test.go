@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOpenPGPIsNeededByEnabledClientsThatHaveNothingElse(t *testing.T) {
+	ctx := context.Background()
+	withFingerprint := func(name, keyID string, enabled bool) Settings {
+		s := host(name, keyID)
+		s.Fingerprint, s.Enabled = strings.Repeat("F", 40), enabled
+		return s
+	}
+	both, old, off := withFingerprint("a", keyA, true), withFingerprint("a", "", true), withFingerprint("a", "", false)
+	for sentence, c := range map[string]struct {
+		client Settings
+		do     func(w *world)
+		want   bool
+	}{
+		"a client with a key ID needs none":            {client: both},
+		"a client with only a fingerprint needs it":    {client: old, want: true},
+		"a disabled one does not":                      {client: off},
+		"a client with nothing does not":               {client: host("a", "")},
+		"the key ID of nothing is one all the same":    {client: withFingerprint("a", emptyKeyID, true)},
+		"after it was disabled it does not":            {client: old, do: func(w *world) { w.must(w.Disable(ctx, admin, "a")) }},
+		"after it was enabled it does":                 {client: off, do: func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, want: true},
+		"after it was removed it does not":             {client: old, do: func(w *world) { w.must(w.Remove(ctx, admin, "a")) }},
+		"after it has expired it does not":             {client: old, do: func(w *world) { w.checks.behave(fail); w.pass(time.Hour) }},
+		"after it was given a key ID it does not":      {client: old, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{both})) }},
+		"after its key ID was taken away it does":      {client: both, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{old})) }, want: true},
+		"after it has gone from the configuration not": {client: old, do: func(w *world) { w.must(w.Reload(ctx, admin, nil)) }},
+		"after it came into the configuration it does": {client: host("b", keyB), do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{old})) }, want: true},
+		"after a restart it still does":                {client: old, do: func(w *world) { w.restart(time.Second, []Settings{old}) }, want: true},
+		"disabled before a restart it does not after it": {client: old, do: func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.restart(time.Second, []Settings{old})
+		}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{c.client}, func(w *world) {
+				if c.do != nil {
+					c.do(w)
+				}
+				if got := w.NeedsOpenPGP(); got != c.want {
+					t.Errorf("needs OpenPGP: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// TestCountOfOpenPGPClientsStaysRight does all that there is to do to a few clients, in
+// any order, and counts anew each time.
+func TestCountOfOpenPGPClientsStaysRight(t *testing.T) {
+	ctx := context.Background()
+	random := rand.New(rand.NewPCG(1, 2))
+	names := []string{"a", "b", "c", "d"}
+	configuration := func() (clients []Settings) {
+		for i, name := range names {
+			s := host(name, strings.Repeat(string("ABCD"[i]), 64*random.IntN(2)))
+			s.Fingerprint, s.Enabled = strings.Repeat(string("ABCD"[i]), 40), random.IntN(3) > 0
+			if random.IntN(4) > 0 {
+				clients = append(clients, s)
+			}
+		}
+		return clients
+	}
+	inWorld(t, configuration(), func(w *world) {
+		for range 1000 {
+			name := names[random.IntN(len(names))]
+			switch random.IntN(7) {
+			case 0:
+				w.Enable(ctx, admin, name)
+			case 1:
+				w.Disable(ctx, admin, name)
+			case 2:
+				w.Remove(ctx, admin, name)
+			case 3:
+				w.checks.behave([]func(context.Context) (CheckResult, error){succeed, fail}[random.IntN(2)])
+				w.pass(time.Duration(random.IntN(20)) * time.Minute)
+			case 4:
+				w.restart(time.Minute, configuration())
+			default:
+				w.must(w.Reload(ctx, admin, configuration()))
+			}
+			want := 0
+			for _, v := range w.Clients() {
+				if v.Enabled && v.KeyID == "" && v.Fingerprint != "" {
+					want++
+				}
+			}
+			if w.openPGP != want || w.NeedsOpenPGP() != (want > 0) {
+				t.Fatalf("counted %d, there are %d", w.openPGP, want)
+			}
+		}
+	})
+}
