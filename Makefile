@@ -5,12 +5,24 @@ VERSION ?= 1.0.0
 BUILD   := build
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
+# Where "make install" puts things; DESTDIR goes before all of it.
+prefix     ?= /usr
+sbindir    ?= $(prefix)/sbin
+bindir     ?= $(prefix)/bin
+libdir     ?= $(prefix)/lib
+datadir    ?= $(prefix)/share
+sysconfdir ?= /etc
+
 # The smallest boxes that are to run this: routers, NAS, single-board computers.
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/mipsle linux/riscv64
 
-.PHONY: all build demo test check race fuzz bench load cross clean
+.PHONY: all help build demo test check cross bench load fuzz install uninstall clean
 
 all: build
+
+## help: list what can be made
+help:
+	@sed -n 's/^## /  make /p' Makefile
 
 ## build: make the two programs in build/, static and stripped
 build:
@@ -43,6 +55,57 @@ cross:
 		CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 GOARM=$$3 $(GO) build -o /dev/null ./server; \
 		CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 GOARM=$$3 $(GO) build -o /dev/null ./mandosctl; \
 	done
+
+## bench: measure, in Go's benchmarks
+bench:
+	$(GO) test -run '^$$' -bench . ./...
+
+## load: measure the server under the load of many clients
+load: build
+	$(GO) run ./server/load -mandos $(BUILD)/mandos
+
+## fuzz: run every fuzz target for FUZZTIME
+FUZZTIME ?= 30s
+fuzz:
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+## install: install everything below DESTDIR; existing configuration is kept
+install: build
+	install -D -m 755 $(BUILD)/mandos $(DESTDIR)$(sbindir)/mandos
+	install -D -m 755 $(BUILD)/mandosctl $(DESTDIR)$(bindir)/mandosctl
+	install -d $(DESTDIR)$(sysconfdir)/mandos/clients.d
+	test -e $(DESTDIR)$(sysconfdir)/mandos/mandos.conf || install -m 644 etc/mandos/mandos.conf $(DESTDIR)$(sysconfdir)/mandos/
+	test -e $(DESTDIR)$(sysconfdir)/mandos/clients.conf || install -m 600 etc/mandos/clients.conf $(DESTDIR)$(sysconfdir)/mandos/
+	test -e $(DESTDIR)$(sysconfdir)/default/mandos || install -D -m 644 etc/default/mandos $(DESTDIR)$(sysconfdir)/default/mandos
+	install -D -m 644 etc/dbus-1/system.d/mandos.conf $(DESTDIR)$(sysconfdir)/dbus-1/system.d/mandos.conf
+	install -D -m 755 etc/init.d/mandos $(DESTDIR)$(sysconfdir)/init.d/mandos
+	install -D -m 644 etc/systemd/mandos.service $(DESTDIR)$(libdir)/systemd/system/mandos.service
+	sed -i 's|/usr/sbin/|$(sbindir)/|' $(DESTDIR)$(sysconfdir)/init.d/mandos $(DESTDIR)$(libdir)/systemd/system/mandos.service
+	install -D -m 644 etc/sysusers.d/mandos.conf $(DESTDIR)$(libdir)/sysusers.d/mandos.conf
+	install -D -m 644 etc/tmpfiles.d/mandos.conf $(DESTDIR)$(libdir)/tmpfiles.d/mandos.conf
+	install -D -m 644 -t $(DESTDIR)$(datadir)/man/man1 docs/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(datadir)/man/man5 docs/man/*.5
+	install -D -m 644 -t $(DESTDIR)$(datadir)/man/man8 docs/man/*.8 docs/man/*.8mandos
+	install -D -m 644 -t $(DESTDIR)$(datadir)/doc/mandos docs/*.md
+	install -D -m 644 -t $(DESTDIR)$(datadir)/doc/mandos/decisions docs/decisions/*.md
+	install -d $(DESTDIR)$(datadir)/bash-completion/completions $(DESTDIR)$(datadir)/zsh/vendor-completions $(DESTDIR)$(datadir)/fish/vendor_completions.d
+	$(BUILD)/mandosctl completion bash >$(DESTDIR)$(datadir)/bash-completion/completions/mandosctl
+	$(BUILD)/mandosctl completion zsh >$(DESTDIR)$(datadir)/zsh/vendor-completions/_mandosctl
+	$(BUILD)/mandosctl completion fish >$(DESTDIR)$(datadir)/fish/vendor_completions.d/mandosctl.fish
+
+## uninstall: remove what install installed, but for the configuration
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/mandos $(DESTDIR)$(bindir)/mandosctl
+	rm -f $(DESTDIR)$(sysconfdir)/dbus-1/system.d/mandos.conf $(DESTDIR)$(sysconfdir)/init.d/mandos
+	rm -f $(DESTDIR)$(libdir)/systemd/system/mandos.service $(DESTDIR)$(libdir)/sysusers.d/mandos.conf $(DESTDIR)$(libdir)/tmpfiles.d/mandos.conf
+	for page in docs/man/*; do page=$${page##*/}; section=$${page##*.}; rm -f "$(DESTDIR)$(datadir)/man/man$${section%mandos}/$$page"; done
+	rm -rf $(DESTDIR)$(datadir)/doc/mandos
+	rm -f $(DESTDIR)$(datadir)/bash-completion/completions/mandosctl $(DESTDIR)$(datadir)/zsh/vendor-completions/_mandosctl $(DESTDIR)$(datadir)/fish/vendor_completions.d/mandosctl.fish
 
 ## clean: remove what was built
 clean:

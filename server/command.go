@@ -94,6 +94,9 @@ with mandosctl(1).`,
 		if isReader() {
 			return serveReader(options)
 		}
+		if cmd.Flag("check").Value.String() == "true" {
+			return check(cmd.Context(), options, cmd.OutOrStdout())
+		}
 		s, err := load(options)
 		switch {
 		case err != nil:

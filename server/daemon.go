@@ -83,9 +83,11 @@ func serve(ctx context.Context, s *settings, parent *daemonize.Parent) error {
 
 // openWithPrivileges does what root may have to do, and then gives root up for good.
 func (d *daemon) openWithPrivileges(ctx context.Context) (err error) {
-	socket, err := d.socket()
-	if err != nil {
-		return err
+	socket := d.settings.socket()
+	if socket.File == nil {
+		if socket.File, err = systemd.Socket(); err != nil {
+			return err
+		}
 	}
 	if d.listener, err = socket.Listen(ctx, func(err error) { d.log.Error(err.Error()) }); err != nil {
 		return err
@@ -106,20 +108,18 @@ func (d *daemon) openWithPrivileges(ctx context.Context) (err error) {
 	return privileges.Harden()
 }
 
-func (d *daemon) socket() (handout.Socket, error) {
-	s := handout.Socket{
-		Interface: d.settings.Interface,
-		Address:   d.settings.Address,
-		Port:      d.settings.Port,
-		IPv4Only:  !d.settings.UseIPv6,
+// socket is what to listen on according to the settings.
+func (s *settings) socket() handout.Socket {
+	socket := handout.Socket{
+		Interface: s.Interface,
+		Address:   s.Address,
+		Port:      s.Port,
+		IPv4Only:  !s.UseIPv6,
 	}
-	if d.settings.Socket >= 0 {
-		s.File = os.NewFile(uintptr(d.settings.Socket), fmt.Sprintf("descriptor %d", d.settings.Socket))
-		return s, nil
+	if s.Socket >= 0 {
+		socket.File = os.NewFile(uintptr(s.Socket), fmt.Sprintf("descriptor %d", s.Socket))
 	}
-	var err error
-	s.File, err = systemd.Socket()
-	return s, err
+	return socket
 }
 
 // writePID leaves the PID file of a daemon. Only that another one runs is a reason
