@@ -57,7 +57,7 @@ func (p *program) explain(ctx context.Context, name string) error {
 func (p *program) showExplanation(e explanation.Explanation) {
 	colours := p.console.Palette
 	paints := map[explanation.Answer]palette.Paint{
-		explanation.Yes: colours.Good, explanation.No: colours.Bad, explanation.Wait: colours.Warning, explanation.Notes: colours.Warning,
+		explanation.Yes: colours.Good, explanation.No: colours.Bad, explanation.Wait: colours.Warning, explanation.Note: colours.Warning,
 	}
 	p.console.Printf("%s.\n\n", colours.Strong(printable(e.Verdict)))
 	for _, step := range e.Steps {

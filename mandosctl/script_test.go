@@ -112,6 +112,7 @@ func runScript(t *testing.T, script string) {
 			env.Values[serverKey{}] = &server{env: env}
 			env.Values[busKey{}] = bus
 			env.Defer(func() { env.Values[serverKey{}].(*server).stop() })
+			env.Defer(func() { exec.Command("tmux", "-S", filepath.Join(env.WorkDir, "tmux"), "kill-server").Run() })
 			for dir := env.WorkDir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 				if err := os.Chmod(dir, 0o755); err != nil {
 					return err

@@ -20,10 +20,10 @@ type Answer string
 
 // The answers.
 const (
-	Yes   Answer = "yes"
-	No    Answer = "no"
-	Wait  Answer = "wait" // a person is asked
-	Notes Answer = "note" // nothing now, but somebody should know
+	Yes  Answer = "yes"
+	No   Answer = "no"
+	Wait Answer = "wait" // a person is asked
+	Note Answer = "note" // nothing now, but somebody should know
 )
 
 // Step is one thing that a hand-out depends on.
@@ -96,7 +96,7 @@ func keySteps(c *dbusapi.Client, clients []dbusapi.Client) []Step {
 	}
 	if len(same) > 0 {
 		steps = append(steps, Step{
-			Answer: Notes,
+			Answer: Note,
 			Text:   "the same key is that of " + strings.Join(same, ", ") + " too; the first of them in the configuration is served",
 		})
 	}
@@ -119,7 +119,7 @@ func expiry(c *dbusapi.Client, now time.Time) []Step {
 	left := Step{Answer: Yes, Text: "unless a check succeeds it expires " + humantime.Relative(c.Expires, now)}
 	switch standing.Of(c, now) {
 	case standing.Failing, standing.Expiring:
-		left.Answer = Notes
+		left.Answer = Note
 		left.Text = "its last check " + standing.CheckerResult(c.LastCheckerStatus) + "; " + left.Text
 		left.Command = "mandosctl check " + quoted(c.Name)
 	}

@@ -122,6 +122,9 @@ func (m *model) lastEvents(lastShown int) []string {
 	}
 	lines := []string{m.rule(title)}
 	told := m.told()
+	if len(told) == 0 && n > 0 {
+		return append(lines, m.colours.Faint("  nothing worth telling since the monitor began; v shows checks as well"))
+	}
 	told = told[max(len(told)-n, 0):]
 	for i := range told {
 		lines = append(lines, m.event(&told[i], true))

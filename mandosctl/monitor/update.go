@@ -118,6 +118,6 @@ func (m *model) hear(h heard) {
 }
 
 func (m *model) goAway(why string) {
-	m.server, m.away = nil, fmt.Sprintf("%s, since %s; waiting for it", why, m.now.Local().Format(time.TimeOnly))
+	m.server, m.away = nil, fmt.Sprintf("%s since %s; waiting", why, m.now.Local().Format(time.TimeOnly))
 	clear(m.clients)
 }
