@@ -96,7 +96,11 @@ func openFiles() int {
 }
 
 func identity(id keytls.Identity) client.Identity {
-	return client.Identity{Kind: client.RawPublicKey, Hex: id.Hex}
+	kind := client.RawPublicKey
+	if id.Kind == keytls.Fingerprint {
+		kind = client.OpenPGPKey
+	}
+	return client.Identity{Kind: kind, Hex: id.Hex}
 }
 
 // Serve accepts connections until ctx ends, and then closes the listener.
