@@ -25,6 +25,7 @@ import (
 	"mandos/dbusapi"
 	"mandos/server/config"
 	"mandos/server/keytls"
+	"mandos/server/keytls/priority"
 )
 
 func read(t *testing.T, file string) string {
@@ -169,7 +170,7 @@ type mandosctlHelp struct {
 }
 
 var (
-	listed = regexp.MustCompile(`(?m)^  ([a-z][a-z-]*)  +[A-Z]`)
+	listed = regexp.MustCompile(`(?m)^  ([a-z][a-z-]*)  +[A-Z]`) // a command and its sentence
 	flag   = regexp.MustCompile(`(?m)^  +(-\w, )?(--[a-z-]+)( \w+)?  `)
 )
 
@@ -180,14 +181,12 @@ func helpOf(t *testing.T, program string, args ...string) (help mandosctlHelp) {
 	if err != nil {
 		t.Fatalf("%q --help: %v", args, err)
 	}
-	_, commands, _ := strings.Cut(string(output), "\nAvailable Commands:\n")
-	commands, _, _ = strings.Cut(commands, "\n\n")
-	for _, match := range listed.FindAllStringSubmatch(commands, -1) {
-		help.commands = append(help.commands, match[1])
-	}
-	_, flags, ok := strings.Cut(string(output), "\nFlags:\n")
+	before, flags, ok := strings.Cut(string(output), "\nFlags:\n")
 	if !ok {
 		t.Fatalf("%q has no flags in its help:\n%s", args, output)
+	}
+	for _, match := range listed.FindAllStringSubmatch(before, -1) {
+		help.commands = append(help.commands, match[1])
 	}
 	flags, _, _ = strings.Cut(flags, "\nGlobal Flags:\n")
 	for _, match := range flag.FindAllStringSubmatch(flags, -1) {
@@ -566,25 +565,32 @@ func TestIndexIsComplete(t *testing.T) {
 	}
 }
 
-// TestProtocolPageHasWhatIsOffered compares the lists of the ClientHello with those
-// of the TLS side, in their order.
+// TestProtocolPageHasWhatIsOffered compares the lists of the ClientHello with what
+// the default priority string makes of them, in their order.
 func TestProtocolPageHasWhatIsOffered(t *testing.T) {
+	flags := pflag.NewFlagSet("mandos", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	byDefault, err := priority.Parse(flags.Lookup("priority").DefValue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer := byDefault.Config(func() bool { return true })
 	var want []string
 	row := func(name fmt.Stringer, value uint16) {
 		want = append(want, fmt.Sprintf("`%v` | `%04x`", name, value))
 	}
 	for _, version := range []keytls.Version{keytls.VersionTLS13, keytls.VersionTLS12} {
-		for _, suite := range keytls.CipherSuites() {
+		for _, suite := range offer.CipherSuites {
 			if suite.Version() == version {
 				row(suite, uint16(suite))
 			}
 		}
 		if version == keytls.VersionTLS13 {
-			for _, group := range keytls.Groups() {
+			for _, group := range offer.Groups {
 				row(group, uint16(group))
 			}
 		}
-		for _, scheme := range keytls.SignatureSchemes() {
+		for _, scheme := range offer.SignatureSchemes {
 			if scheme.Version() == version {
 				row(scheme, uint16(scheme))
 			}
