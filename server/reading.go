@@ -36,11 +36,9 @@ func startReader(user privileges.User, options *config.Options) (*configreader.R
 	if !privileges.ReadsAll() {
 		return configreader.Direct(func() ([]byte, error) { return encodeReading(options) }), nil
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(program, os.Args[1:]...)
+	// Not by its path, which the user may not be able to reach.
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), readerMode+"=1")
 	return configreader.Start(cmd, func(cmd *exec.Cmd) error {
 		return privileges.Start(cmd, user, privileges.ReadAll)

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mandos/server/keytls/keytlstest"
+)
+
+const plain = "the secret that must not show"
+
+func plainSection(key *keytlstest.Key) string {
+	return fmt.Sprintf("[host1]\nkey_id = %s\nsecret = %s\nchecker = :\n", key.KeyID(), base64.StdEncoding.EncodeToString([]byte(plain)))
+}
+
+// fetch is what a Mandos client does, on any connection.
+func fetch(t *testing.T, port string, key *keytlstest.Key) (string, error) {
+	t.Helper()
+	conn, err := net.Dial("tcp", net.JoinHostPort("localhost", port))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(conn, "1\r\n")
+	secret, err := (&keytlstest.Peer{Key: key}).Fetch(conn)
+	return string(secret), err
+}
+
+func procStatus(t *testing.T, pid int) map[string]string {
+	t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := make(map[string]string)
+	for line := range strings.Lines(string(content)) {
+		key, value, _ := strings.Cut(line, ":")
+		status[key] = strings.Join(strings.Fields(value), " ")
+	}
+	return status
+}
+
+func TestTheServerGivesRootUp(t *testing.T) {
+	key := keytlstest.NewKey(keytlstest.Ed25519)
+	s := startServer(t, plainSection(key), "--no-dbus", "--debuglevel", "debug")
+	pid := s.cmd.Process.Pid
+	status := procStatus(t, pid)
+	uid := strings.Fields(status["Uid"])[0]
+	if uid == "0" || status["Uid"] != strings.Join([]string{uid, uid, uid, uid}, " ") || strings.HasPrefix(status["Gid"], "0 ") {
+		t.Errorf("Uid %q, Gid %q", status["Uid"], status["Gid"])
+	}
+	if status["Groups"] != "" {
+		t.Errorf("Groups %q", status["Groups"])
+	}
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
+		if strings.Trim(status[set], "0") != "" {
+			t.Errorf("%s is %s", set, status[set])
+		}
+	}
+	t.Run("nobody of the same user looks into its memory", func(t *testing.T) {
+		number, err := strconv.Atoi(uid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cat := exec.Command("cat", fmt.Sprintf("/proc/%d/mem", pid), fmt.Sprintf("/proc/%d/environ", pid))
+		cat.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(number), Gid: uint32(number)}}
+		out, err := cat.CombinedOutput()
+		if err == nil || strings.Count(string(out), "Permission denied") != 2 {
+			t.Errorf("error %v, output %.200q", err, out)
+		}
+	})
+	t.Run("the log has no secret at debug level", func(t *testing.T) {
+		if got, err := fetch(t, s.port, key); got != plain {
+			t.Fatalf("got %q, error %v", got, err)
+		}
+		log := s.log()
+		for _, form := range []string{plain, fmt.Sprintf("%x", plain), base64.StdEncoding.EncodeToString([]byte(plain)), "c2VjcmV0"} {
+			if strings.Contains(log, form) {
+				t.Errorf("the log has %q", form)
+			}
+		}
+		if !strings.Contains(log, "DEBUG") {
+			t.Error("the log has nothing at debug level")
+		}
+	})
+	t.Run("a crash leaves no core", func(t *testing.T) {
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+		if err != nil || !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), "Max core file size 0 0") {
+			t.Errorf("limits: %s, error %v", limits, err)
+		}
+		s.cmd.Process.Signal(syscall.SIGABRT)
+		s.cmd.Wait()
+		if ws, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.CoreDump() {
+			t.Errorf("ended as %v", s.cmd.ProcessState)
+		}
+	})
+}
+
+func TestEnds(t *testing.T) {
+	for sentence, signal := range map[string]os.Signal{"by SIGTERM": syscall.SIGTERM, "by SIGINT": syscall.SIGINT} {
+		t.Run(sentence+" while peers idle", func(t *testing.T) {
+			t.Parallel()
+			key := keytlstest.NewKey(keytlstest.Ed25519)
+			s := startServer(t, plainSection(key)+"approval_delay = PT1H\n", "--no-dbus")
+			idle, err := net.Dial("tcp", net.JoinHostPort("localhost", s.port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer idle.Close()
+			waiting := make(chan string)
+			go func() {
+				got, _ := fetch(t, s.port, key)
+				waiting <- got
+			}()
+			eventually(t, func() bool { return strings.Contains(s.log(), "needs approval") }, s.log)
+			start := time.Now()
+			s.cmd.Process.Signal(signal)
+			if err := s.cmd.Wait(); err != nil {
+				t.Errorf("ended with %v\n%s", err, s.log())
+			}
+			if took := time.Since(start); took > serveGrace+3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if got := <-waiting; got != "" {
+				t.Errorf("a client that waited for approval got %q", got)
+			}
+		})
+	}
+}
+
+// TestDaemon starts the server as init scripts do, with a /run of its own.
+func TestDaemon(t *testing.T) {
+	key := keytlstest.NewKey(keytlstest.Ed25519)
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "clients.conf"), []byte(plainSection(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	script := fmt.Sprintf(`
+mount -t tmpfs none /run
+start() { %[1]s --no-dbus --no-zeroconf --port "$1" --configdir %[2]s --statedir "$2"; }
+start %[3]s %[2]s/state || exit 10
+pid=$(cat /run/mandos.pid) || exit 11
+kill -0 "$pid" || exit 12
+[ "$(readlink /proc/$pid/cwd)" = / ] || exit 13
+start %[4]s %[2]s/other && exit 14
+echo ready
+read -r go
+kill -HUP "$pid" || exit 15
+kill "$pid" || exit 16
+while [ -d "/proc/$pid" ] && [ "$(sed -n 's/^State:\t\(.\).*/\1/p' /proc/$pid/status)" != Z ]; do sleep 0.05; done
+sleep 0.3
+[ ! -e /run/mandos.pid ] || exit 17
+start x %[2]s/state
+[ $? -eq 2 ] || exit 18
+`, mandos(t), dir, port, freePort(t))
+	cmd := exec.Command("unshare", "--mount", "sh", "-c", script)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.ReadFull(stdout, make([]byte, len("ready\n")))
+	if got, err := fetch(t, port, key); got != plain {
+		t.Errorf("got %q, error %v", got, err)
+	}
+	io.WriteString(stdin, "go\n")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, &stderr)
+	}
+	if !strings.Contains(stderr.String(), "another server is running with process ID") {
+		t.Errorf("the second server said\n%s", &stderr)
+	}
+}
+
+func TestInheritedSockets(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		args []string
+		env  func(pidHere string) string
+	}{
+		"with --socket":            {args: []string{"--socket", "3"}},
+		"from the service manager": {env: func(pid string) string { return "export LISTEN_FDS=1 LISTEN_PID=" + pid + "; " }},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			key := keytlstest.NewKey(keytlstest.Ed25519)
+			dir := t.TempDir()
+			if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "clients.conf"), []byte(plainSection(key)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			listener, err := net.Listen("tcp", "[::]:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			file, err := listener.(*net.TCPListener).File()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			_, port, _ := net.SplitHostPort(listener.Addr().String())
+			args := append([]string{"--foreground", "--no-dbus", "--configdir", dir, "--statedir", filepath.Join(dir, "state")}, c.args...)
+			export := ""
+			if c.env != nil {
+				export = c.env("$$")
+				args = append(args, "--no-zeroconf", "--port", "1") // the port is the service manager's
+			} else {
+				args = append(args, "--no-zeroconf")
+			}
+			cmd := exec.Command("sh", append([]string{"-c", export + `exec "$0" "$@"`, mandos(t)}, args...)...)
+			cmd.ExtraFiles = []*os.File{file}
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			got, err := fetch(t, port, key)
+			cmd.Process.Signal(syscall.SIGTERM)
+			if ended := cmd.Wait(); got != plain || ended != nil {
+				t.Errorf("got %q, error %v, ended with %v\n%s", got, err, ended, &stderr)
+			}
+		})
+	}
+}
+
+func TestTheServiceManagerIsTold(t *testing.T) {
+	key := keytlstest.NewKey(keytlstest.Ed25519)
+	path := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	if err := os.Chmod(path, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)
+	told := make(chan string, 100)
+	go func() {
+		for buf := make([]byte, 4096); ; {
+			n, err := manager.Read(buf)
+			if err != nil {
+				close(told)
+				return
+			}
+			for line := range strings.Lines(string(buf[:n])) {
+				told <- strings.TrimSpace(line)
+			}
+		}
+	}()
+	hears := func(want string) {
+		t.Helper()
+		deadline := time.After(10 * time.Second)
+		for {
+			select {
+			case got := <-told:
+				if strings.HasPrefix(got, want) {
+					return
+				}
+			case <-deadline:
+				t.Fatalf("the service manager did not hear %q", want)
+			}
+		}
+	}
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "500000")
+	s := startServer(t, plainSection(key)+"approval_delay = PT1H\n", "--no-dbus")
+	hears("READY=1")
+	hears("STATUS=1 client")
+	hears("WATCHDOG=1")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	hears("RELOADING=1")
+	hears("READY=1")
+	go fetch(t, s.port, key)
+	hears("STATUS=1 client, 1 waiting for approval")
+	s.cmd.Process.Signal(unix.SIGTERM)
+	hears("STOPPING=1")
+	s.stop()
+}
