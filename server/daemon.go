@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -250,10 +251,13 @@ func (d *daemon) work(ctx context.Context) error {
 func (d *daemon) ready() error {
 	d.log.Info("serving", "version", version, "address", d.address(), "clients", len(d.settings.Clients))
 	d.notify(systemd.Ready(d.sentence()))
-	if d.parent == nil {
-		return nil
+	if d.parent != nil {
+		if err := d.parent.Ready(); err != nil {
+			return err
+		}
 	}
-	return d.parent.Ready()
+	debug.FreeOSMemory() // what starting took is much more than what serving takes
+	return nil
 }
 
 // finish lets those who are being served have what they came for, and saves what

@@ -2,8 +2,9 @@
 
 // Command load acts as many Mandos clients towards a server that it starts
 // itself, on loopback, and prints what that took: hand-outs per second, their
-// latency, the server's CPU time for each, and its memory for each connection
-// that stalls. It stops by itself.
+// latency, the server's CPU time for each, its memory for each connection that
+// stalls, how long it takes to start and to end, and whether it keeps up with its
+// checks. It stops by itself.
 //
 //	go build -o build/mandos ./server && go run ./server/load -mandos build/mandos
 package main
@@ -35,6 +36,7 @@ func main() {
 	flag.IntVar(&l.handouts, "handouts", 10_000, "how many hand-outs to measure")
 	flag.IntVar(&l.atOnce, "at-once", 16, "how many hand-outs go on at once")
 	flag.IntVar(&l.stalled, "stalled", 5_000, "how many connections stall")
+	flag.DurationVar(&l.checks, "checks", time.Minute, "how long to have clients checked")
 	flag.DurationVar(&l.atMost, "at-most", time.Minute, "how long each part may take")
 	flag.Parse()
 	if err := l.run(os.Stdout); err != nil {
@@ -48,7 +50,7 @@ type load struct {
 	mandos           string
 	handouts, atOnce int
 	stalled          int
-	atMost           time.Duration
+	checks, atMost   time.Duration
 }
 
 func (l *load) run(out io.Writer) error {
@@ -65,7 +67,10 @@ func (l *load) run(out io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	if err := l.measureStart(out); err != nil {
+		return err
+	}
+	return l.measureChecks(out)
 }
 
 func (l *load) measureHandouts(out io.Writer, clients, atOnce int) error {
@@ -125,48 +130,98 @@ func (l *load) measureStalled(out io.Writer, stage string) error {
 
 // server is a server process and the clients it knows.
 type server struct {
-	cmd  *exec.Cmd
-	dir  string
-	addr string
-	keys []*keytlstest.Key
+	cmd     *exec.Cmd // nil while it does not run
+	program string
+	dir     string
+	port    string
+	keys    []*keytlstest.Key
+	env     []string
+	level   string
+	log     *os.File
 }
 
+// startServer starts a server without D-Bus.
 func startServer(ctx context.Context, program string, clients int, more string) (*server, error) {
+	s, err := newServer(program, clients, more)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// newServer makes keys and a configuration for that many clients. more is added
+// to the defaults of all.
+func newServer(program string, clients int, more string) (*server, error) {
 	dir, err := os.MkdirTemp("", "mandos-load-")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir}
+	s := &server{program: program, dir: dir, level: "error", log: os.Stderr}
+	defaults := "interval = PT1H\ntimeout = P1D\n"
+	if strings.Contains(more, "interval") {
+		defaults = ""
+	}
+	if !strings.Contains(more, "checker") {
+		defaults += "checker = :\n"
+	}
 	var conf strings.Builder
-	fmt.Fprintf(&conf, "[DEFAULT]\nchecker = :\ninterval = PT1H\ntimeout = P1D\nextended_timeout = P1D\n%s", more)
+	fmt.Fprintf(&conf, "[DEFAULT]\n%sextended_timeout = P1D\n%s", defaults, more)
 	secret := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("0123456789", 67)))
 	for i := range clients {
 		key := keytlstest.NewKey(keytlstest.Ed25519)
 		s.keys = append(s.keys, key)
 		fmt.Fprintf(&conf, "[client%d]\nkey_id = %s\nsecret = %s\n", i, key.KeyID(), secret)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "clients.conf"), []byte(conf.String()), 0o600); err != nil {
-		return nil, err
+	if err = os.Chmod(dir, 0o755); err == nil { // for the server's user
+		err = os.WriteFile(filepath.Join(dir, "clients.conf"), []byte(conf.String()), 0o600)
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		s.port, err = freePort()
 	}
-	s.addr = net.JoinHostPort("127.0.0.1", port)
-	s.cmd = exec.CommandContext(ctx, program, "--foreground", "--no-dbus", "--no-zeroconf", "--no-ipv6", "--debuglevel", "error",
-		"--address", "127.0.0.1", "--port", port, "--configdir", dir, "--statedir", filepath.Join(dir, "state"), "--max-unproven", "100000")
-	s.cmd.Stderr = os.Stderr
+	return s, err
+}
+
+func (s *server) addr() string { return net.JoinHostPort("127.0.0.1", s.port) }
+
+// start starts the server and waits until it listens.
+func (s *server) start(ctx context.Context) error {
+	args := []string{"--foreground", "--no-zeroconf", "--no-ipv6", "--debuglevel", s.level, "--address", "127.0.0.1",
+		"--port", s.port, "--configdir", s.dir, "--statedir", filepath.Join(s.dir, "state"), "--max-unproven", "100000"}
+	if s.env == nil {
+		args = append(args, "--no-dbus")
+	}
+	s.cmd = exec.CommandContext(ctx, s.program, args...)
+	s.cmd.Env = append(os.Environ(), s.env...)
+	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return err
 	}
 	for ctx.Err() == nil {
-		if conn, err := net.Dial("tcp", s.addr); err == nil {
-			return s, conn.Close()
+		if conn, err := net.Dial("tcp", s.addr()); err == nil {
+			return conn.Close()
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond)
 	}
-	s.stop()
-	return nil, errors.New("the server does not listen")
+	return errors.New("the server does not listen")
+}
+
+// end ends the server in order.
+func (s *server) end() {
+	if s.cmd != nil {
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// stop ends the server and removes what it had.
+func (s *server) stop() {
+	s.end()
+	os.RemoveAll(s.dir)
 }
 
 func freePort() (string, error) {
@@ -177,12 +232,6 @@ func freePort() (string, error) {
 	defer listener.Close()
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	return port, err
-}
-
-func (s *server) stop() {
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	s.cmd.Wait()
-	os.RemoveAll(s.dir)
 }
 
 // fetchAll fetches secrets that many times.
@@ -213,7 +262,7 @@ func (s *server) fetchAll(ctx context.Context, times, atOnce int) ([]time.Durati
 // dial connects the i-th client from an address of its own.
 func (s *server) dial(ctx context.Context, i int) (net.Conn, error) {
 	source := net.IPv4(127, 1, byte(i>>8), byte(i))
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: source}}).DialContext(ctx, "tcp", s.addr)
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: source}}).DialContext(ctx, "tcp", s.addr())
 	if err != nil {
 		return nil, err
 	}
