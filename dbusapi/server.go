@@ -3,9 +3,7 @@
 package dbusapi
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -59,28 +57,6 @@ func (s *Server) call(ctx context.Context, path dbus.ObjectPath, method string, 
 func (s *Server) Clients(ctx context.Context) ([]Client, error) {
 	clients, _, err := s.clientsOf(ctx, BusName)
 	return clients, err
-}
-
-// clientsOf asks the server of that bus name, and tells when the answer came.
-func (s *Server) clientsOf(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
-	var objects map[dbus.ObjectPath]map[string]map[string]dbus.Variant
-	call := s.conn.Object(name, ServerPath).CallWithContext(ctx, ObjectManagerInterface+".GetManagedObjects", dbus.FlagNoAutoStart)
-	if err := call.Store(&objects); err != nil {
-		return nil, 0, explain(err)
-	}
-	clients := make([]Client, 0, len(objects))
-	for path, interfaces := range objects {
-		if _, isClient := interfaces[ClientInterface]; !isClient {
-			continue
-		}
-		c, err := readClient(path, interfaces)
-		if err != nil {
-			return nil, 0, err
-		}
-		clients = append(clients, c)
-	}
-	slices.SortFunc(clients, func(a, b Client) int { return cmp.Compare(a.Name, b.Name) })
-	return clients, call.ResponseSequence, nil
 }
 
 // set writes a property of a client's.

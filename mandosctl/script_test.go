@@ -96,7 +96,7 @@ func runScript(t *testing.T, script string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bus := dbustest.StartSystem(t, "../etc/dbus-1/system.d/mandos.conf")
+	bus := startBus(t, script)
 	testscript.Run(t, testscript.Params{
 		Files:               []string{script},
 		UpdateScripts:       *update,
@@ -128,6 +128,15 @@ func runScript(t *testing.T, script string) {
 	})
 }
 
+// startBus starts a bus with the policy of the system's. The Python server has
+// another name besides, which ours does not let anybody own.
+func startBus(t *testing.T, script string) *dbustest.Bus {
+	if filepath.Base(script) == "python.txtar" {
+		return dbustest.Start(t)
+	}
+	return dbustest.StartSystem(t, "../etc/dbus-1/system.d/mandos.conf")
+}
+
 type (
 	serverKey struct{}
 	busKey    struct{}
@@ -139,44 +148,41 @@ type server struct {
 	cmd *exec.Cmd
 }
 
-// commandServer is "server start [ARGUMENT...]", which waits until the server is
-// on the bus, "server stop" and "server kill".
+// commandServer is "server start", which waits until the server is on the bus,
+// "server python", the same with Debian's server, and "server stop".
 func commandServer(ts *testscript.TestScript, neg bool, args []string) {
 	s := ts.Value(serverKey{}).(*server)
 	switch {
-	case neg || len(args) == 0:
-		ts.Fatalf("usage: server start|stop|kill")
+	case neg || len(args) != 1:
+		ts.Fatalf("usage: server start|python|stop")
 	case args[0] == "start":
-		ts.Check(s.start(ts, args[1:]))
+		bin, err := built()
+		ts.Check(err)
+		ts.Check(s.start(ts, filepath.Join(bin, "mandos"), "--address", "::1"))
+	case args[0] == "python":
+		ts.Check(os.Mkdir(ts.MkAbs("state"), 0o777))
+		ts.Check(os.Chmod(ts.MkAbs("state"), 0o777))
+		ts.Check(s.start(ts, "/usr/sbin/mandos", "--address", "::1"))
 	case args[0] == "stop":
 		ts.Check(s.stop())
-	case args[0] == "kill":
-		ts.Check(s.cmd.Process.Kill())
-		s.cmd.Wait()
-		s.cmd = nil
 	}
 }
 
-func (s *server) start(ts *testscript.TestScript, args []string) error {
-	bin, err := built()
-	if err != nil {
-		return err
-	}
-	work := ts.Getenv("WORK")
-	log, err := os.OpenFile(filepath.Join(work, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func (s *server) start(ts *testscript.TestScript, program string, args ...string) error {
+	log, err := os.OpenFile(ts.MkAbs("server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(filepath.Join(bin, "mandos"), append([]string{"--foreground", "--no-zeroconf", "--address", "::1",
-		"--port", ts.Getenv("PORT"), "--configdir", filepath.Join(work, "etc"), "--statedir", filepath.Join(work, "state")}, args...)...)
+	s.cmd = exec.Command(program, append(args, "--foreground", "--no-zeroconf", "--port", ts.Getenv("PORT"),
+		"--configdir", ts.MkAbs("etc"), "--statedir", ts.MkAbs("state"))...)
 	s.cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+ts.Getenv("DBUS_SYSTEM_BUS_ADDRESS"))
 	s.cmd.Stderr = log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	for range 500 {
+	for range 1000 {
 		if err = answers(ts.Getenv("DBUS_SYSTEM_BUS_ADDRESS")); err == nil {
 			return nil
 		}
@@ -195,7 +201,7 @@ func answers(bus string) error {
 		return err
 	}
 	defer api.Close()
-	_, err = api.Status(ctx)
+	_, err = api.Clients(ctx)
 	return err
 }
 

@@ -63,6 +63,14 @@ var serverInterface1 = &iface{
 		"Reload": {do: changing(func(c *call, by client.Actor) error {
 			return c.tellingLogLevel(func() error { return c.service.daemon.Reload(c.ctx, by) })
 		})},
+		"ListClients": {out: "asaas", do: func(c *call) ([]any, error) {
+			views := c.service.registry.Clients()
+			all := make([][]string, len(views))
+			for i := range views {
+				all[i] = valuesAsText(&subject{client: &views[i]})
+			}
+			return []any{listedNames, all}, nil
+		}},
 	},
 	properties: []property{
 		ofServer("Version", func(s *server) any { return s.Version }),
