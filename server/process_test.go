@@ -114,10 +114,11 @@ func TestTheServerGivesRootUp(t *testing.T) {
 
 func TestEnds(t *testing.T) {
 	for sentence, signal := range map[string]os.Signal{"by SIGTERM": syscall.SIGTERM, "by SIGINT": syscall.SIGINT} {
-		t.Run(sentence+" while peers idle", func(t *testing.T) {
+		t.Run(sentence+" while peers idle and a checker hangs", func(t *testing.T) {
 			t.Parallel()
 			key := keytlstest.NewKey(keytlstest.Ed25519)
-			s := startServer(t, plainSection(key)+"approval_delay = PT1H\n", "--no-dbus")
+			hanging := "[host2]\nkey_id = 00\nsecret = c2VjcmV0\nchecker = trap '' TERM; while :; do sleep 1000; done\ninterval = PT1S\n"
+			s := startServer(t, plainSection(key)+"approval_delay = PT1H\n"+hanging, "--no-dbus", "--debuglevel", "debug")
 			idle, err := net.Dial("tcp", net.JoinHostPort("localhost", s.port))
 			if err != nil {
 				t.Fatal(err)
@@ -128,7 +129,10 @@ func TestEnds(t *testing.T) {
 				got, _ := fetch(t, s.port, key)
 				waiting <- got
 			}()
-			eventually(t, func() bool { return strings.Contains(s.log(), "needs approval") }, s.log)
+			eventually(t, func() bool {
+				log := s.log()
+				return strings.Contains(log, "needs approval") && strings.Contains(log, "Starting checker for host2")
+			}, s.log)
 			start := time.Now()
 			s.cmd.Process.Signal(signal)
 			if err := s.cmd.Wait(); err != nil {
@@ -141,6 +145,93 @@ func TestEnds(t *testing.T) {
 				t.Errorf("a client that waited for approval got %q", got)
 			}
 		})
+	}
+}
+
+func TestFilesOnlyRootCanRead(t *testing.T) {
+	first, second := keytlstest.NewKey(keytlstest.Ed25519), keytlstest.NewKey(keytlstest.Ed25519)
+	secrets := t.TempDir()
+	secretFile := func(name string) string {
+		path := filepath.Join(secrets, name)
+		if err := os.WriteFile(path, []byte(plain), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	conf := func(name string, key *keytlstest.Key) string {
+		return fmt.Sprintf("[%s]\nkey_id = %s\nsecfile = %s\nchecker = :\n", name, key.KeyID(), secretFile(name))
+	}
+	s := startServer(t, conf("host1", first), "--no-dbus")
+	if got, err := fetch(t, s.port, first); got != plain {
+		t.Errorf("at the start: got %q, error %v\n%s", got, err, s.log())
+	}
+	s.configure(conf("host1", first) + conf("host2", second))
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	eventually(t, func() bool { return strings.Contains(s.log(), "configuration reloaded") }, s.log)
+	if got, err := fetch(t, s.port, second); got != plain {
+		t.Errorf("after a reload: got %q, error %v\n%s", got, err, s.log())
+	}
+}
+
+func TestABurstOfClientsIsServedAtOnce(t *testing.T) {
+	key := keytlstest.NewKey(keytlstest.Ed25519)
+	s := startServer(t, plainSection(key), "--no-dbus")
+	const clients = 15 // of one client, which may have 20
+	results := make(chan string, clients)
+	for range clients {
+		go func() {
+			got, err := fetch(t, s.port, key)
+			if err != nil {
+				got = err.Error()
+			}
+			results <- got
+		}()
+	}
+	for range clients {
+		if got := <-results; got != plain {
+			t.Error(got)
+		}
+	}
+}
+
+func TestNoRestoreForgetsAndKeepsACopy(t *testing.T) {
+	s, server := onBus(t, section("host1", keytlstest.NewKey(keytlstest.Ed25519), ""))
+	if err := server.Disable(t.Context(), clientNamed(t, server, "host1")); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	s.args = append(s.args, "--no-restore")
+	s.start()
+	if !clientNamed(t, connect(t, os.Getenv("DBUS_SYSTEM_BUS_ADDRESS")), "host1").Enabled {
+		t.Error("host1 is still disabled")
+	}
+	if copies, err := filepath.Glob(filepath.Join(s.state, "state.db.*")); err != nil || len(copies) != 1 {
+		t.Errorf("copies of the former state: %v, error %v", copies, err)
+	}
+}
+
+func TestADamagedStateStopsTheStart(t *testing.T) {
+	s := startServer(t, section("host1", keytlstest.NewKey(keytlstest.Ed25519), ""), "--no-dbus")
+	s.stop()
+	path := filepath.Join(s.state, "state.db")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.ReplaceAll(content, []byte(`"Enabled":true`), []byte(`"Enabled":tru0`))
+	if bytes.Equal(damaged, content) {
+		t.Fatal("nothing to damage")
+	}
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), path) || !strings.Contains(string(out), "--no-restore") {
+		t.Errorf("error %v\n%s", err, out)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
+		t.Errorf("the file was changed, error %v", err)
 	}
 }
 
