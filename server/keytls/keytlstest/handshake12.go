@@ -153,6 +153,9 @@ func (h *handshake) serverHello12() Message {
 	}
 	sessionID := make([]byte, 32)
 	rand.Read(sessionID)
+	if h.peer.Resume {
+		sessionID = h.hello.SessionID
+	}
 	body := slices.Concat([]byte{3, 3}, h.random, []byte{32}, sessionID,
 		[]byte{byte(h.suite >> 8), byte(h.suite), 0, 0, byte(len(extensions))}, extensions)
 	return NewMessage("ServerHello", 2, body)

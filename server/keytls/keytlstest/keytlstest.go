@@ -66,6 +66,9 @@ type Peer struct {
 	// Field is the group for a key exchange in a finite field; nil is a new one
 	// of 2,048 bits.
 	Field *Field
+	// Resume sends the client's session ID back in TLS 1.2, as if to resume that
+	// session.
+	Resume bool
 	// Random, if not nil, changes the random of TLS 1.2.
 	Random func([]byte)
 	// Parameters, if not nil, changes those of ServerKeyExchange before they are
