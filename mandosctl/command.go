@@ -120,7 +120,7 @@ are one line each on standard error.`,
 			newStopCheckCommand(p), newAliveCommand(p), newSetCommand(p), newSecretCommand(p), newRemoveCommand(p),
 		}},
 		{"Configure the server:", []*cobra.Command{
-			newAddCommand(p), newReloadCommand(p), newLogLevelCommand(p),
+			newAddCommand(p), newLintCommand(p), newReloadCommand(p), newLogLevelCommand(p),
 		}},
 		{"Others:", []*cobra.Command{
 			newCompletionCommand(p), newVersionCommand(p),

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +50,7 @@ func (r *report) fine(format string, args ...any) {
 // check tells everything that would go wrong, without starting the server.
 func check(ctx context.Context, options *config.Options, out io.Writer) error {
 	r := &report{out: out}
+	options.Judge = newJudge()
 	s, err := load(options)
 	var bad config.Errors
 	switch {
@@ -75,49 +78,99 @@ func (r *report) checkClients(s *settings) {
 	if len(s.Clients) == 0 {
 		r.warn("there are no clients in %s", s.ConfigDir)
 	}
-	for i := range s.Clients {
-		r.checkClient(&s.Clients[i])
-	}
 	r.fine("the configuration of %d clients was read from %s", len(s.Clients), s.ConfigDir)
-	r.checkCheckers(s.Clients)
 }
 
-func (r *report) checkClient(c *client.Settings) {
-	if c.Timeout <= c.Interval {
-		r.warn("client %s: its timeout of %v is not longer than its interval of %v, so it is disabled before its second check; raise timeout", c.Name, c.Timeout, c.Interval)
+// finding is a line of what lint prints.
+type finding struct {
+	Severity string `json:"severity"` // "error" or "warning"
+	File     string `json:"file"`     // or the option of the command line
+	Line     int    `json:"line"`     // 0 for the file as a whole
+	Section  string `json:"section"`
+	Key      string `json:"key"`
+	Problem  string `json:"problem"`
+}
+
+// lint tells what is wrong with the configuration alone, for mandosctl lint to
+// present: errors first, one JSON object a line.
+func lint(options *config.Options, out io.Writer) error {
+	options.Judge = newJudge()
+	s, err := load(options)
+	var bad config.Errors
+	if err != nil && !errors.As(err, &bad) {
+		return err
 	}
-	if c.Secret.Len() == 0 {
-		return // which the configuration's warnings say
+	encoder := json.NewEncoder(out)
+	tell := func(severity string, at config.Place, problem string) error {
+		return encoder.Encode(finding{severity, cmp.Or(at.Flag, at.File), at.Line, at.Section, at.Key, problem})
 	}
-	blob, err := openpgpblob.Inspect(c.Secret.Bytes())
+	for _, e := range bad {
+		if err := tell("error", e.Place, e.Problem); err != nil {
+			return err
+		}
+	}
+	for _, w := range s.Warnings {
+		if err := tell("warning", w.Place, w.Problem); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newJudge makes what looks at each client's settings for what is allowed but
+// would go wrong.
+func newJudge() func(client.Settings) []config.Remark {
+	installed := make(map[string]bool)
+	return func(c client.Settings) (remarks []config.Remark) {
+		remark := func(key, format string, args ...any) {
+			remarks = append(remarks, config.Remark{Key: key, Problem: fmt.Sprintf(format, args...)})
+		}
+		if c.Timeout > 0 && c.Timeout <= c.Interval {
+			remark("timeout", "%v is not longer than the interval of %v, so that the client is disabled before its second check; raise it", c.Timeout, c.Interval)
+		}
+		if c.Secret.Len() > 0 {
+			judgeSecret(c.Secret.Bytes(), remark)
+		}
+		if program := plainProgram(c.Checker); program != "" {
+			if _, looked := installed[program]; !looked {
+				installed[program] = isInstalled(program)
+			}
+			if !installed[program] {
+				remark("checker", "there is no program %q on this machine; install it", program)
+			}
+		}
+		return remarks
+	}
+}
+
+func judgeSecret(secret []byte, remark func(key, format string, args ...any)) {
+	blob, err := openpgpblob.Inspect(secret)
 	if err != nil {
-		r.warn("client %s: its secret is not what mandos-keygen --password prints: %v; whoever reads the configuration has the password", c.Name, err)
+		remark("secret", "it is not what mandos-keygen --password prints: %v; whoever reads the configuration may have the password", err)
 		return
 	}
 	if !blob.Integrity {
-		r.warn("client %s: its secret is encrypted without protection against changes; make it again with mandos-keygen --password", c.Name)
+		remark("secret", "it is encrypted without protection against changes; make it again with mandos-keygen --password")
 	}
 	for i := range blob.Recipients {
 		if recipient := &blob.Recipients[i]; recipient.Weak() {
-			r.warn("client %s: its secret is encrypted to a weak key, %v; make new keys with mandos-keygen", c.Name, recipient)
+			remark("secret", "it is encrypted to a weak key, %v; make new keys with mandos-keygen", recipient)
 		}
 	}
 }
 
-// checkCheckers looks whether the programs that the checkers begin with exist.
-func (r *report) checkCheckers(clients []client.Settings) {
-	looked := make(map[string]bool)
-	for i := range clients {
-		program, _, _ := strings.Cut(strings.TrimSpace(clients[i].Checker), " ")
-		if looked[program] || program == "" || strings.ContainsAny(program, "%$'\"`=;&|<>(){}") {
-			continue
-		}
-		looked[program] = true
-		shell := exec.Command("/bin/sh", "-c", `command -v -- "$1"`, "sh", program)
-		if shell.Run() != nil {
-			r.warn("client %s: there is no program %q for its checker; install it", clients[i].Name, program)
-		}
+// plainProgram is the program that a checker begins with, if it is written there
+// as it is.
+func plainProgram(checker string) string {
+	program, _, _ := strings.Cut(strings.TrimSpace(checker), " ")
+	if strings.ContainsAny(program, "%$'\"`=;&|<>(){}") {
+		return ""
 	}
+	return program
+}
+
+func isInstalled(program string) bool {
+	return exec.Command("/bin/sh", "-c", `command -v -- "$1"`, "sh", program).Run() == nil
 }
 
 func (r *report) checkSurroundings(ctx context.Context, s *settings) {

@@ -35,10 +35,10 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 			says:    []string{"clients.conf:1: [a]", "clients.conf:4: [b] timeout"}},
 		"a secret in plain text": {
 			clients: "[a]\nkey_id = " + key + "\nsecret = c2VjcmV0\nchecker = true\n", ok: true,
-			says: []string{"warning: client a: its secret is not what mandos-keygen --password prints"}},
+			says: []string{"clients.conf:3: [a] secret: it is not what mandos-keygen --password prints"}},
 		"a timeout shorter than the interval": {
 			clients: d.section + "checker = true\ninterval = PT10M\n", ok: true,
-			says: []string{"warning: client host1: its timeout of 5m0s is not longer than its interval of 10m0s"}},
+			says: []string{"[host1] timeout: 5m0s is not longer than the interval of 10m0s"}},
 		"a checker whose program is missing": {
 			clients: d.section + "checker = nosuchprogram %%(host)s\n", ok: true,
 			says: []string{`there is no program "nosuchprogram"`}},

@@ -87,12 +87,17 @@ with mandosctl(1).`,
 	cmd.SetFlagErrorFunc(config.FlagError)
 	cmd.Flags().SortFlags = false
 	options := config.AddFlags(cmd.Flags())
+	findings := cmd.Flags().Bool("findings", false, "print what is wrong with the configuration, for mandosctl lint")
+	cmd.Flags().Lookup("findings").Hidden = true
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := makeAbsolute(cmd.Flag("configdir").Value); err != nil {
 			return err
 		}
 		if isReader() {
 			return serveReader(options)
+		}
+		if *findings {
+			return lint(options, cmd.OutOrStdout())
 		}
 		if cmd.Flag("check").Value.String() == "true" {
 			return check(cmd.Context(), options, cmd.OutOrStdout())
@@ -135,6 +140,8 @@ type settings struct {
 	level   slog.Level
 }
 
+// load reads and judges the configuration. With [config.Errors] the settings are
+// there too, for their warnings alone.
 func load(options *config.Options) (*settings, error) {
 	conf, err := options.Load()
 	var bad config.Errors
@@ -148,8 +155,9 @@ func load(options *config.Options) (*settings, error) {
 	if conf.Debug {
 		level = slog.LevelDebug
 	}
+	s := &settings{Config: conf, options: options, level: level}
 	if len(bad) > 0 {
-		return nil, bad
+		return s, bad
 	}
-	return &settings{Config: conf, options: options, level: level}, nil
+	return s, nil
 }

@@ -89,6 +89,7 @@ var clientDefaults = func() *section {
 // clientReader reads all files of clients.
 type clientReader struct {
 	*findings
+	judge    func(client.Settings) []Remark // may be nil
 	clients  []client.Settings
 	sections map[string]*section // by client name
 	// owners has the client that an identity belongs to, the first in order.
@@ -100,8 +101,8 @@ type clientReader struct {
 // readClients reads clients.conf and then clients.d/*.conf by name. Each of the
 // latter may have a [DEFAULT] of its own, which inherits from that of
 // clients.conf.
-func readClients(f *findings, configDir string) []client.Settings {
-	r := clientReader{findings: f, sections: map[string]*section{}, owners: map[string]*section{}, referred: map[string]bool{}}
+func readClients(f *findings, configDir string, judge func(client.Settings) []Remark) []client.Settings {
+	r := clientReader{findings: f, judge: judge, sections: map[string]*section{}, owners: map[string]*section{}, referred: map[string]bool{}}
 	main := r.document(filepath.Join(configDir, "clients.conf"))
 	r.interpret(main, main.defaults, clientDefaults)
 	docs := []*document{main}
@@ -168,6 +169,9 @@ func (r *clientReader) interpret(doc *document, defaults ...*section) {
 			referred: r.referred,
 		}
 		settings := one.interpret()
+		if r.judge != nil {
+			one.warn(r.judge(settings))
+		}
 		r.warnIfTaken(&one, settings)
 		r.clients = append(r.clients, settings)
 	}
@@ -239,6 +243,19 @@ func (c *clientSection) interpret() client.Settings {
 	c.readSecret(&settings)
 	c.check(settings)
 	return settings
+}
+
+// warn tells remarks about settings that could be read.
+func (c *clientSection) warn(remarks []Remark) {
+	for _, remark := range remarks {
+		key := remark.Key
+		if _, ok := c.scope.lookup(key); !ok && key == "secret" {
+			key = "secfile"
+		}
+		if _, ok := c.values[key]; ok {
+			c.warnf(c.place(key), "%s", remark.Problem)
+		}
+	}
 }
 
 func (c *clientSection) expand(key, raw string) {

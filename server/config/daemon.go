@@ -35,7 +35,7 @@ func (o *Options) Load() (*Config, error) {
 	}
 	c.readMandosConf(f, filepath.Join(c.ConfigDir, "mandos.conf"))
 	c.checkTogether(f)
-	c.Clients = readClients(f, c.ConfigDir)
+	c.Clients = readClients(f, c.ConfigDir, o.Judge)
 	c.Warnings = f.warningList()
 
 	if err := f.err(); err != nil {

@@ -6,10 +6,21 @@ import (
 	"strconv"
 
 	"github.com/spf13/pflag"
+
+	"mandos/server/client"
 )
 
 // Options holds what the command line says.
-type Options struct{ given map[string]*flagValue }
+type Options struct {
+	given map[string]*flagValue
+
+	// Judge, if set, looks at every client. What it remarks becomes a warning
+	// at the place of the setting, unless that could not be read.
+	Judge func(client.Settings) []Remark
+}
+
+// Remark is what there is to say about the setting of that key.
+type Remark struct{ Key, Problem string }
 
 // AddFlags registers every option on fs and makes fs accept unambiguous
 // abbreviations, as Python's argparse does. --help and --version are left to
