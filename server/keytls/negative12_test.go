@@ -99,7 +99,6 @@ func TestMisbehaviourOfOldPeersEndsInTheRightAlert(t *testing.T) {
 		return p
 	}}).Server(meetingOf(t)).Handshake()
 	subkeyID := rsa4096.Certificate()[100:108]
-	ccs := keytlstest.Record{Type: keytlstest.ChangeCipherSpec, Content: []byte{1}}
 
 	type misbehaviour struct {
 		peer   keytlstest.Peer
@@ -398,7 +397,6 @@ func repeatAs(name string, other keytlstest.Message) messageHook {
 func TestEndOfAnOldPeersHandshake(t *testing.T) {
 	key := openPGPKey(t, keytlstest.OpenPGPRSA2048)
 	const flight = 4 // the records of the first flight
-	ccs := keytlstest.Record{Type: keytlstest.ChangeCipherSpec, Content: []byte{1}}
 	type misbehaviour struct {
 		peer keytlstest.Peer
 		want keytls.Alert

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/big"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -148,8 +149,6 @@ func TestDSASignaturesOfAllShapes(t *testing.T) {
 	}
 }
 
-// TestUnknownFingerprint is that of a peer who is sent nothing: nothing of what it
-// says is computed with.
 func TestUnknownFingerprintGetsACompleteHandshakeAndNothingElse(t *testing.T) {
 	composite := new(big.Int).Lsh(big.NewInt(1), 8191)
 	composite.Add(composite, big.NewInt(15)) // of 8,192 bits
@@ -194,30 +193,65 @@ func TestUnknownFingerprintGetsACompleteHandshakeAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestHelloForBothGenerations(t *testing.T) {
-	m := meet(t, &keytlstest.Peer{Key: anEd25519Key}, &keytls.Config{OpenPGP: always})
+// TestHelloByteForByte: without OpenPGP certificates there is nothing of TLS 1.2 in
+// the hello; with them there is all that GnuTLS 3.1 to 3.5 needs to see.
+func TestHelloByteForByte(t *testing.T) {
+	const (
+		random    = "0000000000000000000000000000000000000000000000000000000000000000"
+		sessionID = "20 0000000000000000000000000000000000000000000000000000000000000000"
+		rawKeys   = "0014 0002 01 02"
+		groups    = "000a 000a 0008 001d 0017 0018 0019"
+		schemes13 = "0807 0808 0403 0503 0603 0809 080a 080b 0804 0805 0806"
+		keyShare  = "0033 0026 0024 001d 0020 4cd48ecabf738ba8ae2ee88b192c349abaa6f6b46afeb67c9b89bc44a5e69724"
+	)
+	for name, test := range map[string]struct {
+		config keytls.Config
+		want   []string
+	}{
+		"raw public keys alone": {keytls.Config{}, []string{
+			"16 0303 00b4 01 0000b0 0303", random, sessionID,
+			"0006 1301 1302 1303", "01 00",
+			"0061", rawKeys, groups,
+			"000d 0018 0016", schemes13,
+			"002b 0003 02 0304",
+			keyShare,
+		}},
+		"raw public keys and OpenPGP certificates": {keytls.Config{OpenPGP: always}, []string{
+			"16 0303 00df 01 0000db 0303", random, sessionID,
+			"000e 1301 1302 1303 c030 cca8 009f 00a3", "01 00",
+			"0084", rawKeys, groups,
+			"000d 0024 0022", schemes13, "0501 0601 0401 0402 0502 0602",
+			"002b 0005 04 0304 0303",
+			"0009 0002 01 01", // cert_type: OpenPGP
+			"000b 0002 01 00", // ec_point_formats: uncompressed
+			"0017 0000",       // extended_master_secret
+			"ff01 0001 00",    // renegotiation_info
+			keyShare,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wire := replayOf(nil)
+			if _, err := keytls.Client(wire, &test.config).HandshakeAsAlways(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatal(err)
+			}
+			if want := fromHex(strings.Join(test.want, "")); !bytes.Equal(wire.written.Bytes(), want) {
+				t.Errorf("sent % x\nwant % x", wire.written.Bytes(), want)
+			}
+		})
+	}
+}
+
+func TestHelloWithoutRawPublicKeys(t *testing.T) {
+	config := &keytls.Config{CipherSuites: []keytls.CipherSuite{keytls.TLS_DHE_DSS_WITH_AES_256_GCM_SHA384}, OpenPGP: always}
+	m := meet(t, &keytlstest.Peer{OpenPGP: openPGPKey(t, keytlstest.OpenPGPDSA2048)}, config)
 	if m.err != nil {
 		t.Fatal(m.err)
 	}
-	exchangeSecret(t, m)
 	hello := m.server.Hello()
-	if want := []uint16{20, 10, 13, 43, 9, 11, 23, 0xff01, 51}; !slices.Equal(hello.Extensions, want) {
+	if want := []uint16{10, 13, 43, 9, 11, 23, 0xff01}; !slices.Equal(hello.Extensions, want) {
 		t.Errorf("extensions %v, want %v", hello.Extensions, want)
 	}
-	if want := []keytls.CipherSuite{0x1301, 0x1302, 0x1303, 0xc030, 0xcca8, 0x009f, 0x00a3}; !slices.Equal(hello.CipherSuites, want) {
-		t.Errorf("cipher suites %v", hello.CipherSuites)
-	}
-	if want := []keytls.SignatureScheme{0x0501, 0x0601, 0x0401, 0x0402, 0x0502, 0x0602}; !slices.Equal(hello.SignatureSchemes[11:], want) {
-		t.Errorf("signature schemes %v", hello.SignatureSchemes)
-	}
-	if want := []keytls.Version{0x0304, 0x0303}; !slices.Equal(hello.Versions, want) {
-		t.Errorf("versions %v", hello.Versions)
-	}
-	if !slices.Contains(hello.Groups, keytls.SECP384R1) || !slices.Contains(hello.Groups, keytls.SECP521R1) {
-		t.Errorf("groups %v", hello.Groups)
-	}
-	if !bytes.Contains(hello.Raw, []byte{0x00, 0x09, 0x00, 0x02, 0x01, 0x01}) || !bytes.Equal(hello.RenegotiationInfo, []byte{0}) ||
-		!hello.ExtendedMasterSecret || !bytes.Equal(hello.PointFormats, []byte{0}) || !bytes.Equal(hello.CertificateTypes, []byte{2}) {
-		t.Errorf("hello % x", hello.Raw)
+	if !slices.Equal(hello.Versions, []keytls.Version{keytls.VersionTLS12}) || hello.CertificateTypes != nil || hello.Shares != nil {
+		t.Errorf("versions %v, certificate types %v, shares %v", hello.Versions, hello.CertificateTypes, hello.Shares)
 	}
 }
