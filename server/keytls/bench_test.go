@@ -10,6 +10,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"net"
 	"runtime"
@@ -31,6 +32,47 @@ func BenchmarkHandshake(b *testing.B) {
 		if _, err := conn.HandshakeAsAlways(context.Background()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkHandshakeOfferingBoth is BenchmarkHandshake with OpenPGP certificates in the
+// hello, of which the peer takes no notice.
+func BenchmarkHandshakeOfferingBoth(b *testing.B) {
+	config := &keytls.Config{OpenPGP: always}
+	answer := recordWith(b, &keytlstest.Peer{Key: anEd25519Key}, config)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := keytls.Client(replayOf(answer), config).HandshakeAsAlways(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOldHandshake measures our side of TLS 1.2 up to the peer's Finished, which a
+// recorded answer cannot have: no peer, no network.
+func BenchmarkOldHandshake(b *testing.B) {
+	for name, test := range map[string]struct {
+		kind  keytlstest.OpenPGPKind
+		suite keytls.CipherSuite
+		known bool
+	}{
+		"RSA 2048, P-384":              {keytlstest.OpenPGPRSA2048, keytls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, true},
+		"RSA 4096, P-384":              {keytlstest.OpenPGPRSA4096, keytls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, true},
+		"RSA 2048, field of 2048":      {keytlstest.OpenPGPRSA2048, keytls.TLS_DHE_RSA_WITH_AES_256_GCM_SHA384, true},
+		"DSA 2048, field of 2048":      {keytlstest.OpenPGPDSA2048, keytls.TLS_DHE_DSS_WITH_AES_256_GCM_SHA384, true},
+		"a stranger with RSA, P-384":   {keytlstest.OpenPGPRSA2048, keytls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, false},
+		"a stranger with DSA, a field": {keytlstest.OpenPGPDSA2048, keytls.TLS_DHE_DSS_WITH_AES_256_GCM_SHA384, false},
+	} {
+		b.Run(name, func(b *testing.B) {
+			answer := firstFlight(b, &keytlstest.Peer{OpenPGP: openPGPKey(b, test.kind), CipherSuite: test.suite})
+			config := &keytls.Config{OpenPGP: always, Known: func(keytls.Identity) bool { return test.known }}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := keytls.Client(replayOf(answer), config).HandshakeAsAlways(context.Background()); !errors.Is(err, io.ErrUnexpectedEOF) {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
@@ -90,27 +132,33 @@ func BenchmarkBarePrimitives(b *testing.B) {
 // processors: connect, handshake, a secret of 670 bytes, both close_notifies.
 func BenchmarkConnection(b *testing.B) {
 	for _, kind := range []keytlstest.KeyKind{keytlstest.Ed25519, keytlstest.Ed448, keytlstest.ECDSAP256, keytlstest.ECDSAP384, keytlstest.ECDSAP521, keytlstest.RSA2048} {
-		b.Run(string(kind), func(b *testing.B) {
-			peer := &keytlstest.Peer{Key: keytlstest.NewKey(kind)}
-			secret := make([]byte, 670)
-			for b.Loop() {
-				near, far := tcpPairForBench(b)
-				go func() {
-					peer.Fetch(far)
-					far.Close()
-				}()
-				conn := keytls.Client(near, &keytls.Config{})
-				if _, err := conn.Handshake(context.Background()); err != nil {
-					b.Fatal(err)
-				}
-				conn.Write(secret)
-				conn.CloseWrite()
-				if _, err := io.Copy(io.Discard, conn); err != nil {
-					b.Fatal(err)
-				}
-				conn.Close()
-			}
-		})
+		b.Run(string(kind), func(b *testing.B) { connect(b, &keytlstest.Peer{Key: keytlstest.NewKey(kind)}, &keytls.Config{}) })
+	}
+	both := &keytls.Config{OpenPGP: always}
+	b.Run("Ed25519, offering both", func(b *testing.B) { connect(b, &keytlstest.Peer{Key: anEd25519Key}, both) })
+	for _, kind := range []keytlstest.OpenPGPKind{keytlstest.OpenPGPRSA2048, keytlstest.OpenPGPRSA4096, keytlstest.OpenPGPDSA2048} {
+		b.Run("OpenPGP "+string(kind), func(b *testing.B) { connect(b, &keytlstest.Peer{OpenPGP: openPGPKey(b, kind)}, both) })
+	}
+}
+
+func connect(b *testing.B, peer *keytlstest.Peer, config *keytls.Config) {
+	secret := make([]byte, 670)
+	for b.Loop() {
+		near, far := tcpPairForBench(b)
+		go func() {
+			peer.Fetch(far)
+			far.Close()
+		}()
+		conn := keytls.Client(near, config)
+		if _, err := conn.Handshake(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		conn.Write(secret)
+		conn.CloseWrite()
+		if _, err := io.Copy(io.Discard, conn); err != nil {
+			b.Fatal(err)
+		}
+		conn.Close()
 	}
 }
 

@@ -18,12 +18,17 @@ import (
 // returns all that peer answered.
 func record(t testing.TB, peer *keytlstest.Peer) []byte {
 	t.Helper()
+	return recordWith(t, peer, &keytls.Config{})
+}
+
+func recordWith(t testing.TB, peer *keytlstest.Peer, config *keytls.Config) []byte {
+	t.Helper()
 	near, far := pipe()
 	defer near.Close()
 	var answer bytes.Buffer
 	done := make(chan error, 1)
 	go func() { done <- peer.Server(far).Handshake() }()
-	conn := keytls.Client(teeConn{near, &answer}, &keytls.Config{})
+	conn := keytls.Client(teeConn{near, &answer}, config)
 	if _, err := conn.HandshakeAsAlways(t.Context()); err != nil {
 		t.Fatal(err)
 	}
