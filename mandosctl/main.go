@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command mandosctl watches and steers the Mandos server over D-Bus. See
-// mandosctl(8).
+// mandosctl(1).
 //
 // Each command has a file of its own, with its options, its flags and its work.
 // What several of them do is in the packages below and in:
