@@ -23,11 +23,11 @@
 // at that moment.
 //
 // A restart has only the wall clock to go by. A client whose last check
-// succeeded, or which never was late, gets at least one timeout from the start
-// on. A saved expiry later than that stands, but not beyond the client's
-// longest timeout, whatever the clock says. One whose last check failed keeps
-// its saved expiry, is checked once before it comes, and is disabled at once if
-// it has passed.
+// succeeded gets at least one timeout from the start on. A saved expiry later
+// than that stands, but not beyond the client's longest timeout, whatever the
+// clock says. One whose last check failed, or which was never checked, keeps its
+// saved expiry, is checked once before it comes, and is disabled at once if it
+// has passed.
 //
 // # Order and durability
 //
