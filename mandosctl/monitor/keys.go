@@ -53,7 +53,7 @@ func init() {
 // press does what a key stands for.
 func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
-	if m.searching && m.type_(msg) {
+	if m.searching && m.typed(msg) {
 		return nil
 	}
 	for _, b := range bindings {
@@ -64,8 +64,8 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// type_ gives a key to the search, unless it is none that one types.
-func (m *model) type_(msg tea.KeyPressMsg) bool {
+// typed gives a key to the search, unless it is none that one types.
+func (m *model) typed(msg tea.KeyPressMsg) bool {
 	switch key := msg.String(); {
 	case key == "enter":
 		m.searching = false

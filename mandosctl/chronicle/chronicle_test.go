@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chronicle
+
+import (
+	"testing"
+
+	"mandos/dbusapi"
+)
+
+func TestWhatHappenedInWords(t *testing.T) {
+	const admin = "uid 0, pid 17"
+	for _, c := range []struct {
+		h    dbusapi.Happening
+		want string
+		tone Tone
+	}{
+		{dbusapi.Happening{Kind: dbusapi.WasAdded, By: "configuration"}, "added by configuration", Plain},
+		{dbusapi.Happening{Kind: dbusapi.WasEnabled, By: admin}, "enabled by root (pid 17)", Good},
+		{dbusapi.Happening{Kind: dbusapi.WasEnabled, By: "uid 4000000000, pid 17"}, "enabled by 4000000000 (pid 17)", Good},
+		{dbusapi.Happening{Kind: dbusapi.WasDisabled, By: admin, Reason: dbusapi.ByAdministrator}, "disabled by root (pid 17)", Plain},
+		{dbusapi.Happening{Kind: dbusapi.WasDisabled, By: "server", Reason: "no successful check within its timeout"}, "disabled: no successful check within its timeout", Bad},
+		{dbusapi.Happening{Kind: dbusapi.WasRemoved, By: "configuration", Reason: dbusapi.ByConfiguration}, "removed by configuration", Plain},
+		{dbusapi.Happening{Kind: dbusapi.WasChanged, By: admin, Values: map[string]string{
+			"ApprovalDelay": "90000", "Host": "a.example.org", "KeyID": "AB", "ApprovedByDefault": "true", "Secret": ""}},
+			"changed by root (pid 17): approval_delay=1m 30s, approved_by_default=true, host=a.example.org, key_id=AB, secret", Plain},
+		{dbusapi.Happening{Kind: dbusapi.WasVouchedFor, By: admin}, "taken as checked OK by root (pid 17)", Plain},
+		{dbusapi.Happening{Kind: dbusapi.CheckStarted, Command: "fping -q -- a"}, "check started: fping -q -- a", Routine},
+		{dbusapi.Happening{Kind: dbusapi.CheckCompleted}, "check succeeded", Routine},
+		{dbusapi.Happening{Kind: dbusapi.CheckCompleted, Status: 2}, "check failed with exit status 2", Warning},
+		{dbusapi.Happening{Kind: dbusapi.CheckCompleted, Status: -1, Signal: 9}, "check was killed by signal 9 (killed)", Warning},
+		{dbusapi.Happening{Kind: dbusapi.CheckStopped, By: admin}, "check stopped by root (pid 17)", Plain},
+		{dbusapi.Happening{Kind: dbusapi.CheckNotStarted, Error: "no processes left"}, "checker could not be started: no processes left", Bad},
+		{dbusapi.Happening{Kind: dbusapi.ApprovalNeeded, Address: "[::1]:4711"}, "waits for approval at [::1]:4711", Warning},
+		{dbusapi.Happening{Kind: dbusapi.ApprovalOver}, "nobody waits for approval any more", Routine},
+		{dbusapi.Happening{Kind: dbusapi.WasApproved, By: admin}, "approved by root (pid 17)", Plain},
+		{dbusapi.Happening{Kind: dbusapi.SecretSent, Address: "[::1]:4711"}, "received its secret at [::1]:4711", Good},
+		{dbusapi.Happening{Kind: dbusapi.SecretNotReceived, Address: "[::1]:4711", Error: "gone"}, "did not receive its whole secret at [::1]:4711: gone", Warning},
+		{dbusapi.Happening{Kind: dbusapi.WasRejected, Address: "[::1]:4711", Reason: "Disabled", Times: 3}, "was refused its secret at [::1]:4711: Disabled (3 times)", Warning},
+		{dbusapi.Happening{Kind: dbusapi.KeyNotFound, Address: "[::1]:4711", Key: "AB"}, "somebody at [::1]:4711 proved a key that no client has: AB", Warning},
+		{dbusapi.Happening{Kind: dbusapi.StateNotSaved, Error: "no space"}, "the server cannot save its state: no space", Bad},
+		{dbusapi.Happening{Kind: dbusapi.StateSavedAgain}, "the server saves its state again", Good},
+		{dbusapi.Happening{Kind: dbusapi.HappeningsLeftUntold, Dropped: 12}, "12 refusals came too fast to tell them", Warning},
+		{dbusapi.Happening{Kind: "what a later server tells", By: admin, Reason: "for once"}, "what a later server tells by root (pid 17): for once", Plain},
+	} {
+		if got := Sentence(&c.h); got != c.want {
+			t.Errorf("%s: %q, want %q", c.h.Kind, got, c.want)
+		}
+		if got := ToneOf(&c.h); got != c.tone {
+			t.Errorf("%s: tone %d, want %d", c.h.Kind, got, c.tone)
+		}
+	}
+}
