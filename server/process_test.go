@@ -235,6 +235,18 @@ func TestADamagedStateStopsTheStart(t *testing.T) {
 	}
 }
 
+func TestAStateDirectoryOfSomebodyElse(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(mandos(t), "--foreground", "--no-dbus", "--no-zeroconf", "--port", freePort(t), "--configdir", dir, "--statedir", dir)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "chown it") || strings.Contains(string(out), "--no-restore") {
+		t.Errorf("error %v\n%s", err, out)
+	}
+}
+
 // TestDaemon starts the server as init scripts do, with a /run of its own.
 func TestDaemon(t *testing.T) {
 	key := keytlstest.NewKey(keytlstest.Ed25519)

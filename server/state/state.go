@@ -184,7 +184,10 @@ func (s *Store) takeOver(upstream string) error {
 func (s *Store) create(records map[string]*record, publish func(newFile string) error) error {
 	newFile := filepath.Join(filepath.Dir(s.path), newName)
 	db, err := bolt.Open(newFile, 0o600, options(openEmpty))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; the state directory must belong to the user that the server runs as (uid %d): chown it", err, os.Geteuid())
+	case err != nil:
 		return cannotOpen(newFile, err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error { return begin(tx, records) })
