@@ -78,6 +78,9 @@ func (r *report) checkClients(s *settings) {
 	if len(s.Clients) == 0 {
 		r.warn("there are no clients in %s", s.ConfigDir)
 	}
+	for _, warning := range unserved(s.offer, s.Clients) {
+		r.warn("%s", warning)
+	}
 	r.fine("the configuration of %d clients was read from %s", len(s.Clients), s.ConfigDir)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"mandos/server/config"
 	"mandos/server/daemonize"
+	"mandos/server/keytls/priority"
 	"mandos/server/logging"
 )
 
@@ -138,6 +139,7 @@ type settings struct {
 	*config.Config
 	options *config.Options
 	level   slog.Level
+	offer   *priority.Priority // in TLS
 }
 
 // load reads and judges the configuration. With [config.Errors] the settings are
@@ -152,10 +154,14 @@ func load(options *config.Options) (*settings, error) {
 	if err != nil {
 		bad = append(bad, config.Error{Place: conf.Origin("debuglevel"), Problem: err.Error()})
 	}
+	offer, err := priority.Parse(conf.Priority)
+	if err != nil {
+		bad = append(bad, config.Error{Place: conf.Origin("priority"), Problem: err.Error()})
+	}
 	if conf.Debug {
 		level = slog.LevelDebug
 	}
-	s := &settings{Config: conf, options: options, level: level}
+	s := &settings{Config: conf, options: options, level: level, offer: offer}
 	if len(bad) > 0 {
 		return s, bad
 	}

@@ -24,7 +24,6 @@ import (
 	"mandos/server/daemonize"
 	"mandos/server/handout"
 	"mandos/server/history"
-	"mandos/server/keytls"
 	"mandos/server/logging"
 	"mandos/server/pidfile"
 	"mandos/server/privileges"
@@ -73,6 +72,7 @@ func serve(ctx context.Context, s *settings, parent *daemonize.Parent) error {
 	d.name.Set(s.ServiceName)
 	d.log = logging.New(logging.Choose(!s.Foreground), d.level, d.name)
 	d.tellWarnings(s.Warnings, s.Clients)
+	d.log.Debug("what the priority string offers", "priority", s.Priority, "offer", s.offer)
 	if err := d.openWithPrivileges(ctx); err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (d *daemon) open() (err error) {
 	d.registry.Load(d.settings.Clients, records)
 	limits := handout.DefaultLimits
 	limits.Strangers = d.settings.MaxUnproven
-	d.handout = handout.New(d.registry, keytls.Config{}, limits, logging.Limit(d.log))
+	d.handout = handout.New(d.registry, d.settings.offer.Config(d.registry.NeedsOpenPGP), limits, logging.Limit(d.log))
 	if d.settings.Zeroconf {
 		d.zeroconf = zeroconf.New(d.service(), d.log, d.name.Set)
 	}
@@ -289,5 +289,8 @@ func (d *daemon) tellWarnings(warnings []config.Warning, clients []client.Settin
 	}
 	if len(clients) == 0 {
 		d.log.Warn("no clients defined", "directory", d.settings.ConfigDir)
+	}
+	for _, warning := range unserved(d.settings.offer, clients) {
+		d.log.Warn(warning)
 	}
 }
