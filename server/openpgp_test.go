@@ -61,6 +61,26 @@ func TestClientsOfBothGenerations(t *testing.T) {
 	}
 }
 
+// TestRealClientWhileOpenPGPIsOffered: today's mandos-client takes no notice of what
+// the hello has for the old ones.
+func TestRealClientWhileOpenPGPIsOffered(t *testing.T) {
+	d := realClient(t)
+	old, err := keytlstest.NewOpenPGPKey(keytlstest.OpenPGPDSA2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, keyID := tlsKey(t, "--key-type", "ed25519")
+	s := startServer(t, d.clientsConf(keyID, "")+oldSection("old", old), "--no-dbus")
+	for range 3 {
+		if got, err := d.fetch(t, "::1:"+s.port, keys, 20*time.Second); err != nil || got != password {
+			t.Errorf("mandos-client got %q, %v\n%s", got, err, s.log())
+		}
+		if got, err := fetchWith(s.port, &keytlstest.Peer{OpenPGP: old}); err != nil || got != "old secret" {
+			t.Errorf("the old client got %q, %v\n%s", got, err, s.log())
+		}
+	}
+}
+
 func TestPriorityDecidesWhatIsOffered(t *testing.T) {
 	old, err := keytlstest.NewOpenPGPKey(keytlstest.OpenPGPRSA2048)
 	if err != nil {

@@ -31,7 +31,6 @@ func newDSAKey(public *dsa.PublicKey) (*publicKey, error) {
 	if bits := public.Q.BitLen(); bits < minDSASubgroup || bits > maxDSASubgroup || bits%8 != 0 {
 		return nil, unsupportedKey("DSA key with a subgroup of %d bits: make a new key", bits)
 	}
-	one := big.NewInt(1)
 	for _, element := range []*big.Int{public.G, public.Y} {
 		if element.Cmp(one) <= 0 || element.Cmp(public.P) >= 0 {
 			return nil, unsupportedKey("DSA key whose numbers are out of range: make a new key")

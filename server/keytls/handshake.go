@@ -164,9 +164,8 @@ func (h *clientHello) errVersion(version Version) error {
 	return fatal(AlertProtocolVersion, "peer chose %v, which RFC 8996 forbids: %s", version, upgradeOldClient)
 }
 
-// upgradeOldClient is what to do about a Mandos client that was built with GnuTLS
-// before 3.1.
-const upgradeOldClient = "upgrade mandos-client on the client, with GnuTLS 3.1 or later, for TLS 1.2 with AES-256-GCM"
+// upgradeOldClient is what to do about a client without TLS 1.2 and AES-256-GCM.
+const upgradeOldClient = "upgrade it to a mandos-client with GnuTLS 3.1 or later"
 
 // explainNoAnswer adds to the error of a peer that does not answer our hello what
 // is known of such peers. A Mandos client closes the connection without an alert.
@@ -177,11 +176,11 @@ func (c *Conn) explainNoAnswer(hello *clientHello, err error) error {
 	case !refused && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	case refused && c.in.recordVersion < VersionTLS12:
-		return fmt.Errorf("peer speaks %v: %s: %w", c.in.recordVersion, upgradeOldClient, err)
+		return fmt.Errorf("peer speaks %v, which RFC 8996 forbids: %s: %w", c.in.recordVersion, upgradeOldClient, err)
 	case hello.openPGP == nil:
 		return fmt.Errorf("%w; if it is a client of before 2019, with an OpenPGP key, it needs an entry with its fingerprint and without key_id", err)
 	}
-	return fmt.Errorf("%w; if it is a client of before 2013, which cannot do TLS 1.2 with AES-256-GCM, %s", err, upgradeOldClient)
+	return fmt.Errorf("%w; if it is a client of before 2013, without TLS 1.2 and AES-256-GCM, %s", err, upgradeOldClient)
 }
 
 // handshakeMessage is a received message: raw is the whole, body what follows

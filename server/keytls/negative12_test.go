@@ -113,7 +113,7 @@ func TestMisbehaviourOfOldPeersEndsInTheRightAlert(t *testing.T) {
 		"a downgrade of a peer that could do TLS 1.2": {
 			peer: keytlstest.Peer{Random: endWith("DOWNGRD\x00")}, want: keytls.AlertIllegalParameter, says: "somebody changes the connection"},
 		"TLS 1.1": {
-			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x02"))}, want: keytls.AlertProtocolVersion, says: "peer chose TLS 1.1, which RFC 8996 forbids: upgrade mandos-client"},
+			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x02"))}, want: keytls.AlertProtocolVersion, says: "peer chose TLS 1.1, which RFC 8996 forbids: upgrade it to a mandos-client"},
 		"TLS 1.0 without extensions": {
 			peer: keytlstest.Peer{Message: edit("ServerHello", func(b []byte) []byte { b[1] = 1; return b[:offsetExtensions-2] })},
 			want: keytls.AlertProtocolVersion, says: "peer chose TLS 1.0"},
@@ -543,11 +543,11 @@ func TestOldPeersThatRefuseUsAreExplained(t *testing.T) {
 		says   []string
 	}{
 		"GnuTLS 2.8, with an alert in a record of TLS 1.1": {
-			keytls.Config{OpenPGP: always}, "\x15\x03\x02\x00\x02\x02\x28", []string{"peer speaks TLS 1.1: upgrade mandos-client", "GnuTLS 3.1 or later", "handshake_failure"}},
+			keytls.Config{OpenPGP: always}, "\x15\x03\x02\x00\x02\x02\x28", []string{"peer speaks TLS 1.1, which RFC 8996 forbids: upgrade it to a mandos-client", "GnuTLS 3.1 or later", "handshake_failure"}},
 		"GnuTLS 2.8, where only raw public keys are offered": {
-			keytls.Config{}, "\x15\x03\x02\x00\x02\x02\x28", []string{"peer speaks TLS 1.1: upgrade mandos-client"}},
+			keytls.Config{}, "\x15\x03\x02\x00\x02\x02\x28", []string{"peer speaks TLS 1.1, which RFC 8996 forbids: upgrade it to a mandos-client"}},
 		"GnuTLS 2.12, with an alert in a record of TLS 1.2": {
-			keytls.Config{OpenPGP: always}, "\x15\x03\x03\x00\x02\x02\x28", []string{"handshake_failure", "client of before 2013, which cannot do TLS 1.2 with AES-256-GCM, upgrade mandos-client"}},
+			keytls.Config{OpenPGP: always}, "\x15\x03\x03\x00\x02\x02\x28", []string{"handshake_failure", "client of before 2013, without TLS 1.2 and AES-256-GCM, upgrade it"}},
 		"a Mandos client, which closes without an alert": {
 			keytls.Config{OpenPGP: always}, "", []string{"closed the connection", "client of before 2013"}},
 		"one with an OpenPGP key, where none is offered": {
