@@ -83,7 +83,10 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("there are no scripts: %v", err)
 	}
 	for _, script := range scripts {
-		t.Run(filepath.Base(script), func(t *testing.T) { runScript(t, script) })
+		t.Run(filepath.Base(script), func(t *testing.T) {
+			t.Parallel()
+			runScript(t, script)
+		})
 	}
 }
 
