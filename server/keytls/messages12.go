@@ -57,11 +57,8 @@ func parseServerHello12(extensions extensions) (*serverHello12, error) {
 }
 
 func checkCertificateType(extensions extensions) error {
-	data, ok := extensions[extensionCertificateType]
-	var certificateType uint8
-	switch {
-	case !ok: // which means X.509
-	case !data.ReadUint8(&certificateType) || !data.Empty():
+	certificateType := uint8(certificateTypeX509) // which is what no answer means
+	if data, ok := extensions[extensionCertificateType]; ok && (!data.ReadUint8(&certificateType) || !data.Empty()) {
 		return errDecode("ServerHello")
 	}
 	switch certificateType {
@@ -83,34 +80,13 @@ const (
 )
 
 // parseCertificate12 returns the primary key in a Certificate message as GnuTLS
-// sends it. It puts a length in front, which RFC 6091 has not and which is wrong by
-// seven: it is skipped, as the length of the message bounds what follows. It
-// always names the key that signs, also if that is the primary key.
+// sends it, with a length in front that RFC 6091 does not have.
 func parseCertificate12(body []byte) (*publicKey, error) {
-	const name = "Certificate"
-	const wrongLength = 3
-	in := cryptobyte.String(body)
-	var descriptor uint8
-	if !in.Skip(wrongLength) || !in.ReadUint8(&descriptor) {
-		return nil, errDecode(name)
+	keyID, certificate, err := splitCertificate12(body)
+	if err != nil {
+		return nil, err
 	}
-	var keyID, certificate cryptobyte.String
-	switch descriptor {
-	case descriptorCertificate:
-	case descriptorSubkey:
-		const keyIDLength = 8
-		if !in.ReadUint8LengthPrefixed(&keyID) || len(keyID) != keyIDLength {
-			return nil, errDecode(name)
-		}
-	case descriptorCertificate5081, descriptorFingerprint:
-		return nil, fatal(AlertUnsupportedCertificate, "peer sent only the fingerprint of its OpenPGP certificate (descriptor %d)", descriptor)
-	default:
-		return nil, fatal(AlertUnsupportedCertificate, "peer sent an OpenPGP certificate with unknown descriptor %d", descriptor)
-	}
-	if !in.ReadUint24LengthPrefixed(&certificate) || !in.Empty() {
-		return nil, errDecode(name)
-	}
-	if certificate.Empty() {
+	if len(certificate) == 0 {
 		return nil, fatal(AlertBadCertificate, "peer presented no OpenPGP certificate at all")
 	}
 	key, err := parseOpenPGPKey(certificate)
@@ -121,9 +97,41 @@ func parseCertificate12(body []byte) (*publicKey, error) {
 		return nil, fatal(AlertBadCertificate, "peer presented a bad key: %v", err)
 	}
 	if keyID != nil && !isKeyIDOf(keyID, key.identity) {
-		return nil, fatal(AlertBadCertificate, "peer says that it signs with subkey %X: only the primary key, %s, can identify it", []byte(keyID), key.identity.Hex)
+		return nil, fatal(AlertBadCertificate, "peer says that it signs with subkey %X: only the primary key, %s, can identify it", keyID, key.identity.Hex)
 	}
 	return key, nil
+}
+
+// splitCertificate12 takes a Certificate message apart. The key ID is that of the key
+// that signs, also if that is the primary key; nil if there is none.
+func splitCertificate12(body []byte) (keyID, certificate []byte, err error) {
+	const (
+		name = "Certificate"
+		// wrongLength is how long the length in front is. What it says is wrong by
+		// seven, and the message's own length bounds what follows.
+		wrongLength = 3
+		keyIDLength = 8
+	)
+	in := cryptobyte.String(body)
+	var descriptor uint8
+	if !in.Skip(wrongLength) || !in.ReadUint8(&descriptor) {
+		return nil, nil, errDecode(name)
+	}
+	switch descriptor {
+	case descriptorCertificate:
+	case descriptorSubkey:
+		if !in.ReadUint8LengthPrefixed((*cryptobyte.String)(&keyID)) || len(keyID) != keyIDLength {
+			return nil, nil, errDecode(name)
+		}
+	case descriptorCertificate5081, descriptorFingerprint:
+		return nil, nil, fatal(AlertUnsupportedCertificate, "peer sent only the fingerprint of its OpenPGP certificate (descriptor %d)", descriptor)
+	default:
+		return nil, nil, fatal(AlertUnsupportedCertificate, "peer sent an OpenPGP certificate with unknown descriptor %d", descriptor)
+	}
+	if !in.ReadUint24LengthPrefixed((*cryptobyte.String)(&certificate)) || !in.Empty() {
+		return nil, nil, errDecode(name)
+	}
+	return keyID, certificate, nil
 }
 
 // isKeyIDOf tells whether keyID is "the low-order 64 bits of the fingerprint" (RFC
