@@ -189,6 +189,10 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			if acknowledged[name] != "" && (!ok || now != acknowledged[name] && now != tried[name]) {
 				t.Errorf("after %d changes, %s is %s; %s was acknowledged, %s was tried", changes, name, now, acknowledged[name], tried[name])
 			}
+			if !ok { // killed before anything of it was acknowledged
+				delete(tried, name)
+				continue
+			}
 			acknowledged[name], tried[name] = now, now
 		}
 		if err := s.Close(); err != nil {
