@@ -87,6 +87,8 @@ func (k *checks) hear(ctx context.Context, server *dbusapi.Server, e dbusapi.Eve
 		return &dbusapi.Error{Reason: dbusapi.ErrNoServer, Message: "it is not there, or has ended"}
 	case dbusapi.ServerUp:
 		return k.start(ctx, server, e.Clients, o)
+	case dbusapi.CheckerCompleted:
+		return k.completed(e)
 	case dbusapi.Happened:
 		return k.happened(&e.Happening)
 	}
@@ -111,18 +113,25 @@ func (k *checks) start(ctx context.Context, server *dbusapi.Server, clients []db
 	return k.over()
 }
 
+func (k *checks) completed(e dbusapi.Event) error {
+	if !k.waiting[e.Client.Name] {
+		return nil
+	}
+	result := chronicle.CheckResult(e.Status, e.Signal)
+	if e.Status == 0 && e.Signal == 0 {
+		k.ended(e.Client.Name, result, nil)
+	} else {
+		k.ended(e.Client.Name, "", errors.New("the checker "+result))
+	}
+	return k.over()
+}
+
+// happened looks for why a check may have no result.
 func (k *checks) happened(h *dbusapi.Happening) error {
 	if !k.waiting[h.Client] {
 		return nil
 	}
 	switch h.Kind {
-	case dbusapi.CheckCompleted:
-		result := chronicle.CheckResult(h.Status, h.Signal)
-		if h.Status != 0 || h.Signal != 0 {
-			k.ended(h.Client, "", errors.New("the checker "+result))
-		} else {
-			k.ended(h.Client, result, nil)
-		}
 	case dbusapi.CheckNotStarted, dbusapi.CheckStopped, dbusapi.WasRemoved:
 		k.ended(h.Client, "", errors.New(chronicle.Sentence(h)))
 	}

@@ -141,7 +141,7 @@ func findServer() (string, error) {
 
 func (p *program) showFindings(findings []jsonoutput.Finding, o lintOptions) error {
 	if o.json {
-		return jsonoutput.Write(p.console.Out, jsonoutput.OfFindings(findings))
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfFindings(findings), p.console.Terminal)
 	}
 	colours := p.console.Palette
 	paints := map[string]func(string) string{"error": colours.Bad, "warning": colours.Warning}

@@ -134,7 +134,7 @@ func (p *program) print(clients []dbusapi.Client, o listOptions, now time.Time) 
 	}
 	switch form {
 	case outputJSON:
-		return jsonoutput.Write(p.console.Out, jsonoutput.OfClients(clients, now))
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfClients(clients, now), p.console.Terminal)
 	case outputTSV:
 		return o.table(clients, now, palette.New(false)).TSV(p.console.Out)
 	}

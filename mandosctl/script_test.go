@@ -115,7 +115,7 @@ func runScript(t *testing.T, script string) {
 			env.Values[serverKey{}] = &server{env: env}
 			env.Values[busKey{}] = bus
 			env.Defer(func() { env.Values[serverKey{}].(*server).stop() })
-			env.Defer(func() { exec.Command("tmux", "-S", filepath.Join(env.WorkDir, "tmux"), "kill-server").Run() })
+			env.Defer(func() { closeScreen(tools, env.WorkDir) })
 			for dir := env.WorkDir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 				if err := os.Chmod(dir, 0o755); err != nil {
 					return err
@@ -129,6 +129,15 @@ func runScript(t *testing.T, script string) {
 			"debian": commandDebian,
 		},
 	})
+}
+
+// closeScreen ends what a script that failed leaves running.
+func closeScreen(tools, work string) {
+	if _, err := os.Stat(filepath.Join(work, ".screen")); err == nil {
+		cmd := exec.Command(filepath.Join(tools, "screen"), "close")
+		cmd.Env = append(os.Environ(), "WORK="+work)
+		cmd.Run()
+	}
 }
 
 // startBus starts a bus with the policy of the system's. The Python server has

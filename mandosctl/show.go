@@ -72,7 +72,7 @@ func (p *program) show(ctx context.Context, o showOptions) error {
 		}
 	}
 	if o.json {
-		return jsonoutput.Write(p.console.Out, jsonoutput.OfHistories(clients, histories, now))
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfHistories(clients, histories, now), p.console.Terminal)
 	}
 	for i := range clients {
 		if i > 0 {

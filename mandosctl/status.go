@@ -59,7 +59,7 @@ func (p *program) status(ctx context.Context, json bool) error {
 	now := time.Now()
 	counts := standing.Count(clients, now)
 	if json {
-		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts))
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts), p.console.Terminal)
 	}
 	p.showStatus(status, process, len(clients), counts, now)
 	return nil

@@ -132,7 +132,7 @@ func (p *program) tell(h *dbusapi.Happening, o watchOptions) error {
 	var err error
 	switch {
 	case o.json:
-		err = json.NewEncoder(p.console.Out).Encode(jsonoutput.OfEvent(h))
+		err = jsonoutput.Write(p.console.Out, jsonoutput.OfEvent(h), false)
 	case p.console.Terminal:
 		colours := p.console.Palette
 		if paint := colours.Tone(chronicle.ToneOf(h)); paint != nil {

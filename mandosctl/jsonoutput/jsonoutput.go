@@ -121,10 +121,12 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
-// Write prints a document, indented for those who look at it.
-func Write(w io.Writer, document any) error {
+// Write prints a document, on many lines for people and on one for programs.
+func Write(w io.Writer, document any, people bool) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
+	if people {
+		encoder.SetIndent("", "  ")
+	}
 	return encoder.Encode(document)
 }

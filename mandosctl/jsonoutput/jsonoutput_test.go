@@ -15,7 +15,7 @@ var now = time.Date(2026, 11, 23, 4, 5, 6, 7000, time.UTC)
 func ExampleOfClients() {
 	foo := dbusapi.Client{Name: "foo", Enabled: true, Timeout: 5 * time.Minute, Interval: 90 * time.Second,
 		Expires: now.Add(4 * time.Minute), LastCheckedOK: now, LastCheckerStatus: -2}
-	jsonoutput.Write(os.Stdout, jsonoutput.OfClients([]dbusapi.Client{foo}, now))
+	jsonoutput.Write(os.Stdout, jsonoutput.OfClients([]dbusapi.Client{foo}, now), true)
 	// Output:
 	// {
 	//   "schemaVersion": 1,
@@ -55,20 +55,13 @@ func ExampleOfClients() {
 func ExampleOfEvent() {
 	jsonoutput.Write(os.Stdout, jsonoutput.OfEvent(&dbusapi.Happening{
 		Kind: dbusapi.CheckCompleted, Time: now, Client: "foo", Command: "fping -q -- foo & true",
-	}))
+	}), false)
 	// Output:
-	// {
-	//   "schemaVersion": 1,
-	//   "time": "2026-11-23T04:05:06.000007Z",
-	//   "kind": "checker completed",
-	//   "client": "foo",
-	//   "command": "fping -q -- foo & true",
-	//   "status": 0
-	// }
+	// {"schemaVersion":1,"time":"2026-11-23T04:05:06.000007Z","kind":"checker completed","client":"foo","command":"fping -q -- foo & true","status":0}
 }
 
 func ExampleOfFindings() {
-	jsonoutput.Write(os.Stdout, jsonoutput.OfFindings(nil))
+	jsonoutput.Write(os.Stdout, jsonoutput.OfFindings(nil), true)
 	// Output:
 	// {
 	//   "schemaVersion": 1,

@@ -20,10 +20,9 @@ type binding struct {
 	do   func(*model) tea.Cmd
 }
 
-var bindings []binding
-
-func init() {
-	bindings = []binding{
+// bindings are all keys, in the order of the help.
+func bindings() []binding {
+	return []binding{
 		{[]string{"a"}, "a", "approve the client that waits", func(m *model) tea.Cmd { return m.decide("approved", approve) }},
 		{[]string{"d"}, "d", "deny the client that waits", func(m *model) tea.Cmd { return m.decide("denied", deny) }},
 		{[]string{"+", "e"}, "+  e", "enable the client", func(m *model) tea.Cmd { return m.act("enabled", (*dbusapi.Server).Enable) }},
@@ -56,7 +55,7 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	if m.searching && m.typed(msg) {
 		return nil
 	}
-	for _, b := range bindings {
+	for _, b := range bindings() {
 		if slices.Contains(b.keys, key) {
 			return b.do(m)
 		}

@@ -82,7 +82,7 @@ func (m *model) event(h *dbusapi.Happening, name bool) string {
 
 func (m *model) help() []string {
 	lines := []string{m.colours.Strong("  keys"), ""}
-	for _, b := range bindings {
+	for _, b := range bindings() {
 		lines = append(lines, fit(fmt.Sprintf("  %-10s%s", b.name, b.help), m.width))
 	}
 	return append(lines, "",
