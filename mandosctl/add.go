@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -132,11 +133,14 @@ func (p *program) enrol(ctx context.Context, server *dbusapi.Server, s *section.
 		return err
 	}
 	c, err := reloadWith(ctx, server, s, configDir)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNotRead), errors.Is(err, dbusapi.ErrFailed), errors.Is(err, dbusapi.ErrInvalid):
 		if undo := file.Remove(); undo != nil {
 			return fmt.Errorf("%w; and the file could not be taken away again: %w", err, undo)
 		}
 		return fmt.Errorf("%s was not added: %w", s.Name, err)
+	case err != nil:
+		return fmt.Errorf("%s was written, but whether the server has read it is not known; see \"mandosctl reload\": %w", file.Path, err)
 	}
 	p.console.Notef("Written to %s.", filepath.Clean(file.Path))
 	return p.print([]dbusapi.Client{c}, listOptions{}, time.Now())
@@ -153,7 +157,9 @@ func reloadWith(ctx context.Context, server *dbusapi.Server, s *section.Section,
 	}
 	i := slices.IndexFunc(clients, func(c dbusapi.Client) bool { return c.Name == s.Name && c.KeyID == s.KeyID })
 	if i < 0 {
-		return dbusapi.Client{}, fmt.Errorf("the server does not read %s; give its configuration directory with --configdir", configDir)
+		return dbusapi.Client{}, fmt.Errorf("%w %s; give its configuration directory with --configdir", errNotRead, configDir)
 	}
 	return clients[i], nil
 }
+
+var errNotRead = errors.New("the server does not read")

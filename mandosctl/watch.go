@@ -55,7 +55,8 @@ With --exec, a shell runs COMMAND for each event, one after the other, with stan
 output going to standard error. The event is in its environment, as MANDOS_KIND,
 MANDOS_TIME, MANDOS_CLIENT, MANDOS_TEXT (the whole in words), MANDOS_BY,
 MANDOS_REASON, MANDOS_KEY, MANDOS_ADDRESS, MANDOS_STATUS, MANDOS_ERROR; as JSON
-it is on standard input. A command that fails is reported, and watching goes on.`,
+it is on standard input. A command that fails is reported, and watching goes on; one
+that runs for a minute is killed.`,
 		Example: `  mandosctl watch
   mandosctl watch --quiet 'web*'
   mandosctl watch --quiet --exec 'mail -s "Mandos: $MANDOS_CLIENT $MANDOS_KIND" root'
@@ -149,12 +150,17 @@ func (p *program) tell(h *dbusapi.Happening, o watchOptions) error {
 	return err
 }
 
+// execLimit is how long a command may run, while other events wait.
+const execLimit = time.Minute
+
 // runFor runs the command for one event.
 func (p *program) runFor(ctx context.Context, h *dbusapi.Happening, command string) error {
 	event, err := json.Marshal(jsonoutput.OfEvent(h))
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, execLimit)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
 	cmd.WaitDelay = time.Second
 	cmd.Stdin = bytes.NewReader(append(event, '\n'))

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"mandos/mandosctl/palette"
+	"mandos/mandosctl/table"
 )
 
 // Console is where the program reads and writes.
@@ -57,11 +58,13 @@ func (c *Console) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format
 // Errorf writes the one line of an error.
 func (c *Console) Errorf(format string, args ...any) {
 	line := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
-	fmt.Fprintf(c.Err, "mandosctl: %s\n", line)
+	fmt.Fprintf(c.Err, "mandosctl: %s\n", table.Printable(line))
 }
 
 // Notef writes a remark that is no result and no error.
-func (c *Console) Notef(format string, args ...any) { fmt.Fprintf(c.Err, format+"\n", args...) }
+func (c *Console) Notef(format string, args ...any) {
+	fmt.Fprintln(c.Err, table.Printable(fmt.Sprintf(format, args...)))
+}
 
 // Confirm asks a question that only "y" or "yes" says yes to.
 func (c *Console) Confirm(question string) (bool, error) {
