@@ -10,6 +10,15 @@ set -euo pipefail
 bin=$(realpath "${1:?usage: demo.sh DIRECTORY}")
 if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
 
+# await repeats a command until it succeeds, for ten seconds.
+await() {
+    for _ in $(seq 100); do
+        if "$@" >/dev/null 2>&1; then return; fi
+        sleep 0.1
+    done
+    echo "Waited in vain for: $*" >&2
+    return 1
+}
 say() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 show() {
     printf '%s$ %s%s\n' "$bold" "$*" "$plain"
@@ -65,17 +74,14 @@ END
 export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$work/bus
 dbus-daemon --config-file="$work/bus.conf" --nofork --nopidfile 2>"$work/bus.log" &
 pids+=($!)
-until [ -S "$work/bus" ]; do sleep 0.05; done
+await test -S "$work/bus"
 
 port=$((20000 + RANDOM % 20000))
 printf '%s$ mandos --foreground --address ::1 --port %d --no-zeroconf ...%s\n' "$bold" "$port" "$plain"
 "$bin/mandos" --foreground --address ::1 --port "$port" --no-zeroconf \
     --configdir "$work/etc" --statedir "$work/state" 2>"$work/mandos.log" &
 pids+=($!)
-until busctl status se.recompile.Mandos >/dev/null 2>&1; do
-    kill -0 "${pids[1]}" || exit 1
-    sleep 0.05
-done
+await "$bin/mandosctl" status
 ctl() {
     printf '%s$ mandosctl %s%s\n' "$bold" "$*" "$plain"
     "$bin/mandosctl" "$@"
