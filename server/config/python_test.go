@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,9 @@ func TestPathsAreExpandedAsPythonExpandsThem(t *testing.T) {
 	t.Setenv("PLACE", "/some/$HOME")
 	t.Setenv("EMPTY", "")
 	texts := generate(2000, 5, "~", "~root", "~nobody-of-that-name", "/", "$PLACE", "${PLACE}", "$EMPTY", "${EMPTY}", "$", "${", "}", "{", "$UNSET_", "${UNSET}", "x", "ß", " ")
+	// Pythons differ in what follows a brace that is never closed.
+	unclosed := regexp.MustCompile(`\$\{[^}]*$`)
+	texts = slices.DeleteFunc(texts, unclosed.MatchString)
 	for i, want := range askPython[string](t, "path", texts) {
 		if got := expandPath(texts[i]); got != want {
 			t.Errorf("%q: %q, Python gives %q", texts[i], got, want)

@@ -130,6 +130,15 @@ func TestSlowReadingIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestReadingAgainAtOnceIsFine(t *testing.T) {
+	r := start(t, "quick")
+	for i := range 3000 {
+		if got, err := r.Read(t.Context()); err != nil || string(got) != "quick" {
+			t.Fatalf("reading %d: %q, %v", i, got, err)
+		}
+	}
+}
+
 func TestDeadReaderIsAnError(t *testing.T) {
 	r := start(t, "die")
 	for range 2 {

@@ -27,7 +27,8 @@ func Serve(read func() ([]byte, error)) error {
 		}
 	}()
 	answers := make(chan error, 1)
-	for busy := false; ; {
+	begin := func() { answers <- answer(server, read) }
+	for unanswered := 0; ; {
 		select {
 		case err := <-questions:
 			switch {
@@ -35,16 +36,21 @@ func Serve(read func() ([]byte, error)) error {
 				return nil
 			case err != nil:
 				return fmt.Errorf("no questions from the server: %w", err)
-			case busy:
-				return errors.New("the server asked again before it had the answer")
+			case unanswered == 2:
+				return errors.New("the server asks without waiting for the answers")
 			}
-			busy = true
-			go func() { answers <- answer(server, read) }()
+			// The server may have the answer, and ask again, before we know that
+			// it was sent.
+			if unanswered++; unanswered == 1 {
+				go begin()
+			}
 		case err := <-answers:
 			if err != nil {
 				return fmt.Errorf("cannot answer the server: %w", err)
 			}
-			busy = false
+			if unanswered--; unanswered > 0 {
+				go begin()
+			}
 		}
 	}
 }
