@@ -112,8 +112,9 @@ func signalTree(pid int, s syscall.Signal) (allowed bool) {
 	return err == nil && signalProcess(-group, s) && allowed
 }
 
-// round reaps the dead and signals the living orphans with that mark. It repeats that while it finds dead ones, whose children may
-// have become orphans since the list was made.
+// round reaps the dead and signals the living orphans with that mark. It repeats
+// that while it finds dead ones, whose children may have become orphans since the
+// list was made.
 func (o *orphans) round(mark uint64, signal func(pid int) (allowed bool)) (living int, untouchable []int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

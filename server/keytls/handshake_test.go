@@ -247,20 +247,27 @@ func TestUnknownKeyGetsACompleteHandshakeAndNothingElse(t *testing.T) {
 			if m.identity.Hex != anEd25519Key.KeyID() || !slices.Equal(asked, []keytls.Identity{m.identity}) {
 				t.Errorf("identity %v, asked for %v", m.identity, asked)
 			}
-			if n, err := m.client.Write([]byte("secret")); n != 0 || !errors.Is(err, keytls.ErrUnknownKey) {
-				t.Errorf("write: %d, %v", n, err)
-			}
-			if err := m.client.CloseWrite(); err != nil {
-				t.Errorf("close_notify: %v", err)
-			}
-			if got, err := io.ReadAll(m.server); len(got) != 0 || err != nil {
-				t.Errorf("the peer read %q, %v", got, err)
-			}
-			m.server.CloseWrite()
-			if _, err := m.client.Read(make([]byte, 1)); err != io.EOF {
-				t.Errorf("read: %v", err)
-			}
+			partsWithNothing(t, m.client, m.server)
 		})
+	}
+}
+
+// partsWithNothing closes a session with a peer whose key is unknown, after which
+// the peer must have got nothing.
+func partsWithNothing(t *testing.T, client *keytls.Conn, server *keytlstest.Conn) {
+	t.Helper()
+	if n, err := client.Write([]byte("secret")); n != 0 || !errors.Is(err, keytls.ErrUnknownKey) {
+		t.Errorf("write: %d, %v", n, err)
+	}
+	if err := client.CloseWrite(); err != nil {
+		t.Errorf("close_notify: %v", err)
+	}
+	if got, err := io.ReadAll(server); len(got) != 0 || err != nil {
+		t.Errorf("the peer read %q, %v", got, err)
+	}
+	server.CloseWrite()
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("read: %v", err)
 	}
 }
 

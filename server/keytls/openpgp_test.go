@@ -176,19 +176,7 @@ func TestUnknownFingerprintGetsACompleteHandshakeAndNothingElse(t *testing.T) {
 			if m.identity.Hex != test.peer.OpenPGP.Fingerprint() || !slices.Equal(asked, []keytls.Identity{m.identity}) {
 				t.Errorf("identity %v, asked for %v", m.identity, asked)
 			}
-			if n, err := m.client.Write([]byte("secret")); n != 0 || !errors.Is(err, keytls.ErrUnknownKey) {
-				t.Errorf("write: %d, %v", n, err)
-			}
-			if err := m.client.CloseWrite(); err != nil {
-				t.Errorf("close_notify: %v", err)
-			}
-			if got, err := io.ReadAll(m.server); len(got) != 0 || err != nil {
-				t.Errorf("the peer read %q, %v", got, err)
-			}
-			m.server.CloseWrite()
-			if _, err := m.client.Read(make([]byte, 1)); err != io.EOF {
-				t.Errorf("read: %v", err)
-			}
+			partsWithNothing(t, m.client, m.server)
 		})
 	}
 }
