@@ -22,6 +22,7 @@ import (
 	"mandos/server/client"
 	"mandos/server/config"
 	"mandos/server/privileges"
+	"mandos/server/systemd"
 )
 
 // checkTime bounds each check of the server's surroundings.
@@ -52,6 +53,9 @@ func check(ctx context.Context, options *config.Options, out io.Writer) error {
 	r := &report{out: out}
 	options.Judge = newJudge()
 	s, err := load(options)
+	if err == nil {
+		err = s.CheckFindable(systemd.PassesSocket())
+	}
 	var bad config.Errors
 	switch {
 	case errors.As(err, &bad):

@@ -19,6 +19,7 @@ import (
 	"mandos/server/daemonize"
 	"mandos/server/keytls/priority"
 	"mandos/server/logging"
+	"mandos/server/systemd"
 )
 
 // Exit statuses, which are upstream's.
@@ -104,6 +105,9 @@ with mandosctl(1).`,
 			return check(cmd.Context(), options, cmd.OutOrStdout())
 		}
 		s, err := load(options)
+		if err == nil {
+			err = s.CheckFindable(systemd.PassesSocket())
+		}
 		switch {
 		case err != nil:
 			return err

@@ -304,12 +304,14 @@ start x %[2]s/state
 }
 
 func TestInheritedSockets(t *testing.T) {
+	fromManager := func(pid string) string { return "export LISTEN_FDS=1 LISTEN_PID=" + pid + "; " }
 	for sentence, c := range map[string]struct {
 		args []string
 		env  func(pidHere string) string
 	}{
 		"with --socket":            {args: []string{"--socket", "3"}},
-		"from the service manager": {env: func(pid string) string { return "export LISTEN_FDS=1 LISTEN_PID=" + pid + "; " }},
+		"from the service manager": {env: fromManager},
+		"from the service manager, whatever port is asked for": {args: []string{"--port", "1"}, env: fromManager},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			key := keytlstest.NewKey(keytlstest.Ed25519)
@@ -331,13 +333,10 @@ func TestInheritedSockets(t *testing.T) {
 			}
 			defer file.Close()
 			_, port, _ := net.SplitHostPort(listener.Addr().String())
-			args := append([]string{"--foreground", "--no-dbus", "--configdir", dir, "--statedir", filepath.Join(dir, "state")}, c.args...)
+			args := append([]string{"--foreground", "--no-dbus", "--no-zeroconf", "--configdir", dir, "--statedir", filepath.Join(dir, "state")}, c.args...)
 			export := ""
 			if c.env != nil {
 				export = c.env("$$")
-				args = append(args, "--no-zeroconf", "--port", "1") // the port is the service manager's
-			} else {
-				args = append(args, "--no-zeroconf")
 			}
 			cmd := exec.Command("sh", append([]string{"-c", export + `exec "$0" "$@"`, mandos(t)}, args...)...)
 			cmd.ExtraFiles = []*os.File{file}

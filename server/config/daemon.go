@@ -41,10 +41,17 @@ func (o *Options) Load() (*Config, error) {
 	if err := f.err(); err != nil {
 		return c, err
 	}
-	if !c.Zeroconf && c.Port == 0 && c.Socket == -1 {
-		return nil, UsageError{"needs --port or --socket to work without Zeroconf"}
-	}
 	return c, nil
+}
+
+// CheckFindable fails with a [UsageError] if no client could find the server:
+// nothing says on which port it is. A socket that was passed to the server without
+// an option says so.
+func (c *Config) CheckFindable(passed bool) error {
+	if !c.Zeroconf && c.Port == 0 && c.Socket == -1 && !passed {
+		return UsageError{"needs --port or --socket to work without Zeroconf"}
+	}
+	return nil
 }
 
 // store parses value into d; an empty value, but for a switch, is the default.

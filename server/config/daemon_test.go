@@ -46,8 +46,10 @@ func run(args ...string) (config *Config, output string, err error) {
 	command.SetErr(io.Discard)
 	command.SetArgs(args)
 	command.RunE = func(*cobra.Command, []string) (err error) {
-		config, err = options.Load()
-		return err
+		if config, err = options.Load(); err != nil {
+			return err
+		}
+		return config.CheckFindable(false)
 	}
 	err = command.Execute()
 	return config, out.String(), err

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,6 +75,13 @@ func works(ctx context.Context, patience time.Duration, turns func(context.Conte
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return turns(ctx) == nil
+}
+
+// PassesSocket reports whether the service manager has passed sockets to this
+// process.
+func PassesSocket() bool {
+	number, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	return err == nil && number > 0 && os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid())
 }
 
 // Socket is the socket that the service manager has opened, or nil.

@@ -27,8 +27,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv("LISTEN_PID") == "self" {
 		os.Setenv("LISTEN_PID", fmt.Sprint(os.Getpid()))
 	}
+	passes := systemd.PassesSocket()
 	file, err := systemd.Socket()
 	switch {
+	case passes != (file != nil || err != nil):
+		fmt.Printf("socket %v, error %v, but PassesSocket says %v", file, err, passes)
 	case err != nil:
 		fmt.Print(err)
 	case file == nil:
