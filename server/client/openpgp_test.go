@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestOpenPGPIsNeededByEnabledClientsThatHaveNothingElse(t *testing.T) {
+func TestOpenPGPIsNeededByClientsThatHaveNothingElse(t *testing.T) {
 	ctx := context.Background()
 	withFingerprint := func(name, keyID string, enabled bool) Settings {
 		s := host(name, keyID)
@@ -25,22 +25,22 @@ func TestOpenPGPIsNeededByEnabledClientsThatHaveNothingElse(t *testing.T) {
 	}{
 		"a client with a key ID needs none":            {client: both},
 		"a client with only a fingerprint needs it":    {client: old, want: true},
-		"a disabled one does not":                      {client: off},
+		"a disabled one needs it to be told so":        {client: off, want: true},
 		"a client with nothing does not":               {client: host("a", "")},
 		"the key ID of nothing is one all the same":    {client: withFingerprint("a", emptyKeyID, true)},
-		"after it was disabled it does not":            {client: old, do: func(w *world) { w.must(w.Disable(ctx, admin, "a")) }},
+		"after it was disabled it still does":          {client: old, do: func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, want: true},
 		"after it was enabled it does":                 {client: off, do: func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, want: true},
 		"after it was removed it does not":             {client: old, do: func(w *world) { w.must(w.Remove(ctx, admin, "a")) }},
-		"after it has expired it does not":             {client: old, do: func(w *world) { w.checks.behave(fail); w.pass(time.Hour) }},
+		"after it has expired it still does":           {client: old, do: func(w *world) { w.checks.behave(fail); w.pass(time.Hour) }, want: true},
 		"after it was given a key ID it does not":      {client: old, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{both})) }},
 		"after its key ID was taken away it does":      {client: both, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{old})) }, want: true},
 		"after it has gone from the configuration not": {client: old, do: func(w *world) { w.must(w.Reload(ctx, admin, nil)) }},
 		"after it came into the configuration it does": {client: host("b", keyB), do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{old})) }, want: true},
 		"after a restart it still does":                {client: old, do: func(w *world) { w.restart(time.Second, []Settings{old}) }, want: true},
-		"disabled before a restart it does not after it": {client: old, do: func(w *world) {
+		"disabled before a restart it does after it": {client: old, do: func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.restart(time.Second, []Settings{old})
-		}},
+		}, want: true},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			inWorld(t, []Settings{c.client}, func(w *world) {
@@ -91,7 +91,7 @@ func TestCountOfOpenPGPClientsStaysRight(t *testing.T) {
 			}
 			want := 0
 			for _, v := range w.Clients() {
-				if v.Enabled && v.KeyID == "" && v.Fingerprint != "" {
+				if v.KeyID == "" && v.Fingerprint != "" {
 					want++
 				}
 			}

@@ -109,8 +109,9 @@ func (r *Registry) Known(id Identity) bool {
 	return r.lookup(id) != nil
 }
 
-// NeedsOpenPGP tells whether an enabled client can prove itself with nothing but an
-// OpenPGP key. It costs no more with many clients.
+// NeedsOpenPGP reports whether a client can prove itself with nothing but an OpenPGP
+// key. A disabled one counts: only who could prove itself is told apart from a
+// stranger, and refused for what it is. It costs no more with many clients.
 func (r *Registry) NeedsOpenPGP() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,7 +120,7 @@ func (r *Registry) NeedsOpenPGP() bool {
 
 // countOpenPGP keeps the count that NeedsOpenPGP looks at, after c has changed.
 func (r *Registry) countOpenPGP(c *client) {
-	needs := c.Enabled && !c.gone && c.identity().Kind == OpenPGPKey
+	needs := !c.gone && c.identity().Kind == OpenPGPKey
 	switch {
 	case needs && !c.needsOpenPGP:
 		r.openPGP++

@@ -32,7 +32,6 @@ func (r *Registry) disable(c *client, by Actor, why Reason) <-chan error {
 		properties = append(properties, PropCheckerRunning)
 	}
 	c.Enabled = false
-	r.countOpenPGP(c)
 	c.DisabledSince, c.DisabledBecause = r.wall(), why
 	c.stir()
 	return r.durably(c.Name, Event{
@@ -64,7 +63,6 @@ func enabling(s *Settings, state *State, now time.Time) {
 // enable makes what enabling wrote come true: time passes for the client.
 func (r *Registry) enable(c *client, by Actor) Event {
 	enabling(&c.Settings, &c.State, r.wall())
-	r.countOpenPGP(c)
 	r.expireIn(c, 2*c.Interval)
 	r.schedule(c, c.Interval)
 	c.stir()

@@ -122,11 +122,21 @@ func TestOpenPGPIsOfferedWhileItIsNeeded(t *testing.T) {
 			t.Errorf("%s: got %q, %v", when, got, err)
 		}
 	}
+	identified := func(when string) {
+		t.Helper()
+		if got, err := visit(t, port, peer); err != nil || got != "" {
+			t.Errorf("%s: got %q, %v", when, got, err)
+		}
+		eventually(t, func() bool {
+			events := s.events(t)
+			return len(events) > 0 && events[len(events)-1] == client.Rejected
+		}, func() string { return fmt.Sprintf("%s: told %v", when, s.events(t)) })
+	}
 	served("at first")
 	if err := s.Disable(t.Context(), client.FromConfiguration, "old"); err != nil {
 		t.Fatal(err)
 	}
-	refused("when disabled")
+	identified("when disabled")
 	if err := s.Enable(t.Context(), client.FromConfiguration, "old"); err != nil {
 		t.Fatal(err)
 	}
