@@ -156,7 +156,7 @@ func makeStateDir(dir string, user privileges.User) error {
 		err = os.Chown(dir, int(user.UID), int(user.GID))
 	}
 	if err != nil {
-		return fmt.Errorf("cannot make the state directory: %w", err)
+		return state.CannotMake(dir, user.Name, err)
 	}
 	return nil
 }

@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 		changeForEver(os.Args[1])
 	case "fill":
 		fillDisk(os.Args[1])
+	case "open":
+		tryToOpen(os.Args[1], false)
+	case "open without locks":
+		tryToOpen(os.Args[1], true)
 	default:
 		os.Exit(m.Run())
 	}

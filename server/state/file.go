@@ -26,7 +26,7 @@ func openSound(path string) (db *bolt.DB, err error) {
 	defer func() {
 		if damage := recover(); damage != nil { // bbolt's own checks end so, with the file still mapped, which keeps its lock
 			unlockErr := unix.Flock(int(file.Fd()), unix.LOCK_UN)
-			db, err = nil, errors.Join(&unusableError{path, fmt.Errorf("%v", damage)}, unlockErr, file.Close())
+			db, err = nil, errors.Join(unusable(path, fmt.Errorf("%v", damage)), unlockErr, file.Close())
 		}
 	}()
 	db, err = bolt.Open(path, 0o600, options(func(path string, flags int, mode os.FileMode) (*os.File, error) {
@@ -51,7 +51,7 @@ func cannotOpen(path string, err error) error {
 	if errors.Is(err, berrors.ErrTimeout) {
 		return fmt.Errorf("the state file %s is in use: another mandos server runs on this state directory; stop it first", path)
 	}
-	return &unusableError{path, err}
+	return unusable(path, err)
 }
 
 // lock takes the lock that bbolt takes afterwards. The file must still have its

@@ -77,6 +77,8 @@ func Open(dir string, log *slog.Logger) (*Store, error) {
 		err = s.takeOver(filepath.Join(dir, upstreamName))
 	case err == nil:
 		err = s.open()
+	default:
+		err = unusable(s.path, err)
 	}
 	if err != nil {
 		return nil, waysOn(err)
@@ -114,7 +116,15 @@ func (e *unusableError) Error() string {
 
 func (e *unusableError) Unwrap() error { return e.err }
 
-// waysOn adds what the administrator can do about an unusable file.
+// unusable is for a file that is damaged, or that the operating system refuses.
+func unusable(path string, err error) error {
+	if refused := Refused(path, err); refused != nil {
+		return refused
+	}
+	return &unusableError{path, err}
+}
+
+// waysOn adds what the administrator can do about a file that is damaged.
 func waysOn(err error) error {
 	var unusable *unusableError
 	if !errors.As(err, &unusable) {
@@ -129,7 +139,7 @@ func makeDirectory(dir string) error {
 		return nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("cannot create the state directory: %w", err)
+		return CannotMake(dir, userName(uint32(os.Geteuid())), err)
 	}
 	return syncDirectory(filepath.Dir(dir))
 }
@@ -161,7 +171,7 @@ func (s *Store) open() error {
 		return err
 	}
 	if err := db.View(verify); err != nil {
-		return errors.Join(&unusableError{s.path, err}, db.Close())
+		return errors.Join(unusable(s.path, err), db.Close())
 	}
 	s.db = db
 	return nil
@@ -174,7 +184,7 @@ func (s *Store) takeOver(upstream string) error {
 		return s.create(nil, s.publish)
 	}
 	if err != nil {
-		return &unusableError{upstream, err}
+		return unusable(upstream, err)
 	}
 	s.log.Info("Taking over the state of the Python server", "file", upstream, "clients", len(records))
 	return s.create(records, s.publish)
@@ -184,10 +194,7 @@ func (s *Store) takeOver(upstream string) error {
 func (s *Store) create(records map[string]*record, publish func(newFile string) error) error {
 	newFile := filepath.Join(filepath.Dir(s.path), newName)
 	db, err := bolt.Open(newFile, 0o600, options(openEmpty))
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; the state directory must belong to the user that the server runs as (uid %d): chown it", err, os.Geteuid())
-	case err != nil:
+	if err != nil {
 		return cannotOpen(newFile, err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error { return begin(tx, records) })
@@ -235,7 +242,7 @@ func (s *Store) setAside(newFile string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return s.publish(newFile)
 	case err != nil:
-		return err
+		return unusable(s.path, err)
 	}
 	defer former.Close()
 	if err := lock(former); err != nil {
@@ -288,7 +295,7 @@ func (s *Store) Records(configured []client.Settings) ([]client.Record, error) {
 	}
 	saved := make(map[string]*record)
 	if err := s.db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
-		return nil, waysOn(&unusableError{s.path, err})
+		return nil, waysOn(unusable(s.path, err))
 	}
 	return s.unseal(saved, configured), nil
 }
