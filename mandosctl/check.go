@@ -22,17 +22,17 @@ import (
 type checkOptions struct {
 	names []string
 	all   bool
-	wait  time.Duration
+	wait  durationFlag
 }
 
 func newCheckCommand(p *program) *cobra.Command {
-	var o checkOptions
+	o := checkOptions{wait: durationFlag(time.Minute)}
 	cmd := &cobra.Command{
 		Use:   "check (NAME... | --all)",
 		Short: "Run the checkers now and tell their results",
 		Long: `Has the server run the clients' checkers now, and waits for their results, which
 count as those of any check. A checker that runs already is waited for.` + aboutNames + `
-A check that fails is a failure.`,
+A check that fails is a failure.` + aboutDurations,
 		Example: `  mandosctl check laptop-7
   mandosctl check --wait 10s --all`,
 		Args: cobra.ArbitraryArgs,
@@ -43,7 +43,7 @@ A check that fails is a failure.`,
 		ValidArgsFunction: p.completeNames,
 	}
 	addAll(cmd, &o.all)
-	cmd.Flags().DurationVar(&o.wait, "wait", time.Minute, "how long to wait for all results")
+	cmd.Flags().Var(&o.wait, "wait", "how long to wait for all results")
 	return cmd
 }
 
@@ -64,7 +64,7 @@ func (p *program) check(ctx context.Context, o checkOptions) error {
 	if o.wait <= 0 {
 		return usagef("--wait must be more than 0")
 	}
-	waiting, cancel := context.WithTimeout(ctx, o.wait)
+	waiting, cancel := context.WithTimeout(ctx, time.Duration(o.wait))
 	defer cancel()
 	k := &checks{program: p}
 	err := follow.Follow(waiting, p.bus, false, func(server *dbusapi.Server, e dbusapi.Event) error {
@@ -76,7 +76,7 @@ func (p *program) check(ctx context.Context, o checkOptions) error {
 	case errors.Is(err, errChecked):
 		return nil
 	case ctx.Err() == nil && waiting.Err() != nil:
-		return fmt.Errorf("no result within %s of %s; it may still come, see \"mandosctl show\"", o.wait, k.names())
+		return fmt.Errorf("no result within %s of %s; it may still come, see \"mandosctl show\"", &o.wait, k.names())
 	}
 	return err
 }

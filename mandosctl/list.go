@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/dbusapi/notation"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
 	"mandos/mandosctl/palette"
@@ -190,4 +191,4 @@ func timeCell(t, now time.Time, none string) table.Cell {
 	return table.Cell{Text: humantime.Relative(t, now), Exact: humantime.Machine(t)}
 }
 
-func durationCell(d time.Duration) table.Cell { return table.Same(humantime.Duration(d)) }
+func durationCell(d time.Duration) table.Cell { return table.Same(notation.FormatDuration(d)) }

@@ -6,14 +6,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/humantime"
+	"mandos/dbusapi/notation"
 )
 
 // setting is one that can be changed at run time, under its name in clients.conf.
@@ -22,6 +21,8 @@ type setting struct {
 	// read judges what is to be written before anything is, and gives it back
 	// as it was understood.
 	read func(value string) (write, string, error)
+	// values are those to offer where there are but a few.
+	values []string
 }
 
 type write func(context.Context, *dbusapi.Server, dbusapi.Client) error
@@ -38,31 +39,25 @@ var settings = []setting{
 }
 
 func textSetting(key string, set func(*dbusapi.Server, context.Context, dbusapi.Client, string) error) setting {
-	return setting{key, func(value string) (write, string, error) {
+	return setting{key: key, read: func(value string) (write, string, error) {
 		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, value) }, printable(value), nil
 	}}
 }
 
 func durationSetting(key string, set func(*dbusapi.Server, context.Context, dbusapi.Client, time.Duration) error) setting {
-	return setting{key, func(value string) (write, string, error) {
-		d, err := humantime.ParseDuration(value)
-		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, d) }, humantime.Duration(d), err
+	return setting{key: key, read: func(value string) (write, string, error) {
+		d, err := parseDuration(value)
+		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, d) }, notation.FormatDuration(d), err
 	}}
 }
 
-// booleans are the words that clients.conf has for true and false.
-var booleans = map[string]bool{
-	"1": true, "yes": true, "true": true, "on": true,
-	"0": false, "no": false, "false": false, "off": false,
-}
-
 func boolSetting(key string, set func(*dbusapi.Server, context.Context, dbusapi.Client, bool) error) setting {
-	return setting{key, func(value string) (write, string, error) {
-		b, ok := booleans[strings.ToLower(value)]
-		if !ok {
-			return nil, "", fmt.Errorf("%q is neither yes nor no", value)
+	return setting{key: key, values: []string{notation.FormatBool(true), notation.FormatBool(false)}, read: func(value string) (write, string, error) {
+		b, err := notation.ParseBool(value)
+		if err != nil {
+			return nil, "", fmt.Errorf("%q %w", value, err)
 		}
-		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, b) }, strconv.FormatBool(b), nil
+		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, b) }, notation.FormatBool(b), nil
 	}}
 }
 
@@ -88,9 +83,8 @@ setting is changed in clients.conf. The keys are those of clients.conf:
   approval_delay=DURATION     how long a connection waits for approval; 0s for none
   approval_duration=DURATION  how long a decision holds
   approved_by_default=yes|no  what is decided when nobody decides
-
-A DURATION is 5m, 1h30m, 2d, or as in RFC 3339, PT5M. All values are judged before
-anything is changed. For the secret, see "mandosctl secret".` + aboutNames + `
+` + aboutDurations + ` All values are judged before anything is changed. For the
+secret, see "mandosctl secret".` + aboutNames + `
 A name with "=" in it is given as a pattern: '?' stands for any character.`,
 		Example: `  mandosctl set laptop-7 timeout=1h interval=5m
   mandosctl set 'web*' approval_delay=30s approved_by_default=no

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/humantime"
+	"mandos/dbusapi/notation"
 )
 
 // Tone is how good the news is.
@@ -185,7 +185,7 @@ func settingValue(property, text string) string {
 	switch property {
 	case "Timeout", "ExtendedTimeout", "Interval", "ApprovalDelay", "ApprovalDuration":
 		if ms, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return humantime.Duration(time.Duration(ms) * time.Millisecond)
+			return notation.FormatDuration(time.Duration(ms) * time.Millisecond)
 		}
 	}
 	return text

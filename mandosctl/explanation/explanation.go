@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
+	"mandos/dbusapi/notation"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/standing"
 )
@@ -139,7 +140,7 @@ func approval(c *dbusapi.Client, now time.Time) Step {
 	case c.ApprovalDelay == 0:
 		return Step{Answer: Yes, Text: "it needs no approval"}
 	}
-	text := fmt.Sprintf("it needs approval; after %s without a decision it is %s", humantime.Duration(c.ApprovalDelay), standing.Default(c))
+	text := fmt.Sprintf("it needs approval; after %s without a decision it is %s", notation.FormatDuration(c.ApprovalDelay), standing.Default(c))
 	if c.ApprovalPending {
 		text += "; a connection waits at this moment"
 	}

@@ -1,41 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package humantime reads and writes times and durations as people do.
+// Package humantime writes times as people read them.
 package humantime
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
-const (
-	day  = 24 * time.Hour
-	week = 7 * day
-)
-
-// units are those that durations are written in, largest first.
+// units are those that a time is told in, largest first.
 var units = []struct {
 	letter string
 	length time.Duration
 }{
-	{"d", day}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond},
-}
-
-// Duration writes d exactly, down to the millisecond: "1d 2h", "5m", "1.5s" as
-// "1s 500ms", and "0s" for nothing.
-func Duration(d time.Duration) string {
-	var parts []string
-	for _, u := range units {
-		if n := d / u.length; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d%s", n, u.letter))
-			d -= n * u.length
-		}
-	}
-	if len(parts) == 0 {
-		return "0s"
-	}
-	return strings.Join(parts, " ")
+	{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second},
 }
 
 // Rough writes a positive d in its one or two largest units, which is as
@@ -49,7 +27,7 @@ func Rough(d time.Duration) string {
 		}
 		text := fmt.Sprintf("%d%s", n, u.letter)
 		if n < 10 && i+1 < len(units) {
-			if rest := (d - n*u.length) / units[i+1].length; rest > 0 && u.length > time.Second {
+			if rest := (d - n*u.length) / units[i+1].length; rest > 0 {
 				text += fmt.Sprintf(" %d%s", rest, units[i+1].letter)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/humantime"
+	"mandos/dbusapi/notation"
 	"mandos/mandosctl/standing"
 )
 
@@ -35,9 +35,9 @@ func Of(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
 			{"last check", lastCheck(c)},
 			{"checker", c.Checker},
 			{"host", c.Host},
-			{"interval", humantime.Duration(c.Interval)},
-			{"timeout", humantime.Duration(c.Timeout)},
-			{"extended timeout", humantime.Duration(c.ExtendedTimeout)},
+			{"interval", notation.FormatDuration(c.Interval)},
+			{"timeout", notation.FormatDuration(c.Timeout)},
+			{"extended timeout", notation.FormatDuration(c.ExtendedTimeout)},
 		},
 		[]Line{
 			{"last hand-out", handout(c, when(c.LastHandout))},
@@ -97,5 +97,5 @@ func approval(c *dbusapi.Client) string {
 		return "not needed"
 	}
 	return fmt.Sprintf("asked for; after %s it is %s by default; a decision holds for %s",
-		humantime.Duration(c.ApprovalDelay), standing.Default(c), humantime.Duration(c.ApprovalDuration))
+		notation.FormatDuration(c.ApprovalDelay), standing.Default(c), notation.FormatDuration(c.ApprovalDuration))
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"mandos/dbusapi/notation"
 )
 
 // Limits of one file. A larger one is an error.
@@ -93,9 +95,9 @@ type canonicalizer struct {
 }
 
 func (c *canonicalizer) line(number int, line string) {
-	content := strings.TrimLeftFunc(line, isSpace)
+	content := strings.TrimLeftFunc(line, notation.IsSpace)
 	indent := utf8.RuneCountInString(line) - utf8.RuneCountInString(content)
-	content = strings.TrimRightFunc(content, isSpace)
+	content = strings.TrimRightFunc(content, notation.IsSpace)
 	switch {
 	case strings.HasPrefix(content, "#"), strings.HasPrefix(content, ";"):
 	case content == "":
@@ -143,8 +145,8 @@ func (c *canonicalizer) begin(number int, content string) (problem string) {
 		c.full = true
 		return fmt.Sprintf("there are more than %d keys in a section or %d in the file; use fewer", maxSectionSettings, maxSettings)
 	}
-	key := strings.ToLower(strings.TrimRightFunc(content[:at], isSpace))
-	fmt.Fprintf(&c.out, "%d %s==%s", number, key, strings.TrimLeftFunc(content[at+1:], isSpace))
+	key := strings.ToLower(strings.TrimRightFunc(content[:at], notation.IsSpace))
+	fmt.Fprintf(&c.out, "%d %s==%s", number, key, strings.TrimLeftFunc(content[at+1:], notation.IsSpace))
 	c.inValue, c.blanks = true, 0
 	return ""
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"mandos/dbusapi/notation"
 	"mandos/server/client"
 )
 
@@ -41,7 +42,7 @@ var clientKeys = []clientKey{
 	{"timeout", "PT5M", duration(func(s *client.Settings) *time.Duration { return &s.Timeout })},
 	{"extended_timeout", "PT15M", duration(func(s *client.Settings) *time.Duration { return &s.ExtendedTimeout })},
 	{"interval", "PT2M", func(s *client.Settings, value string) (err error) {
-		s.Interval, err = parseDuration(value)
+		s.Interval, err = notation.ParseDuration(value)
 		if err == nil && s.Interval == 0 {
 			err = errors.New("is no time at all, and checkers cannot be started without a pause; write for example PT2M")
 		}
@@ -55,14 +56,14 @@ var clientKeys = []clientKey{
 
 func duration(field func(*client.Settings) *time.Duration) func(*client.Settings, string) error {
 	return func(s *client.Settings, value string) (err error) {
-		*field(s), err = parseDuration(value)
+		*field(s), err = notation.ParseDuration(value)
 		return err
 	}
 }
 
 func flag(field func(*client.Settings) *bool) func(*client.Settings, string) error {
 	return func(s *client.Settings, value string) (err error) {
-		*field(s), err = parseBool(value)
+		*field(s), err = notation.ParseBool(value)
 		return err
 	}
 }

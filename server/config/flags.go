@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"mandos/dbusapi/notation"
 	"mandos/server/client"
 )
 
@@ -65,7 +66,7 @@ func (v *flagValue) Set(text string) error {
 
 func (v *flagValue) store(d *Daemon, text string) error {
 	if v.option.negates {
-		on, err := parseBool(text)
+		on, err := notation.ParseBool(text)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"mandos/dbusapi/notation"
 )
 
 // option is one option of the server. Flags, mandos.conf keys, defaults,
@@ -138,27 +140,13 @@ func text(field func(*Daemon) *string) func(*Daemon, string) error {
 
 func boolean(field func(*Daemon) *bool) func(*Daemon, string) error {
 	return func(d *Daemon, value string) (err error) {
-		*field(d), err = parseBool(value)
+		*field(d), err = notation.ParseBool(value)
 		return err
 	}
 }
 
-var booleans = map[string]bool{
-	"1": true, "yes": true, "true": true, "on": true,
-	"0": false, "no": false, "false": false, "off": false,
-}
-
-// parseBool reads a boolean as Python's configparser does.
-func parseBool(value string) (bool, error) {
-	b, ok := booleans[strings.ToLower(value)]
-	if !ok {
-		return false, errors.New("is not a boolean; write yes, true, on or 1, or else no, false, off or 0")
-	}
-	return b, nil
-}
-
 func number(value string, least, most int) (int, error) {
-	n, err := parsePythonInt(strings.TrimFunc(value, isSpace))
+	n, err := notation.ParseInt(strings.TrimFunc(value, notation.IsSpace))
 	if err != nil || n < int64(least) || n > int64(most) {
 		return 0, fmt.Errorf("is not a whole number from %d to %d", least, most)
 	}

@@ -8,40 +8,13 @@ import (
 	"os"
 	"os/user"
 	"regexp"
-	"strconv"
 	"strings"
-	"unicode"
+
+	"mandos/dbusapi/notation"
 )
 
 // The functions here read as their namesakes in Python do, because the files
 // they read were written for a server that uses those.
-
-// isSpace is str.isspace.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }
-
-var pythonInt = regexp.MustCompile(`^[+-]?[0-9]+(_[0-9]+)*$`)
-
-// parsePythonInt is int(), for what fits into 64 bits.
-func parsePythonInt(s string) (int64, error) {
-	s = strings.Map(asciiDigit, s)
-	if !pythonInt.MatchString(s) {
-		return 0, strconv.ErrSyntax
-	}
-	return strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 10, 64)
-}
-
-// asciiDigit gives 0 to 9 for the decimal digits of any script. Unicode has
-// them in unbroken runs that start at zero.
-func asciiDigit(r rune) rune {
-	if r <= unicode.MaxASCII || !unicode.IsDigit(r) {
-		return r
-	}
-	var n rune
-	for unicode.IsDigit(r - n - 1) {
-		n++
-	}
-	return '0' + n%10
-}
 
 var errPadding = errors.New("is not base64: it is cut off, or has characters too many; copy it anew")
 
@@ -68,7 +41,7 @@ func decodeBase64(s string) (decoded []byte, skipped bool, err error) {
 			skipped = skipped || pads > 0
 			pads = 0
 		default:
-			skipped = skipped || !isSpace(rune(c))
+			skipped = skipped || !notation.IsSpace(rune(c))
 		}
 	}
 	if len(data)%4 != 0 {

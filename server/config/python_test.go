@@ -102,16 +102,6 @@ func TestSkippedPartsOfBase64AreTold(t *testing.T) {
 	}
 }
 
-func TestIntegersAreReadAsPythonReadsThem(t *testing.T) {
-	texts := generate(3000, 5, "0", "1", "7", "9", "_", "+", "-", "٣", "５", "𝟗", "²", "½", "a", ".")
-	for i, want := range askPython[*int64](t, "integer", texts) {
-		got, err := parsePythonInt(texts[i])
-		if (err == nil) != (want != nil) || err == nil && got != *want {
-			t.Errorf("%q: %d, %v, Python gives %v", texts[i], got, err, want)
-		}
-	}
-}
-
 func TestPathsAreExpandedAsPythonExpandsThem(t *testing.T) {
 	t.Setenv("HOME", "/home/someone/")
 	t.Setenv("PLACE", "/some/$HOME")

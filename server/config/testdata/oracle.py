@@ -33,13 +33,6 @@ def base64(text):
         return None
 
 
-def integer(text):
-    try:
-        return int(text)
-    except ValueError:
-        return None
-
-
 def path(text):
     return os.path.expanduser(os.path.expandvars(text))
 
