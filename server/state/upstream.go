@@ -23,6 +23,10 @@ func readUpstream(path string) (map[string]*record, error) {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
 	content, err := pickle.Read(f)
 	if err != nil {
 		return nil, err
@@ -59,6 +63,7 @@ func readUpstream(path string) (map[string]*record, error) {
 		r.Removed = false
 		attributes.settings(&r.Settings)
 		attributes.progress(r)
+		attributes.decision(r, info.ModTime())
 		if attributes.err != nil {
 			return nil, fmt.Errorf("client %q: %w", name, attributes.err)
 		}
@@ -138,6 +143,26 @@ func (a *attributes) text(name string, to *string) {
 	*to = value
 }
 
+// decision follows a denial that was in force when the state was saved. The file
+// does not say how much of its time was left, so that it begins anew. An approval
+// ends with the server that it was given to.
+func (a *attributes) decision(r *record, saved time.Time) {
+	approved := true
+	a.truth("approved", &approved)
+	if !approved {
+		r.State.DeniedUntil = saved.Add(r.Settings.ApprovalDuration).UTC()
+	}
+}
+
+// truth takes a number for what Python would take it for.
+func (a *attributes) truth(name string, to *bool) {
+	if n, ok := a.values[name].(int64); ok {
+		*to = n != 0
+		return
+	}
+	get(a, name, to)
+}
+
 func (a *attributes) settings(s *settings) {
 	a.text("key_id", &s.KeyID)
 	a.text("fingerprint", &s.Fingerprint)
@@ -148,8 +173,8 @@ func (a *attributes) settings(s *settings) {
 	get(a, "interval", &s.Interval)
 	get(a, "approval_delay", &s.ApprovalDelay)
 	get(a, "approval_duration", &s.ApprovalDuration)
-	get(a, "approved_by_default", &s.ApprovedByDefault)
-	get(a, "enabled", &s.Enabled)
+	a.truth("approved_by_default", &s.ApprovedByDefault)
+	a.truth("enabled", &s.Enabled)
 }
 
 func (a *attributes) progress(r *record) {

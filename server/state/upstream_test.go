@@ -104,19 +104,20 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// pickled is what Python makes of the expression.
+// pickled is what Debian's Python makes of the expression.
 func pickled(t *testing.T, expression string) []byte {
 	t.Helper()
-	out, err := exec.Command("python3", "-c", `import pickle, sys
+	out, err := exec.Command("/usr/bin/python3", "-c", `import dbus, pickle, sys
 from datetime import datetime, timedelta
 sys.stdout.buffer.write(pickle.dumps(`+expression+`, 2))`).CombinedOutput()
 	if err != nil {
-		t.Fatalf("this test needs python3: %v: %s", err, out)
+		t.Fatalf("this test needs the Debian package python3-dbus: %v: %s", err, out)
 	}
 	return out
 }
 
 func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
+	saved := time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
 	settings := `{"host": "h", "enabled": True, "checker_command": ":", "timeout": timedelta(0, 300), "last_checker_status": -2}`
 	for name, test := range map[string]struct {
 		expression string
@@ -138,6 +139,35 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 			`({"c": dict(` + settings + `, enabled=False, last_checker_status=-15)}, {"c": ` + settings + `})`,
 			client.Record{State: client.State{LastCheckerStatus: client.CheckerCrashed}},
 		},
+		"an approval in force": {
+			`({"c": dict(` + settings + `, enabled=False, approved=dbus.Boolean(True), approval_duration=timedelta(0, 1800))}, {"c": ` + settings + `})`,
+			client.Record{Settings: client.Settings{ApprovalDuration: 30 * time.Minute}, State: client.State{LastCheckerStatus: client.NeverChecked}},
+		},
+		"a denial in force": {
+			`({"c": dict(` + settings + `, enabled=False, approved=dbus.Boolean(False), approval_duration=timedelta(0, 1800))}, {"c": ` + settings + `})`,
+			client.Record{Settings: client.Settings{ApprovalDuration: 30 * time.Minute},
+				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(30 * time.Minute)}},
+		},
+		"a denial without D-Bus": {
+			`({"c": dict(` + settings + `, enabled=False, approved=False, approval_duration=timedelta(0, 1))}, {"c": ` + settings + `})`,
+			client.Record{Settings: client.Settings{ApprovalDuration: time.Second},
+				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(time.Second)}},
+		},
+		"no decision": {
+			`({"c": dict(` + settings + `, enabled=False, approved=None, approvals_pending=0)}, {"c": ` + settings + `})`,
+			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
+		},
+		"values as they came over D-Bus": {
+			`({"c": {"name": dbus.String("c"), "host": dbus.String("h", variant_level=1), "checker_command": dbus.String(":"), "enabled": dbus.Boolean(False),
+				"approved_by_default": dbus.Boolean(True, variant_level=1), "timeout": timedelta(0, 0, 0, dbus.UInt64(300000)), "last_checker_status": dbus.Int16(-1),
+				"approvals_pending": dbus.UInt32(0), "dbus_object_path": dbus.ObjectPath("/clients/c"), "checker_initiator_tag": dbus.Int64(7),
+				"encrypted_secret": dbus.ByteArray(b""), "client_structure": dbus.Array([dbus.String("host")], signature="s")}}, {"c": ` + settings + `})`,
+			client.Record{Settings: client.Settings{ApprovedByDefault: true}, State: client.State{LastCheckerStatus: client.CheckerCrashed}},
+		},
+		"numbers for truths": {
+			`({"c": dict(` + settings + `, enabled=1, expires=None, last_checker_status=0, approved_by_default=0)}, {"c": dict(` + settings + `, enabled=1)})`,
+			client.Record{Settings: client.Settings{Enabled: true}, State: client.State{Expires: time.Unix(0, 0).UTC()}},
+		},
 		"names and values in bytes, from Python 2": {
 			`({b"c": {b"host": b"h", b"enabled": False, b"checker_command": b":", b"timeout": timedelta(0, 300), b"last_checker_status": 0}}, {b"c": ` + settings + `})`,
 			client.Record{},
@@ -145,7 +175,11 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, upstreamName), pickled(t, test.expression), 0o600); err != nil {
+			path := filepath.Join(dir, upstreamName)
+			if err := os.WriteFile(path, pickled(t, test.expression), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, saved, saved); err != nil {
 				t.Fatal(err)
 			}
 			got := recordsOf(t, open(t, dir))["c"]

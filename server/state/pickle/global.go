@@ -14,11 +14,31 @@ import (
 // global is a name that a pickle refers to: one of those that make a value.
 type global string
 
+// makers are the functions that pickles call, and the classes that they make
+// objects of. Those of dbus-python are Python's own types with another name.
 var makers = map[global]func(*machine, Tuple) (any, error){
 	"_codecs encode":     makeBytes,
 	"__builtin__ bytes":  makeEmptyBytes,
 	"datetime datetime":  makeTime,
 	"datetime timedelta": makeDuration,
+
+	"dbus Boolean":    makeBool,
+	"dbus Byte":       makeInteger,
+	"dbus Int16":      makeInteger,
+	"dbus UInt16":     makeInteger,
+	"dbus Int32":      makeInteger,
+	"dbus UInt32":     makeInteger,
+	"dbus Int64":      makeInteger,
+	"dbus UInt64":     makeInteger,
+	"dbus Double":     makeSame[float64],
+	"dbus String":     makeSame[string],
+	"dbus ObjectPath": makePath,
+	"dbus Signature":  makePath,
+	"dbus UTF8String": makeSame[Bytes],
+	"dbus ByteArray":  makeSame[Bytes],
+	"dbus Struct":     makeSame[Tuple],
+	"dbus Array":      makeEmpty[List],
+	"dbus Dictionary": makeEmpty[Dict],
 }
 
 func (m *machine) global() (any, error) {
@@ -39,7 +59,8 @@ func (m *machine) global() (any, error) {
 	return g, nil
 }
 
-func (m *machine) reduce() error {
+// call makes a value, by what was a function or a class.
+func (m *machine) call() error {
 	values, err := m.popN(2)
 	if err != nil {
 		return err
@@ -50,6 +71,46 @@ func (m *machine) reduce() error {
 		return errors.New("it calls something else than a function")
 	}
 	return m.push(makers[g](m, arguments))
+}
+
+// makeSame is for a class whose objects are made of one value of the type that it
+// derives from.
+func makeSame[T any](_ *machine, arguments Tuple) (any, error) {
+	if len(arguments) == 1 {
+		if value, ok := arguments[0].(T); ok {
+			return value, nil
+		}
+	}
+	return nil, errors.New("it has a D-Bus value in an unknown form")
+}
+
+// makePath is for a class that derives from text, which is bytes in Python 2.
+func makePath(m *machine, arguments Tuple) (any, error) {
+	if value, err := makeSame[string](m, arguments); err == nil {
+		return value, nil
+	}
+	return makeSame[Bytes](m, arguments)
+}
+
+func makeInteger(m *machine, arguments Tuple) (any, error) {
+	if value, err := makeSame[int64](m, arguments); err == nil {
+		return value, nil
+	}
+	return makeSame[uint64](m, arguments)
+}
+
+// makeBool is for a class that derives from int, as nothing can from bool.
+func makeBool(m *machine, arguments Tuple) (any, error) {
+	value, err := makeSame[int64](m, arguments)
+	return value == int64(1), err
+}
+
+// makeEmpty is for a class whose objects are filled afterwards.
+func makeEmpty[T List | Dict](_ *machine, arguments Tuple) (any, error) {
+	if len(arguments) != 0 {
+		return nil, errors.New("it has a D-Bus value in an unknown form")
+	}
+	return new(T), nil
 }
 
 // makeBytes follows Python 3's way to write bytes, as text of the same code points.

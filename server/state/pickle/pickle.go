@@ -9,7 +9,7 @@
 //
 //	None                  nil
 //	bool                  bool
-//	int                   int64
+//	int                   int64; uint64 where it is too large for that
 //	float                 float64
 //	str                   string, of UTF-8
 //	bytes                 Bytes; also Python 2's str
@@ -17,6 +17,7 @@
 //	dict                  *Dict
 //	datetime.datetime     time.Time in UTC; only naive ones
 //	datetime.timedelta    time.Duration, at most the longest that there is
+//	types of dbus-python  as the plain types that they derive from
 //
 // and refuses everything else.
 package pickle
@@ -114,6 +115,7 @@ const (
 	opGet4           = 'j'
 	opGlobal         = 'c'
 	opReduce         = 'R'
+	opNewObject      = 0x81
 	opProtocol       = 0x80
 	protocol         = 2
 	costOfValue      = 64 // bytes that any value takes at most, besides its content
@@ -193,8 +195,8 @@ func (m *machine) step(op byte) error {
 		return m.get(op)
 	case opGlobal:
 		return m.push(m.global())
-	case opReduce:
-		return m.reduce()
+	case opReduce, opNewObject:
+		return m.call()
 	}
 	return fmt.Errorf("opcode %#02x is not for plain data", op)
 }
@@ -285,12 +287,17 @@ func (m *machine) integer(op byte) (any, error) {
 	case opInt4:
 		return int64(int32(n)), nil
 	}
-	if n > 8 {
+	if n > 9 {
 		return nil, errors.New("it has a number beyond 64 bits")
 	}
 	b, err := m.take(int(n))
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case n == 9 && b[8] != 0:
+		return nil, errors.New("it has a number beyond 64 bits")
+	case n == 9:
+		return binary.LittleEndian.Uint64(b), nil
 	}
 	var wide [8]byte
 	if n > 0 && b[n-1]&0x80 != 0 {

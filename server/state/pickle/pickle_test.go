@@ -27,6 +27,8 @@ func describe(v any) string {
 		return fmt.Sprint(v)
 	case int64:
 		return fmt.Sprint("int:", v)
+	case uint64:
+		return fmt.Sprint("int:", v)
 	case float64:
 		return fmt.Sprintf("float:%016x", math.Float64bits(v))
 	case string:
@@ -92,11 +94,53 @@ func TestReadsWhatPythonWrites(t *testing.T) {
 	}
 }
 
+// TestReadsWhatDBusPythonWrites takes the types that a value has which came over
+// D-Bus, pickled by Debian's own Python.
+func TestReadsWhatDBusPythonWrites(t *testing.T) {
+	for expression, want := range map[string]string{
+		"dbus.Boolean(True)":                                 "true",
+		"dbus.Boolean(False)":                                "false",
+		"dbus.Boolean(True, variant_level=1)":                "true",
+		"dbus.Byte(255)":                                     "int:255",
+		"dbus.Int16(-2)":                                     "int:-2",
+		"dbus.UInt16(65535)":                                 "int:65535",
+		"dbus.Int32(-2**31)":                                 "int:-2147483648",
+		"dbus.UInt32(2**32 - 1)":                             "int:4294967295",
+		"dbus.Int64(-2**63)":                                 "int:-9223372036854775808",
+		"dbus.UInt64(300000)":                                "int:300000",
+		"dbus.UInt64(2**64 - 1)":                             "int:18446744073709551615",
+		"dbus.Double(1.5)":                                   "float:3ff8000000000000",
+		`dbus.String("fping", variant_level=1)`:              "text:6670696e67",
+		`dbus.ObjectPath("/clients/a")`:                      "text:2f636c69656e74732f61",
+		`dbus.Signature("ay")`:                               "text:6179",
+		`dbus.ByteArray(b"a\xff")`:                           "bytes:61ff",
+		`dbus.Array([dbus.Byte(3)], signature="y")`:          "[int:3]",
+		`dbus.Array([], signature="y")`:                      "[]",
+		`dbus.Struct((dbus.Boolean(True), "a"))`:             "(true text:61)",
+		`dbus.Dictionary({"a": dbus.Boolean(False)})`:        "{text:61=false}",
+		"datetime.timedelta(0, 0, 0, dbus.UInt64(90061001))": "duration:90061001000",
+	} {
+		t.Run(expression, func(t *testing.T) {
+			out, err := exec.Command("/usr/bin/python3", "-c", "import datetime, dbus, pickle, sys\nsys.stdout.buffer.write(pickle.dumps("+expression+", 2))").Output()
+			if err != nil {
+				t.Fatal("this test needs the Debian package python3-dbus: ", err)
+			}
+			got, err := Read(bytes.NewReader(out))
+			if err != nil || describe(got) != want {
+				t.Errorf("got %s, error %v, want %s", describe(got), err, want)
+			}
+		})
+	}
+}
+
 func TestRead(t *testing.T) {
 	for name, test := range map[string]struct{ program, want string }{
 		"text of Python 2":              {"\x80\x02U\x02ab.", "bytes:6162"},
 		"long text of Python 2":         {"\x80\x02T\x02\x00\x00\x00ab.", "bytes:6162"},
 		"a time of Python 2":            {"\x80\x02cdatetime\ndatetime\nU\x0a\x07\xea\x0b\x17\x02\x29\x26\x0c\x5c\xda\x85R.", "time:2026-11-23 02:41:38.810202"},
+		"a D-Bus path of Python 2":      {"\x80\x02cdbus\nObjectPath\nU\x02/a\x85\x81.", "bytes:2f61"},
+		"a D-Bus text of Python 2":      {"\x80\x02cdbus\nUTF8String\nU\x02ab\x85\x81.", "bytes:6162"},
+		"a D-Bus truth of Python 2":     {"\x80\x02cdbus\nBoolean\nK\x01\x85\x81.", "true"},
 		"a long of Python 2":            {"\x80\x02\x8a\x02\xff\x00.", "int:255"},
 		"a duration longer than Go's":   {"\x80\x02cdatetime\ntimedelta\nJ\xff\xff\xff\x0eK\x00K\x00\x87R.", "duration:9223372036854775"},
 		"a negative one":                {"\x80\x02cdatetime\ntimedelta\nJ\x01\x00\x00\xf1K\x00K\x00\x87R.", "duration:-9223372036854775"},
@@ -155,6 +199,14 @@ func TestReadRefuses(t *testing.T) {
 		"text of 4 GiB":                    {"\x80\x02X\xff\xff\xff\xffabc", "ends too early"},
 		"text that is not UTF-8":           {"\x80\x02X\x01\x00\x00\x00\xff.", "not UTF-8"},
 		"a number of 2,040 bits":           {"\x80\x02\x8a\xff" + strings.Repeat("\x01", 255) + ".", "beyond 64 bits"},
+		"a number of 65 bits":              {"\x80\x02\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\x01.", "beyond 64 bits"},
+		"a negative number of 65 bits":     {"\x80\x02\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00\xff.", "beyond 64 bits"},
+		"a D-Bus number made of text":      {"\x80\x02cdbus\nInt16\nU\x011\x85\x81.", "a D-Bus value in an unknown form"},
+		"a D-Bus truth made of text":       {"\x80\x02cdbus\nBoolean\nU\x011\x85\x81.", "a D-Bus value in an unknown form"},
+		"a D-Bus text made of nothing":     {"\x80\x02cdbus\nString\n)\x81.", "a D-Bus value in an unknown form"},
+		"a D-Bus text made of two":         {"\x80\x02cdbus\nString\nX\x01\x00\x00\x00aN\x86\x81.", "a D-Bus value in an unknown form"},
+		"a D-Bus list made of another":     {"\x80\x02cdbus\nArray\n]\x85\x81.", "a D-Bus value in an unknown form"},
+		"another D-Bus class":              {"\x80\x02cdbus\nSystemBus\n)\x81.", `uses "dbus SystemBus", which is not plain data`},
 		"a number with a negative length":  {"\x80\x02\x8b\xff\xff\xff\xff.", "beyond 64 bits"},
 		"bytes beyond 255":                 {"\x80\x02c_codecs\nencode\nX\x03\x00\x00\x00\xe2\x82\xacX\x06\x00\x00\x00latin1\x86R.", "beyond 255"},
 		"bytes in another encoding":        {"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R.", "unknown encoding"},

@@ -21,7 +21,7 @@ def value(depth, shared):
     if kind == 1:
         return r.random() < 0.5
     if kind == 2:
-        return r.choice([0, 1, -1, 255, 256, 65535, 65536, 2**31 - 1, -2**31, 2**31, 2**63 - 1, -2**63]) if r.random() < 0.5 else r.randrange(-2**40, 2**40)
+        return r.choice([0, 1, -1, 255, 256, 65535, 65536, 2**31 - 1, -2**31, 2**31, 2**63 - 1, -2**63, 2**63, 2**64 - 1]) if r.random() < 0.5 else r.randrange(-2**40, 2**40)
     if kind == 3:
         return text()
     if kind == 4:
