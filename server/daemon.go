@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -145,18 +144,12 @@ func (d *daemon) writePID() (err error) {
 
 // makeStateDir makes the state directory for the user, while root still can.
 func makeStateDir(dir string, user privileges.User) error {
-	if _, err := os.Stat(dir); err == nil || os.Geteuid() != 0 {
-		return nil
+	made, err := state.MakeDirectory(dir, user.Name)
+	if err != nil || !made || os.Geteuid() != 0 {
+		return err
 	}
-	err := os.MkdirAll(filepath.Dir(dir), 0o755)
-	if err == nil {
-		err = os.Mkdir(dir, 0o700)
-	}
-	if err == nil {
-		err = os.Chown(dir, int(user.UID), int(user.GID))
-	}
-	if err != nil {
-		return state.CannotMake(dir, user.Name, err)
+	if err := os.Chown(dir, int(user.UID), int(user.GID)); err != nil {
+		return fmt.Errorf("cannot give the state directory to %s: %w", user.Name, err)
 	}
 	return nil
 }

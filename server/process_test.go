@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -244,6 +245,20 @@ func TestAStateDirectoryOfSomebodyElse(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "chown it") || strings.Contains(string(out), "--no-restore") {
 		t.Errorf("error %v\n%s", err, out)
+	}
+}
+
+func TestNoMoreThanTheStateDirectoryIsMade(t *testing.T) {
+	dir := t.TempDir()
+	parent := filepath.Join(dir, "not mounted", "yet")
+	cmd := exec.Command(mandos(t), "--foreground", "--no-dbus", "--no-zeroconf", "--port", freePort(t), "--configdir", dir, "--statedir", filepath.Join(parent, "mandos"))
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "there is no "+parent+"; make that directory, mount what it is on, or set statedir") ||
+		strings.Contains(string(out), "--no-restore") {
+		t.Errorf("error %v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Dir(parent)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s was made, or %v", filepath.Dir(parent), err)
 	}
 }
 

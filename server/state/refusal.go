@@ -71,7 +71,9 @@ func CannotMake(dir, user string, err error) error {
 	case !errors.As(err, &errno):
 		return fmt.Errorf("cannot make the state directory: %w", err)
 	case closedAbove(dir) != "":
-	case errno == unix.EACCES, errno == unix.EPERM, errno == unix.ENOENT:
+	case errno == unix.ENOENT:
+		return fmt.Errorf("cannot make the state directory %s: there is no %s; make that directory, mount what it is on, or set statedir to another one", dir, filepath.Dir(dir))
+	case errno == unix.EACCES, errno == unix.EPERM:
 		return fmt.Errorf("cannot make the state directory %[1]s: %[2]w; make it with \"mkdir -p -m 700 %[1]s && chown %[3]s: %[1]s\" "+
 			"(for /var/lib/mandos \"systemd-tmpfiles --create\" does that)", dir, errno, user)
 	}

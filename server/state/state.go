@@ -63,12 +63,12 @@ type Store struct {
 
 var _ client.Journal = (*Store)(nil)
 
-// Open opens the state in dir, which it creates as needed. It fails, and changes
+// Open opens the state in dir, which [MakeDirectory] makes as needed. It fails, and changes
 // nothing, when the state is damaged, was written by a newer version, or is in
 // use by another server.
 func Open(dir string, log *slog.Logger) (*Store, error) {
 	s := newStore(dir, log)
-	if err := makeDirectory(dir); err != nil {
+	if _, err := MakeDirectory(dir, userName(uint32(os.Geteuid()))); err != nil {
 		return nil, err
 	}
 	_, err := os.Lstat(s.path)
@@ -91,7 +91,7 @@ func Open(dir string, log *slog.Logger) (*Store, error) {
 // the newest five are kept.
 func OpenAnew(dir string, log *slog.Logger) (*Store, error) {
 	s := newStore(dir, log)
-	if err := makeDirectory(dir); err != nil {
+	if _, err := MakeDirectory(dir, userName(uint32(os.Geteuid()))); err != nil {
 		return nil, err
 	}
 	if err := s.create(nil, s.setAside); err != nil {
@@ -134,14 +134,18 @@ func waysOn(err error) error {
 		"what happened at run time: clients that were disabled or removed are valid again if the configuration has them enabled", err)
 }
 
-func makeDirectory(dir string) error {
+// MakeDirectory makes the state directory if it is missing, and reports whether
+// it did. Its parent must be there: one that is missing is more likely mistyped
+// or not mounted than meant to be made. An error tells how to make the directory
+// for the user.
+func MakeDirectory(dir, user string) (made bool, err error) {
 	if _, err := os.Stat(dir); err == nil {
-		return nil
+		return false, nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return CannotMake(dir, userName(uint32(os.Geteuid())), err)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return false, CannotMake(dir, user, err)
 	}
-	return syncDirectory(filepath.Dir(dir))
+	return true, syncDirectory(filepath.Dir(dir))
 }
 
 func syncDirectory(dir string) error {

@@ -337,8 +337,20 @@ func FuzzDecrypt(f *testing.F) {
 	})
 }
 
+func TestAMissingParentIsNotMade(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "missing")
+	for name, open := range map[string]func(string, *slog.Logger) (*Store, error){"Open": Open, "OpenAnew": OpenAnew} {
+		if _, err := open(filepath.Join(parent, "mandos"), quiet); err == nil || !strings.Contains(err.Error(), "there is no "+parent+"; make that directory") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if _, err := os.Stat(parent); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is there, or %v", parent, err)
+	}
+}
+
 func TestFileAndDirectory(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "made", "as needed")
+	dir := filepath.Join(t.TempDir(), "made")
 	s := open(t, dir)
 	for path, want := range map[string]os.FileMode{dir: 0o700 | os.ModeDir, s.path: 0o600} {
 		info, err := os.Stat(path)
