@@ -38,13 +38,14 @@ type Client struct {
 	LastCheckerStatus   int // an exit status, -1 for a crash, -2 before the first check
 
 	// The rest is unknown, and zero, with a server that has no ClientInterface1.
-	LastHandout      time.Time
-	LastHandoutKey   string
-	DisabledSince    time.Time
-	DisabledBecause  string
-	ApprovalsPending int
-	DeniedUntil      time.Time // when a decision that is in force ends
-	ApprovedUntil    time.Time
+	LastHandout       time.Time
+	LastHandoutKey    string
+	LastCheckerOutput string // the last line printed, if the last check failed
+	DisabledSince     time.Time
+	DisabledBecause   string
+	ApprovalsPending  int
+	DeniedUntil       time.Time // when a decision that is in force ends
+	ApprovedUntil     time.Time
 }
 
 // The values of Client.DisabledBecause for what somebody wanted. All others are
@@ -103,6 +104,8 @@ func (c *Client) field(property string) any {
 		return &c.LastHandout
 	case "LastHandoutKey":
 		return &c.LastHandoutKey
+	case "LastCheckerOutput":
+		return &c.LastCheckerOutput
 	case "DisabledSince":
 		return &c.DisabledSince
 	case "DisabledBecause":

@@ -17,6 +17,7 @@ import (
 	"mandos/mandosctl/chronicle"
 	"mandos/mandosctl/follow"
 	"mandos/mandosctl/roster"
+	"mandos/mandosctl/standing"
 )
 
 type checkOptions struct {
@@ -121,7 +122,7 @@ func (k *checks) completed(e dbusapi.Event) error {
 	if e.Status == 0 && e.Signal == 0 {
 		k.ended(e.Client.Name, result, nil)
 	} else {
-		k.ended(e.Client.Name, "", errors.New("the checker "+result))
+		k.ended(e.Client.Name, "", errors.New(standing.WithOutput("the checker "+result, &e.Client)))
 	}
 	return k.over()
 }

@@ -121,7 +121,7 @@ func expiry(c *dbusapi.Client, now time.Time) []Step {
 	switch standing.Of(c, now) {
 	case standing.Failing, standing.Expiring:
 		left.Answer = Note
-		left.Text = "its last check " + standing.CheckerResult(c.LastCheckerStatus) + "; " + left.Text
+		left.Text += "; its last check " + standing.LastCheck(c)
 		left.Command = "mandosctl check " + quoted(c.Name)
 	}
 	return []Step{left}

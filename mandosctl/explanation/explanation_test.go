@@ -45,9 +45,11 @@ func TestWhatStandsAgainstAHandout(t *testing.T) {
 		"it was approved": {func(c *dbusapi.Client) { c.ApprovalDelay, c.ApprovedUntil = time.Minute, now.Add(time.Minute) },
 			"foo would get its secret now",
 			Step{Yes, "somebody approved it, which holds for another 1m", ""}},
-		"its checks fail, which is nothing yet": {func(c *dbusapi.Client) { c.LastCheckerStatus = 1 },
+		"its checks fail, which is nothing yet": {func(c *dbusapi.Client) {
+			c.LastCheckerStatus, c.LastCheckerOutput = 1, "foo: Name or service not known"
+		},
 			"foo would get its secret now",
-			Step{Note, "its last check failed with exit status 1; unless a check succeeds it expires in 4m", "mandosctl check foo"}},
+			Step{Note, "unless a check succeeds it expires in 4m; its last check failed with exit status 1: foo: Name or service not known", "mandosctl check foo"}},
 		"another client has its key": {func(c *dbusapi.Client) { c.KeyID = "CD" },
 			"foo would get its secret now",
 			Step{Note, "the same key is that of bar too; the first of them in the configuration is served", ""}},

@@ -58,6 +58,7 @@ type Client struct {
 	Expires             *time.Time `json:"expires"`
 	LastCheckedOK       *time.Time `json:"lastCheckedOK"`
 	LastCheckerStatus   *int       `json:"lastCheckerStatus"` // exit status, -1 crashed, null before the first
+	LastCheckerOutput   string     `json:"lastCheckerOutput"` // the last line of a failed one, or empty
 	CheckerRunning      bool       `json:"checkerRunning"`
 	ApprovalPending     bool       `json:"approvalPending"`
 	LastApprovalRequest *time.Time `json:"lastApprovalRequest"`
@@ -99,6 +100,7 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		LastEnabled:         orNull(c.LastEnabled),
 		Expires:             orNull(c.Expires),
 		LastCheckedOK:       orNull(c.LastCheckedOK),
+		LastCheckerOutput:   c.LastCheckerOutput,
 		CheckerRunning:      c.CheckerRunning,
 		ApprovalPending:     c.ApprovalPending,
 		LastApprovalRequest: orNull(c.LastApprovalRequest),

@@ -33,6 +33,7 @@ func Of(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
 		[]Line{
 			{"last checked OK", orNever(when(c.LastCheckedOK))},
 			{"last check", lastCheck(c)},
+			{"which said", c.LastCheckerOutput},
 			{"checker", c.Checker},
 			{"host", c.Host},
 			{"interval", notation.FormatDuration(c.Interval)},

@@ -141,6 +141,19 @@ func CheckerResult(status int) string {
 	return fmt.Sprintf("failed with exit status %d", status)
 }
 
+// LastCheck says in words how the last check ended, with what its checker said.
+func LastCheck(c *dbusapi.Client) string {
+	return WithOutput(CheckerResult(c.LastCheckerStatus), c)
+}
+
+// WithOutput adds to the result of a client's last check what its checker said.
+func WithOutput(result string, c *dbusapi.Client) string {
+	if c.LastCheckerOutput == "" {
+		return result
+	}
+	return result + ": " + c.LastCheckerOutput
+}
+
 // Count tells how many clients are in each state.
 func Count(clients []dbusapi.Client, now time.Time) map[State]int {
 	counts := make(map[State]int, len(States))

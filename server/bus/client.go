@@ -64,6 +64,7 @@ var clientInterface1 = &iface{
 	properties: []property{
 		of("LastHandout", func(v *client.View) any { return v.LastHandout }).toldAt(client.SecretSent),
 		of("LastHandoutKey", func(v *client.View) any { return string(v.LastHandoutKey) }).toldAt(client.SecretSent),
+		of("LastCheckerOutput", func(v *client.View) any { return v.LastCheckerOutput }),
 		of("DisabledSince", func(v *client.View) any { return v.DisabledSince }).toldAt(client.Disabled, client.Enabled),
 		of("DisabledBecause", func(v *client.View) any { return string(v.DisabledBecause) }).toldAt(client.Disabled, client.Enabled),
 		of("ApprovalsPending", func(v *client.View) any { return uint32(v.ApprovalsPending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver),

@@ -123,7 +123,7 @@ var told = []client.Property{
 	client.PropApprovedByDefault, client.PropChecker, client.PropCheckerRunning,
 	client.PropEnabled, client.PropExpires, client.PropExtendedTimeout,
 	client.PropHost, client.PropInterval, client.PropLastApprovalRequest,
-	client.PropLastCheckedOK, client.PropLastCheckerStatus, client.PropLastEnabled,
+	client.PropLastCheckedOK, client.PropLastCheckerOutput, client.PropLastCheckerStatus, client.PropLastEnabled,
 	client.PropSecret, client.PropTimeout,
 }
 
@@ -145,7 +145,7 @@ func compareTelling(t *testing.T, face *iface, p property, xml introspect.Proper
 
 func TestEveryPropertyThatTheRegistryTellsOfExists(t *testing.T) {
 	for _, name := range append(reconfigured, told...) {
-		if _, _, err := clientObject.property(dbusapi.ClientInterface, string(name)); err != nil {
+		if _, _, err := clientObject.property("", string(name)); err != nil {
 			t.Error(err)
 		}
 	}

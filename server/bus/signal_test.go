@@ -150,14 +150,14 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 		"CheckerCompleted 0 0 fping -q -- foo.example.org")...)
 
 	do(s.StartChecker(ctx, "foo"))
-	s.checker.results <- client.CheckResult{Status: 3}
+	s.checker.results <- client.CheckResult{Status: 3, Output: "foo is unreachable"}
 	ear.hears(inTurn(both("CheckerRunning", "true"), "CheckerStarted fping -q -- foo.example.org",
-		both("CheckerRunning", "false"), both("LastCheckerStatus", "3"), "CheckerCompleted 3 768 fping -q -- foo.example.org")...)
+		both("CheckerRunning", "false"), both("LastCheckerStatus", "3"), own("LastCheckerOutput", `"foo is unreachable"`), "CheckerCompleted 3 768 fping -q -- foo.example.org")...)
 
 	do(s.StartChecker(ctx, "foo"))
 	s.checker.results <- client.CheckResult{Status: client.CheckerCrashed, Signal: 9}
 	ear.hears(inTurn(both("CheckerRunning", "true"), "CheckerStarted fping -q -- foo.example.org",
-		both("CheckerRunning", "false"), both("LastCheckerStatus", "-1"), "CheckerCompleted -1 -247 fping -q -- foo.example.org")...)
+		both("CheckerRunning", "false"), both("LastCheckerStatus", "-1"), own("LastCheckerOutput", `""`), "CheckerCompleted -1 -247 fping -q -- foo.example.org")...)
 
 	do(s.StartChecker(ctx, "foo"))
 	do(s.Disable(ctx, nobody, "foo"))

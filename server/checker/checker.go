@@ -17,7 +17,7 @@
 // What a checker runs as another user, with sudo say, may be beyond what this
 // process is allowed to kill. That is logged, and it is reaped when it ends.
 //
-// A running check costs two goroutines and one descriptor, and no thread.
+// A running check costs three goroutines and two descriptors, and no thread.
 package checker
 
 import (
@@ -147,8 +147,8 @@ func (r *Runner) begin() error {
 }
 
 // Check runs command by /bin/sh -c in the root directory with the environment
-// of the server, until it ends, or ctx does, and nothing of it is left. What it
-// prints is discarded, or logged at debug level.
+// of the server, until it ends, or ctx does, and nothing of it is left. Of what it
+// prints the last line is kept if it fails; at debug level all of it is logged.
 func (r *Runner) Check(ctx context.Context, name, command string) (client.CheckResult, error) {
 	if err := context.Cause(ctx); err != nil {
 		return client.CheckResult{}, err
@@ -158,12 +158,13 @@ func (r *Runner) Check(ctx context.Context, name, command string) (client.CheckR
 	}
 	defer r.checks.Done()
 
-	out := output{file: r.null}
+	var log *slog.Logger
 	if r.log.Enabled(ctx, slog.LevelDebug) {
-		var err error
-		if out, err = logOutput(r.log.With("client", name)); err != nil {
-			return client.CheckResult{}, fmt.Errorf("cannot start the checker: %w", err)
-		}
+		log = r.log.With("client", name)
+	}
+	out, err := newOutput(log)
+	if err != nil {
+		return client.CheckResult{}, fmt.Errorf("cannot start the checker: %w", err)
 	}
 	p, err := r.starter.start(command, r.null, out.file)
 	out.started()
@@ -178,7 +179,10 @@ func (r *Runner) Check(ctx context.Context, name, command string) (client.CheckR
 	if left := r.orphans.kill(p.mark); len(left) > 0 {
 		r.log.Warn("Not allowed to kill what the checker left behind", "client", name, "pids", left)
 	}
-	out.finish()
+	last := out.finish()
+	if !result.OK() {
+		result.Output = last
+	}
 	return result, err
 }
 

@@ -144,7 +144,8 @@ func TestResult(t *testing.T) {
 	} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
-			if got := check(t, r, command); got != want {
+			got := check(t, r, command)
+			if got.Output = ""; got != want {
 				t.Errorf("%q ended with %+v, want %+v", command, got, want)
 			}
 		})
@@ -174,7 +175,7 @@ func TestSurroundings(t *testing.T) {
 	for name, test := range map[string]struct{ command, want string }{
 		"the working directory is the root":   {"pwd", "/\n"},
 		"standard input is empty":             {"readlink /proc/self/fd/0; wc -c <&0", "/dev/null\n0\n"},
-		"output is discarded":                 {"readlink /proc/$$/fd/2", "/dev/null\n"},
+		"output is read":                      {"readlink /proc/$$/fd/2 | cut -d: -f1", "pipe\n"},
 		"it leads its session and group":      {`read pid comm state parent group session tty rest </proc/$$/stat; echo $((pid == $$)) $((group == pid)) $((session == pid)) $tty`, "1 1 1 0\n"},
 		"it has no descriptors but the three": {"ls /proc/$$/fd | tr '\\n' ' '", "0 1 2 "},
 		"it takes every signal as usual":      {"grep -E '^Sig(Blk|Ign)' /proc/self/status", "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"},
@@ -570,6 +571,33 @@ func TestOutputIsLogged(t *testing.T) {
 				if strings.Contains(log.String(), lack) {
 					t.Errorf("the log has %q:\n%s", lack, log)
 				}
+			}
+		})
+	}
+}
+
+func TestTheLastLineOfAFailedCheckerIsKept(t *testing.T) {
+	r := quietRunner(t)
+	for sentence, test := range map[string]struct{ command, want string }{
+		"the shell's words":                     {"/nonexistent", "/bin/sh: 1: /nonexistent: not found"},
+		"of both outputs, the later":            {"echo one; echo two >&2; exit 1", "two"},
+		"without a line feed at the end":        {"printf 'one\ntwo'; exit 1", "two"},
+		"blank lines are passed over":           {"printf 'one\n \n\n'; exit 1", "one"},
+		"what a terminal would overwrite, too":  {"printf ' 10%%\r 20%%\r'; exit 1", "20%"},
+		"DOS line ends":                         {"printf 'one\r\n'; exit 1", "one"},
+		"tabs are blanks":                       {"printf 'a\tb\n'; exit 1", "a b"},
+		"nothing steers a terminal":             {"printf '\033[2J\302\233\342\200\256\377x\n'; exit 1", "\uFFFD[2J\uFFFD\uFFFD\uFFFDx"},
+		"text is text":                          {"printf 'Größe №1\n'; exit 1", "Größe №1"},
+		"of a long line, the beginning":         {"head -c 1000 /dev/zero | tr '\\0' x; exit 1", strings.Repeat("x", maxLine-1) + "…"},
+		"which is never cut within a character": {"printf x; for i in $(seq 300); do printf é; done; exit 1", "x" + strings.Repeat("é", maxLine/2-1) + "…"},
+		"of very much":                          {"yes | head -c 10000000; echo end; exit 1", "end"},
+		"of a checker that was killed":          {"echo one; kill -9 $$", "one"},
+		"nothing of nothing":                    {"exit 1", ""},
+		"nothing of a success":                  {"echo one", ""},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if got := check(t, r, test.command).Output; got != test.want {
+				t.Errorf("kept %q, want %q", got, test.want)
 			}
 		})
 	}

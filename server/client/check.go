@@ -92,23 +92,22 @@ func (r *Registry) checkEnded(c *client, k *check, result CheckResult, err error
 }
 
 func (r *Registry) checkCompleted(c *client, command string, result CheckResult) {
-	properties := []Property{PropCheckerRunning}
-	if c.LastCheckerStatus != result.Status {
-		c.LastCheckerStatus = result.Status
-		properties = append(properties, PropLastCheckerStatus)
-	}
+	properties := append([]Property{PropCheckerRunning}, c.lastCheck(result.Status, result.Output)...)
 	if result.OK() {
 		properties = append(properties, r.provedAlive(c)...)
 	}
 	r.touch(c.Name, Event{Kind: CheckerCompleted, Time: r.wall(), Client: r.view(c), Command: command, Check: result, Properties: properties})
 }
 
+// lastCheck notes how the last check ended, and tells what is another than before.
+func (c *client) lastCheck(status int, output string) (changed []Property) {
+	changed = set(changed, &c.LastCheckerStatus, &status, PropLastCheckerStatus)
+	return set(changed, &c.LastCheckerOutput, &output, PropLastCheckerOutput)
+}
+
 // checkFailedToStart counts as a failed check; the next interval tries again.
 func (r *Registry) checkFailedToStart(c *client, command string, err error, properties []Property) {
-	if c.LastCheckerStatus != CheckerCrashed {
-		c.LastCheckerStatus = CheckerCrashed
-		properties = append(properties, PropLastCheckerStatus)
-	}
+	properties = append(properties, c.lastCheck(CheckerCrashed, err.Error())...)
 	r.touch(c.Name, Event{Kind: CheckerNotStarted, Time: r.wall(), Client: r.view(c), Command: command, Err: err, Properties: properties})
 }
 

@@ -77,6 +77,7 @@ const (
 	PropKeyID               Property = "KeyID"
 	PropLastApprovalRequest Property = "LastApprovalRequest"
 	PropLastCheckedOK       Property = "LastCheckedOK"
+	PropLastCheckerOutput   Property = "LastCheckerOutput"
 	PropLastCheckerStatus   Property = "LastCheckerStatus"
 	PropLastEnabled         Property = "LastEnabled"
 	PropSecret              Property = "Secret"
@@ -134,6 +135,8 @@ func (a Actor) String() string {
 type CheckResult struct {
 	Status int
 	Signal int
+	// Output is the last line that a failed checker printed, safe to show.
+	Output string
 }
 
 // OK tells whether the checker found its client alive.

@@ -106,6 +106,41 @@ func TestValidity(t *testing.T) {
 				w.t.Error("a client that nobody could check any more is still enabled")
 			}
 		}},
+		"what a failed checker said last is kept until one succeeds": {do: func(w *world) {
+			w.checks.behave(func(context.Context) (CheckResult, error) {
+				return CheckResult{Status: 127, Output: "/bin/sh: 1: fping: not found"}, nil
+			})
+			w.must(w.StartChecker(ctx, "a"))
+			w.pass(SaveDelay)
+			record, _ := w.disk.get("a")
+			if v := w.client("a"); v.LastCheckerOutput != "/bin/sh: 1: fping: not found" || record.State.LastCheckerOutput != v.LastCheckerOutput {
+				w.t.Errorf("kept %q, saved %q", v.LastCheckerOutput, record.State.LastCheckerOutput)
+			}
+			w.signals()
+			w.must(w.StartChecker(ctx, "a"))
+			w.wantSignals("CheckerRunning", "checker started", "CheckerRunning", "checker completed")
+			w.checks.behave(succeed)
+			w.must(w.StartChecker(ctx, "a"))
+			w.wantSignals("CheckerRunning", "checker started",
+				"CheckerRunning", "LastCheckerStatus", "LastCheckerOutput", "LastCheckedOK", "Expires", "checker completed")
+			if v := w.client("a"); v.LastCheckerOutput != "" {
+				w.t.Errorf("after a success: %q", v.LastCheckerOutput)
+			}
+		}},
+		"why a checker could not be started is kept until somebody vouches for the client": {do: func(w *world) {
+			w.checks.behave(unstartable)
+			w.must(w.StartChecker(ctx, "a"))
+			w.pass(0)
+			if v := w.client("a"); v.LastCheckerOutput != "resource temporarily unavailable" {
+				w.t.Errorf("kept %q", v.LastCheckerOutput)
+			}
+			w.signals()
+			w.must(w.CheckedOK(ctx, admin, "a"))
+			w.wantSignals("LastCheckedOK", "LastCheckerStatus", "LastCheckerOutput", "Expires", "vouched")
+			if v := w.client("a"); v.LastCheckerOutput != "" {
+				w.t.Errorf("after that: %q", v.LastCheckerOutput)
+			}
+		}},
 		"a checker killed by a signal crashed": {do: func(w *world) {
 			w.checks.behave(func(context.Context) (CheckResult, error) {
 				return CheckResult{Status: CheckerCrashed, Signal: 9}, nil

@@ -36,6 +36,9 @@ type State struct {
 	// LastCheckerStatus is the last checker's exit status, or NeverChecked, or
 	// CheckerCrashed.
 	LastCheckerStatus int
+	// LastCheckerOutput is the last line that the last checker printed, or why it
+	// could not be started; empty unless it failed.
+	LastCheckerOutput string
 	// LastApprovalRequest is when a connection last began to wait for approval.
 	LastApprovalRequest time.Time
 	// LastHandout is when the client last received its secret, proving

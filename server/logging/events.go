@@ -28,9 +28,11 @@ const (
 
 // Events makes the subscriber that logs what happens to the clients: one record
 // for each event. Refusals are limited as [Limit] says, those of strangers apart
-// from those of clients, so that neither can silence the other.
+// from those of clients, so that neither can silence the other. Of each checker
+// that cannot run, the first failure is a warning.
 func Events(log *slog.Logger) func(client.Event) {
 	strangers, refused := Limit(log), Limit(log)
+	var broken brokenCheckers
 	return func(e client.Event) {
 		to := log
 		switch e.Kind {
@@ -40,6 +42,9 @@ func Events(log *slog.Logger) func(client.Event) {
 			to = refused
 		}
 		level, sentence := describe(e)
+		if broken.isNew(e) {
+			level, sentence = slog.LevelWarn, "Checker for "+e.Client.Name+" cannot run: a program that it needs is missing or must not be run"
+		}
 		ctx := context.Background()
 		if !to.Enabled(ctx, level) {
 			return
@@ -49,6 +54,26 @@ func Events(log *slog.Logger) func(client.Event) {
 		// No handler of this package fails.
 		_ = to.Handler().Handle(ctx, r)
 	}
+}
+
+// brokenCheckers are the checkers, as configured, that were warned of.
+type brokenCheckers map[string]bool
+
+// maxBroken bounds how many are remembered.
+const maxBroken = 1000
+
+// isNew reports whether the event is the first to show that a program of a
+// checker cannot be run. It takes the shell's word for it, as its exit status.
+func (b *brokenCheckers) isNew(e client.Event) bool {
+	const mustNotBeRun, notFound = 126, 127
+	if e.Kind != client.CheckerCompleted || e.Check.Status != mustNotBeRun && e.Check.Status != notFound || (*b)[e.Client.Checker] {
+		return false
+	}
+	if *b == nil || len(*b) >= maxBroken {
+		*b = make(brokenCheckers)
+	}
+	(*b)[e.Client.Checker] = true
+	return true
 }
 
 // describe is the level of an event and its sentence, which begins as people
@@ -210,7 +235,11 @@ func result(check client.CheckResult) []slog.Attr {
 	if check.Signal != 0 {
 		return []slog.Attr{slog.Int("signal", check.Signal)}
 	}
-	return []slog.Attr{slog.Int("status", check.Status)}
+	attrs := []slog.Attr{slog.Int("status", check.Status)}
+	if check.Output != "" {
+		attrs = append(attrs, slog.String("output", check.Output))
+	}
+	return attrs
 }
 
 // lastCheck tells what was last known of a client that is valid no more.

@@ -86,6 +86,12 @@ var events = map[client.EventKind][]struct {
 		client.Event{Check: client.CheckResult{Status: 2}, Command: "false"},
 		"INFO: Checker for foo failed client=foo key_id=00AA status=2 command=false",
 	}, {
+		client.Event{Check: client.CheckResult{Status: 1, Output: "foo: Name or service not known"}, Command: "fping -q -- foo"},
+		`INFO: Checker for foo failed client=foo key_id=00AA status=1 output="foo: Name or service not known" command="fping -q -- foo"`,
+	}, {
+		client.Event{Check: client.CheckResult{Status: 127, Output: "/bin/sh: 1: fping: not found"}, Command: "fping -q -- foo"},
+		`WARNING: Checker for foo cannot run: a program that it needs is missing or must not be run client=foo key_id=00AA status=127 output="/bin/sh: 1: fping: not found" command="fping -q -- foo"`,
+	}, {
 		client.Event{Check: client.CheckResult{Status: client.CheckerCrashed, Signal: 9}},
 		"WARNING: Checker for foo crashed client=foo key_id=00AA signal=9",
 	}},
@@ -276,5 +282,24 @@ func TestStrangersCannotSilenceClients(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not logged", want)
 		}
+	}
+}
+
+func TestACheckerThatCannotRunIsWarnedOfOnce(t *testing.T) {
+	var lines bytes.Buffer
+	tell := logging.Events(slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	failed := func(name, checker string, status int) {
+		tell(client.Event{
+			Kind: client.CheckerCompleted, Check: client.CheckResult{Status: status},
+			Client: client.View{Settings: client.Settings{Name: name, Checker: checker}},
+		})
+	}
+	failed("foo", "fping -q -- %(host)s", 127)
+	failed("bar", "fping -q -- %(host)s", 127)
+	failed("foo", "fping -q -- %(host)s", 127)
+	failed("foo", "/etc/passwd", 126)
+	failed("foo", "false", 1)
+	if n := strings.Count(lines.String(), "cannot run"); n != 2 {
+		t.Errorf("%d warnings of two such checkers:\n%s", n, &lines)
 	}
 }

@@ -60,6 +60,7 @@ type progress struct {
 	Expires             time.Time `json:",omitzero"`
 	LastCheckedOK       time.Time `json:",omitzero"`
 	LastCheckerStatus   int
+	LastCheckerOutput   string         `json:",omitempty"`
 	LastApprovalRequest time.Time      `json:",omitzero"`
 	LastHandout         time.Time      `json:",omitzero"`
 	LastHandoutKey      client.KeyKind `json:",omitempty"`
