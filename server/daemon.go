@@ -61,12 +61,13 @@ type daemon struct {
 	handout  *handout.Server
 	zeroconf *zeroconf.Announcer // nil without Zeroconf
 
-	reloading sync.Mutex
+	reloading chan struct{} // holds one token while a reload is under way
 }
 
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, s *settings, parent *daemonize.Parent) error {
-	d := &daemon{settings: s, parent: parent, started: time.Now(), level: new(slog.LevelVar), name: new(logging.ServiceName)}
+	d := &daemon{settings: s, parent: parent, started: time.Now(), level: new(slog.LevelVar), name: new(logging.ServiceName),
+		reloading: make(chan struct{}, 1)}
 	d.level.Set(s.level)
 	d.name.Set(s.ServiceName)
 	d.log = logging.New(logging.Choose(!s.Foreground), d.level, d.name)

@@ -8,10 +8,15 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"mandos/server/client"
 	"mandos/server/systemd"
 )
+
+// hangupPatience is how long a reload on SIGHUP may take, for which nobody else
+// has a limit.
+const hangupPatience = time.Minute
 
 func (d *daemon) reloadOnHangup(ctx context.Context) {
 	hangup := make(chan os.Signal, 1)
@@ -22,18 +27,29 @@ func (d *daemon) reloadOnHangup(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			if err := d.Reload(ctx, client.FromConfiguration); err != nil {
-				d.log.Error("the configuration was not reloaded, and nothing was changed", "error", err)
-			}
+			d.reloadFor(ctx)
 		}
+	}
+}
+
+// reloadFor reloads for somebody who will look for the outcome in the log.
+func (d *daemon) reloadFor(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, hangupPatience, fmt.Errorf("it was given up after %v", hangupPatience))
+	defer cancel()
+	if err := d.Reload(ctx, client.FromConfiguration); err != nil {
+		d.log.Error("the configuration was not reloaded, and nothing was changed", "error", err)
 	}
 }
 
 // Reload reads the configuration again and follows it in all that concerns the
 // clients, and in the log level. It is part of [bus.Daemon].
 func (d *daemon) Reload(ctx context.Context, by client.Actor) error {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
+	select {
+	case d.reloading <- struct{}{}:
+		defer func() { <-d.reloading }()
+	case <-ctx.Done():
+		return fmt.Errorf("an earlier reload is still under way: %w", context.Cause(ctx))
+	}
 	d.notify(systemd.Reloading())
 	defer func() { d.notify(systemd.Ready(d.sentence())) }()
 	r, err := readAgain(ctx, d.reader)

@@ -24,10 +24,14 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 )
 
 // maxAnswer is the most bytes that one reading may have.
 const maxAnswer = 512 << 20
+
+// closeGrace is how long the other process may take to end, twice.
+const closeGrace = time.Second
 
 // Kinds of answers.
 const (
@@ -41,6 +45,8 @@ type Reader struct {
 	busy chan struct{} // holds one token while a reading is under way
 	conn net.Conn      // nil in this process
 	gone chan struct{} // closed when the other process has ended
+
+	process *os.Process // the other one
 }
 
 // Direct is a Reader that calls read in this process, for a server that gave
@@ -72,7 +78,7 @@ func Start(cmd *exec.Cmd, start func(*exec.Cmd) error) (*Reader, error) {
 		conn.Close()
 		return nil, fmt.Errorf("cannot start the configuration reader: %w", err)
 	}
-	r := &Reader{busy: make(chan struct{}, 1), conn: conn, gone: make(chan struct{})}
+	r := &Reader{busy: make(chan struct{}, 1), conn: conn, gone: make(chan struct{}), process: cmd.Process}
 	r.read = r.ask
 	go func() {
 		defer close(r.gone)
@@ -108,11 +114,22 @@ func (r *Reader) Read(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Close ends the other process and waits for its end.
+// Close ends the other process and waits for its end. One that does not go by
+// itself is killed, and one that does not even go then, as it waits for a disk
+// that does not answer, is left behind.
 func (r *Reader) Close() {
-	if r.conn != nil {
-		r.conn.Close()
-		<-r.gone
+	if r.conn == nil {
+		return
+	}
+	r.conn.Close()
+	for range 2 {
+		select {
+		case <-r.gone:
+			return
+		case <-time.After(closeGrace):
+			// That it is gone by now is no error.
+			_ = r.process.Kill()
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,6 +146,33 @@ func TestDeadReaderIsAnError(t *testing.T) {
 		if _, err := r.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "restart the server") {
 			t.Errorf("the reader is dead: %v", err)
 		}
+	}
+}
+
+func TestAReaderThatIsStuckDoesNotKeepTheServerFromEnding(t *testing.T) {
+	t.Setenv(fileVariable, t.TempDir()+"/file")
+	write(t, "any")
+	cmd := readerProcess(nil)
+	r, err := configreader.Start(cmd, (*exec.Cmd).Start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() { r.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(time.Minute):
+		cmd.Process.Kill()
+		t.Fatal("closing waits for it")
+	}
+	if err := cmd.Process.Signal(syscall.Signal(0)); !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("it is still there: %v", err)
 	}
 }
 

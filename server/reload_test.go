@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"mandos/server/client"
+	"mandos/server/configreader"
+)
+
+func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
+	asked, answer := make(chan struct{}, 10), make(chan error)
+	reader := configreader.Direct(func() ([]byte, error) {
+		asked <- struct{}{}
+		return nil, <-answer
+	})
+	d := &daemon{settings: new(settings), log: slog.New(slog.DiscardHandler), reader: reader, registry: client.New(nil, nil), reloading: make(chan struct{}, 1)}
+	first := make(chan error, 1)
+	go func() { first <- d.Reload(t.Context(), client.FromConfiguration) }()
+	<-asked
+
+	late := make(chan error)
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		go func() { late <- d.Reload(ctx, client.FromConfiguration) }()
+	}
+	for range 3 {
+		select {
+		case err := <-late:
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "an earlier reload is still under way") {
+				t.Errorf("answered %v", err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("a reload waits for one that hangs, after its own time")
+		}
+	}
+	broken := errors.New("the disk is broken")
+	answer <- broken
+	if err := <-first; !errors.Is(err, broken) {
+		t.Errorf("the one that hung answered %v", err)
+	}
+
+	next := make(chan error, 1)
+	go func() { next <- d.Reload(t.Context(), client.FromConfiguration) }()
+	<-asked
+	answer <- broken
+	if err := <-next; !errors.Is(err, broken) {
+		t.Errorf("the one after that answered %v", err)
+	}
+}
