@@ -69,7 +69,10 @@ func check(ctx context.Context, options *config.Options, out io.Writer) error {
 		r.checkSurroundings(ctx, s)
 	}
 	fmt.Fprintf(out, "%d errors, %d warnings\n", r.errors, r.warnings)
-	if r.errors > 0 {
+	switch {
+	case bad.OnCommandLine():
+		return exitStatus(exitUsage)
+	case r.errors > 0:
 		return exitStatus(exitFailure)
 	}
 	return nil

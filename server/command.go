@@ -40,11 +40,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	cmd := newCommand(parent)
-	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
+	cmd.InitDefaultHelpFlag()
+	cmd.InitDefaultVersionFlag()
 
-	err := cmd.ExecuteContext(ctx)
+	args, err := config.Arrange(cmd.Flags(), args)
+	if err == nil {
+		cmd.SetArgs(args)
+		err = cmd.ExecuteContext(ctx)
+	}
 	var status exitStatus
 	var usage config.UsageError
 	var bad config.Errors
@@ -55,6 +60,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return int(status)
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "usage: %s\nmandos: error: %v; see mandos --help\n", cmd.UseLine(), err)
+		return exitUsage
+	case errors.As(err, &bad) && bad.OnCommandLine():
+		fmt.Fprintf(stderr, "usage: %s\n%v\n", cmd.UseLine(), bad)
 		return exitUsage
 	case errors.As(err, &bad):
 		fmt.Fprintln(stderr, bad)

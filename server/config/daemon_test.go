@@ -44,7 +44,13 @@ func run(args ...string) (config *Config, output string, err error) {
 	command.SetFlagErrorFunc(FlagError)
 	command.SetOut(&out)
 	command.SetErr(io.Discard)
-	command.SetArgs(args)
+	command.InitDefaultHelpFlag()
+	command.InitDefaultVersionFlag()
+	arranged, err := Arrange(command.Flags(), args)
+	if err != nil {
+		return nil, "", err
+	}
+	command.SetArgs(arranged)
 	command.RunE = func(*cobra.Command, []string) (err error) {
 		if config, err = options.Load(); err != nil {
 			return err
@@ -191,16 +197,26 @@ func TestUsageErrors(t *testing.T) {
 		"unrecognized arguments: foo bar": {"foo", "--debug", "bar"},
 		"unrecognized arguments: --bogus": {"--bogus"},
 		"unrecognized arguments: -x":      {"-x"},
-		"ambiguous option: --no could match --no-dbus, --no-ipv6, --no-restore, --no-zeroconf":                                                                 {"--no"},
-		"ambiguous option: --deb could match --debug, --debuglevel":                                                                                            {"--deb=1"},
-		"argument -p/--port: expected one argument":                                                                                                            {"--port"},
-		`argument -p/--port: "abc" is not a whole number from 0 to 65535`:                                                                                      {"--port", "abc"},
-		`argument -p/--port: "70000" is not a whole number from 0 to 65535`:                                                                                    {"-p70000"},
-		`argument --socket: "-2" is not a whole number from 0 to 1048576`:                                                                                      {"--socket=-2"},
-		`argument --max-unproven: "0" is not a whole number from 1 to 1000000`:                                                                                 {"--max-unproven=0"},
-		`argument --no-dbus: "maybe" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`:                                                  {"--no-dbus=maybe"},
+		"ambiguous option: --no could match --no-dbus, --no-ipv6, --no-restore, --no-zeroconf":                {"--no"},
+		"ambiguous option: --deb=1 could match --debug, --debuglevel":                                         {"--deb=1"},
+		"argument -i/--interface: expected one argument":                                                      {"--interface", "--foreground"},
+		"argument --statedir: expected one argument":                                                          {"--stated", "-p1"},
+		"argument -a/--address: expected one argument":                                                        {"-a", "--", "::1"},
+		"argument --servicename: expected one argument":                                                       {"--servicename", "--bogus"},
+		`argument -h/--help: ignored explicit argument "yes"`:                                                 {"--help=yes"},
+		`argument -v/--version: ignored explicit argument "x"`:                                                {"-vx"},
+		"unrecognized arguments: -- -h":                                                                       {"--", "-h"},
+		"unrecognized arguments: --bogus=1 x - -5":                                                            {"--bogus=1", "--port", "3", "x", "-", "-5"},
+		`argument -p/--port: "x" is not a whole number from 0 to 65535`:                                       {"--bogus", "-px", "-h"},
+		`argument --check: "maybe" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`:   {"--check=maybe"},
+		"argument -p/--port: expected one argument":                                                           {"--port"},
+		`argument -p/--port: "abc" is not a whole number from 0 to 65535`:                                     {"--port", "abc"},
+		`argument -p/--port: "70000" is not a whole number from 0 to 65535`:                                   {"-p70000"},
+		`argument --socket: "-2" is not a whole number from 0 to 1048576`:                                     {"--socket=-2"},
+		`argument --max-unproven: "0" is not a whole number from 1 to 1000000`:                                {"--max-unproven=0"},
+		`argument --no-dbus: "maybe" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`: {"--no-dbus=maybe"},
 		`argument -a/--address: "localhost" is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)`: {"--address", "localhost"},
-		"needs --port or --socket to work without Zeroconf":                                                                                                    {"--configdir", dir},
+		"needs --port or --socket to work without Zeroconf": {"--configdir", dir},
 	} {
 		_, _, err := run(args...)
 		var usage UsageError
@@ -216,6 +232,11 @@ func TestHelpAndVersion(t *testing.T) {
 		"  -p, --port PORT":      {"--help"},
 		"      --no-dbus   ":     {"-h"},
 		"(default Mandos)":       {"--hel"},
+		"  -p, --port PORT  ":    {"-h", "--bogus"},
+		"  -p, --port PORT   ":   {"--bogus", "foo", "-h"},
+		"  -p, --port PORT    ":  {"-h", "--port", "abc"},
+		"mandos version 1.2.3":   {"--version", "--bogus"},
+		"mandos version 1.2":     {"-vh"},
 	} {
 		if _, output, err := run(args...); err != nil || !strings.Contains(strings.ReplaceAll(output, `"`, ""), want) {
 			t.Errorf("%v: %v, %s\nwant %s", args, err, output, want)

@@ -23,9 +23,8 @@ type Options struct {
 // Remark is what there is to say about the setting of that key.
 type Remark struct{ Key, Problem string }
 
-// AddFlags registers every option on fs and makes fs accept unambiguous
-// abbreviations, as Python's argparse does. --help and --version are left to
-// cobra.
+// AddFlags registers every option on fs, which is to parse what [Arrange] has
+// arranged. --help and --version are left to cobra.
 func AddFlags(fs *pflag.FlagSet) *Options {
 	o := &Options{given: map[string]*flagValue{}}
 	for i := range options {
@@ -39,12 +38,6 @@ func AddFlags(fs *pflag.FlagSet) *Options {
 			flag.NoOptDefVal = "true"
 		}
 	}
-	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if names := withPrefix(name); len(names) == 1 {
-			name = names[0]
-		}
-		return pflag.NormalizedName(name)
-	})
 	return o
 }
 
@@ -59,6 +52,13 @@ type flagValue struct {
 func (v *flagValue) Set(text string) error {
 	if err := v.store(new(Daemon), text); err != nil {
 		return err
+	}
+	if v.option.isSwitch() {
+		on, err := notation.ParseBool(text)
+		if err != nil {
+			return err
+		}
+		text = strconv.FormatBool(on)
 	}
 	v.text, v.set = text, true
 	return nil

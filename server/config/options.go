@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"mandos/dbusapi/notation"
@@ -185,19 +184,4 @@ func optionKeys() []string {
 		}
 	}
 	return keys
-}
-
-// withPrefix lists the long options that start with prefix, or only the one
-// that is prefix. --help and --version are cobra's.
-func withPrefix(prefix string) []string {
-	names := []string{"help", "version"}
-	for i := range options {
-		names = append(names, options[i].flag)
-	}
-	if slices.Contains(names, prefix) {
-		return []string{prefix}
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) })
-	slices.Sort(names)
-	return names
 }

@@ -67,8 +67,17 @@ func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, one := range e {
 		lines[i] = one.Error()
+		if one.Flag != "" {
+			lines[i] = "mandos: error: argument " + lines[i]
+		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// OnCommandLine reports whether any of it is about an option on the command line.
+// Exit status 2 is due then.
+func (e Errors) OnCommandLine() bool {
+	return slices.ContainsFunc(e, func(one Error) bool { return one.Flag != "" })
 }
 
 // Warning is something accepted that can hardly be meant, and what to do.
@@ -150,25 +159,13 @@ type UsageError struct{ Problem string }
 
 func (e UsageError) Error() string { return e.Problem }
 
-// FlagError turns an error of pflag's parser into a [UsageError] that says what
-// Python's argparse would; it is for cobra's SetFlagErrorFunc.
+// FlagError turns an error of pflag's parser, about arguments that [Arrange] has
+// arranged, into a [UsageError]; it is for cobra's SetFlagErrorFunc.
 func FlagError(_ *cobra.Command, err error) error {
-	var unknown *pflag.NotExistError
-	var noValue *pflag.ValueRequiredError
 	var badValue *pflag.InvalidValueError
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		return err
-	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return UsageError{"unrecognized arguments: -" + unknown.GetSpecifiedShortnames()}
-	case errors.As(err, &unknown):
-		name := unknown.GetSpecifiedName()
-		if names := withPrefix(name); len(names) > 1 {
-			return UsageError{fmt.Sprintf("ambiguous option: --%s could match --%s", name, strings.Join(names, ", --"))}
-		}
-		return UsageError{"unrecognized arguments: --" + name}
-	case errors.As(err, &noValue):
-		return UsageError{fmt.Sprintf("argument %s: expected one argument", flagNames(noValue.GetFlag()))}
 	case errors.As(err, &badValue):
 		return UsageError{fmt.Sprintf("argument %s: %s %v", flagNames(badValue.GetFlag()), quote(badValue.GetValue()), badValue.Unwrap())}
 	}
