@@ -14,6 +14,12 @@
 //     getrlimit(2)), which the kernel inherits to all descendants and has not
 //     enforced since Linux 2.4. It tells which check an orphan belongs to.
 //
+// The limit is a mark and not a fence: a process may take another one, as
+// prlimit(1) does. An orphan whose limit is that of no running check is ended
+// with whichever check ends next, its own at the latest. One that takes the limit
+// of another running check on purpose is ended with that one. Checkers are
+// trusted: they run as the user of the server.
+//
 // What a checker runs as another user, with sudo say, may be beyond what this
 // process is allowed to kill. That is logged, and it is reaped when it ends.
 //
@@ -76,16 +82,15 @@ func New(log *slog.Logger) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot run checkers: %w", err)
 	}
-	orphans, err := newOrphans()
+	var locks unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, nil, &locks); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot run checkers: cannot read the file lock limit: %w", err), null.Close())
+	}
+	orphans, err := newOrphans(locks, log)
 	if err != nil {
 		return nil, errors.Join(err, null.Close())
 	}
-	starter, err := newStarter()
-	if err != nil {
-		orphans.close()
-		return nil, errors.Join(err, null.Close())
-	}
-	return &Runner{log: log, null: null, starter: starter, orphans: orphans}, nil
+	return &Runner{log: log, null: null, starter: newStarter(locks, environment(os.Environ(), os.Geteuid())), orphans: orphans}, nil
 }
 
 // keepDescriptors keeps those that this process has from its own parent, such as
@@ -146,8 +151,7 @@ func (r *Runner) begin() error {
 	return nil
 }
 
-// Check runs command by /bin/sh -c in the root directory with the environment
-// of the server, until it ends, or ctx does, and nothing of it is left. Of what it
+// Check runs command by /bin/sh -c in the root directory, until it ends, or ctx does, and nothing of it is left. Of what it
 // prints the last line is kept if it fails; at debug level all of it is logged.
 func (r *Runner) Check(ctx context.Context, name, command string) (client.CheckResult, error) {
 	if err := context.Cause(ctx); err != nil {
@@ -166,7 +170,9 @@ func (r *Runner) Check(ctx context.Context, name, command string) (client.CheckR
 	if err != nil {
 		return client.CheckResult{}, fmt.Errorf("cannot start the checker: %w", err)
 	}
-	p, err := r.starter.start(command, r.null, out.file)
+	mark := r.orphans.mark()
+	defer r.orphans.forget(mark)
+	p, err := r.starter.start(mark, command, r.null, out.file)
 	out.started()
 	if err != nil {
 		out.finish()
@@ -176,7 +182,7 @@ func (r *Runner) Check(ctx context.Context, name, command string) (client.CheckR
 		r.log.Warn("Not allowed to kill the checker; waiting until it ends", "client", name, "pid", p.pid)
 	}
 	result, err := p.reap()
-	if left := r.orphans.kill(p.mark); len(left) > 0 {
+	if left := r.orphans.kill(mark); len(left) > 0 {
 		r.log.Warn("Not allowed to kill what the checker left behind", "client", name, "pids", left)
 	}
 	last := out.finish()

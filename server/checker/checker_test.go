@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -42,6 +43,16 @@ var children = map[string]func(){
 	},
 	"run it with signals ignored and blocked": func() {
 		signal.Ignore(unix.SIGPIPE, unix.SIGUSR1, unix.SIGHUP)
+		r, err := New(slog.New(slog.DiscardHandler))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(r.Check(context.Background(), "c", os.Args[1]))
+	},
+	"run it as nobody": func() {
+		if err := syscall.Setuid(65534); err != nil {
+			panic(err)
+		}
 		r, err := New(slog.New(slog.DiscardHandler))
 		if err != nil {
 			panic(err)
@@ -179,7 +190,6 @@ func TestSurroundings(t *testing.T) {
 		"it leads its session and group":      {`read pid comm state parent group session tty rest </proc/$$/stat; echo $((pid == $$)) $((group == pid)) $((session == pid)) $tty`, "1 1 1 0\n"},
 		"it has no descriptors but the three": {"ls /proc/$$/fd | tr '\\n' ' '", "0 1 2 "},
 		"it takes every signal as usual":      {"grep -E '^Sig(Blk|Ign)' /proc/self/status", "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"},
-		"the environment is the server's":     {"tr '\\0' '\\n' </proc/$$/environ", strings.Join(os.Environ(), "\n") + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "seen")
@@ -192,6 +202,41 @@ func TestSurroundings(t *testing.T) {
 				t.Errorf("saw %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestACheckerHasTheEnvironmentOfTheUserItRunsAs(t *testing.T) {
+	as, id := "run the command in the argument", os.Getuid()
+	if id == 0 { // as a server that root has started
+		as, id = "run it as nobody", 65534
+	}
+	who, err := user.LookupId(strconv.Itoa(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := child(t, as, "env -u PWD -u "+childVariable+" | sort | tr '\\n' ' '; exit 1")
+	cmd.Env = []string{
+		childVariable + "=" + as, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "WHATEVER=the administrator wants",
+		"USER=root", "LOGNAME=root", "HOME=/root", "SHELL=/usr/bin/zsh", "MAIL=/var/mail/root",
+		"NOTIFY_SOCKET=/run/systemd/notify", "JOURNAL_STREAM=8:1", "WATCHDOG_USEC=30000000", "WATCHDOG_PID=1",
+		"LISTEN_FDS=1", "LISTEN_PID=1", "LISTEN_FDNAMES=a", "INVOCATION_ID=0", "SYSTEMD_EXEC_PID=1", "MAINPID=1", "MANAGERPID=1",
+		"CREDENTIALS_DIRECTORY=/run/credentials/mandos.service", "MEMORY_PRESSURE_WATCH=/x", "MEMORY_PRESSURE_WRITE=x", "FDSTORE=1",
+	}
+	said, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "HOME=" + who.HomeDir + " LANG=C.UTF-8 LOGNAME=" + who.Username + " PATH=" + os.Getenv("PATH") +
+		" SHELL=/bin/sh USER=" + who.Username + " WHATEVER=the administrator wants"
+	if got := string(said); got != "{1 0 "+want+"} <nil>\n" {
+		t.Errorf("its environment is\n%q, want\n%q", got, want)
+	}
+}
+
+func TestAUserWithoutAnEntryHasTheRootDirectoryForAHome(t *testing.T) {
+	want := []string{"PATH=/bin", "HOME=/", "SHELL=/bin/sh"}
+	if got := environment([]string{"USER=root", "PATH=/bin", "HOME=/root"}, 4_000_000_000); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -302,6 +347,8 @@ var unruly = map[string]string{
 	"prints for ever":                            "touch READY; exec yes TOKEN",
 	"prints for ever, forked":                    "(setsid yes TOKEN &); touch READY; sleep TOKEN; :",
 	"starts ever new children":                   "touch READY; while :; do (sleep TOKEN &); sleep 0.01; done",
+	"takes another file lock limit":              "prlimit --locks=7:7 setsid sleep TOKEN & touch READY; wait",
+	"takes away the limit, forked":               "(prlimit --locks=unlimited setsid sleep TOKEN &); touch READY; sleep TOKEN; :",
 	"starts ever new sessions, ignoring SIGTERM": "trap '' TERM; touch READY; while :; do (setsid sleep TOKEN &); sleep 0.01; done",
 }
 
@@ -371,6 +418,9 @@ func TestNothingSurvivesTheEndOfTheChecker(t *testing.T) {
 			"a job in the background":           "sleep TOKEN & exit 3",
 			"one that ignores SIGTERM":          "trap '' TERM; sleep TOKEN & exit 3",
 			"one that is stopped":               "sleep TOKEN & kill -STOP $!; exit 3",
+			"one with another file lock limit":  "prlimit --locks=7 setsid -f sleep TOKEN; exit 3",
+			"one with none at all":              "prlimit --locks=0:0 setsid -f sleep TOKEN; exit 3",
+			"one that was freed of it":          "prlimit --locks=unlimited setsid -f sleep TOKEN; exit 3",
 			"one in a session of its own":       "setsid sleep TOKEN & sleep 0.1; exit 3",
 			"a daemon":                          "(setsid sh -c '(exec sleep TOKEN <&- >&- 2>&- &)' &); sleep 0.1; exit 3",
 			"a whole tree of sessions":          "setsid sh -c 'setsid sh -c \"setsid sleep TOKEN & sleep TOKEN\" & sleep TOKEN' & sleep 0.1; exit 3",
@@ -429,6 +479,56 @@ func TestOneCheckLeavesTheOthersAlone(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+func TestAProcessThatTakesTheLimitOfAnotherCheckIsEndedWithThatOne(t *testing.T) {
+	r := quietRunner(t)
+	ready, other, command := prepare(t, "prlimit --pid $$ --locks --noheadings --raw -o SOFT >LIMIT; touch READY; exec sleep TOKEN")
+	limit := filepath.Join(t.TempDir(), "limit")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Check(ctx, "bystander", strings.ReplaceAll(command, "LIMIT", limit))
+	}()
+	waitUntil(t, "the other check", func() bool { return exists(ready) && len(withArgument(other)) == 1 })
+	taken, err := os.ReadFile(limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mark, command := prepare(t, "prlimit --locks="+strings.TrimSpace(string(taken))+" setsid -f sleep TOKEN; exit 3")
+	check(t, r, command)
+	if left := withArgument(mark); len(left) != 1 {
+		t.Errorf("while the other check runs, %d are left", len(left))
+	}
+	cancel()
+	<-ended
+	if left := withArgument(mark); len(left) > 0 {
+		t.Errorf("these are left: %v", left)
+	}
+}
+
+func TestNoCheckWaitsForAStrayThatMayNotBeKilled(t *testing.T) {
+	r, log := debugRunner(t)
+	mark := token()
+	if err := exec.Command("setsid", "-f", "sleep", mark).Run(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the stray", func() bool { return len(withArgument(mark)) == 1 })
+	for range 2 {
+		living, untouchable := r.orphans.round(r.orphans.mark(), func(int) bool { return false })
+		if living != 0 || len(untouchable) != 0 {
+			t.Errorf("%d living, and %v that the check has left behind", living, untouchable)
+		}
+	}
+	if n := strings.Count(log.String(), "Not allowed to kill what a checker left behind"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, log)
+	}
+	check(t, r, "exit 1")
+	if left := withArgument(mark); len(left) > 0 {
+		t.Errorf("these are left: %v", left)
+	}
 }
 
 func TestOtherChildrenOfTheProcessAreLeftAlone(t *testing.T) {

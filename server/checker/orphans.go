@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"strconv"
@@ -19,22 +21,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// marks are the values of RLIMIT_LOCKS that tell whose a process is.
+type marks struct {
+	count, next uint64
+	running     map[uint64]bool
+}
+
+func newMarks(locks unix.Rlimit) (marks, error) {
+	count := min(locks.Max, 1<<31-1) // what a 32-bit kernel can keep
+	if count == 0 {
+		return marks{}, errors.New("cannot run checkers: the hard limit of file locks (ulimit -x) is 0; leave it unlimited")
+	}
+	return marks{count: count, next: rand.Uint64(), running: make(map[uint64]bool)}, nil
+}
+
 // orphans are the processes that became children of this one when their own
 // parents died. They are told from the children that this process started by
 // their sessions: no descendant of a checker can join this process's session.
 type orphans struct {
 	mu       sync.Mutex // held from finding a child until after it was signalled or reaped
+	marks    marks
+	log      *slog.Logger
+	strays   map[int]bool // those without a running check's mark that it may not kill
 	deaths   chan os.Signal
 	done     chan struct{}
 	children *os.File // kept open for when there are no descriptors left; nil where the kernel has no such file
 }
 
-func newOrphans() (*orphans, error) {
+func newOrphans(locks unix.Rlimit, log *slog.Logger) (*orphans, error) {
+	marks, err := newMarks(locks)
+	if err != nil {
+		return nil, err
+	}
 	children, err := openChildren()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot watch for what checkers leave behind: %w", err)
 	}
-	o := &orphans{deaths: make(chan os.Signal, 1), done: make(chan struct{}), children: children}
+	o := &orphans{marks: marks, log: log, deaths: make(chan os.Signal, 1), done: make(chan struct{}), children: children}
 	signal.Notify(o.deaths, unix.SIGCHLD)
 	go func() {
 		defer close(o.done)
@@ -52,6 +75,26 @@ func (o *orphans) close() {
 	if o.children != nil {
 		o.children.Close()
 	}
+}
+
+// mark is a mark for a check that is about to start, which forget takes back.
+func (o *orphans) mark() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		mark := 1 + o.marks.next%o.marks.count
+		o.marks.next++
+		if !o.marks.running[mark] {
+			o.marks.running[mark] = true
+			return mark
+		}
+	}
+}
+
+func (o *orphans) forget(mark uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.marks.running, mark)
 }
 
 // find lists all orphans. Where the kernel keeps no lists of children, it lists
@@ -77,7 +120,8 @@ func (o *orphans) reap() {
 }
 
 // kill ends every orphan of the check with that mark, and returns those that it
-// is not allowed to. The checker itself must have been reaped.
+// is not allowed to. It ends as well whatever has the mark of no running check,
+// and so took another limit by itself. The checker itself must have been reaped.
 func (o *orphans) kill(mark uint64) (left []int) {
 	started := time.Now()
 	told := make(map[int]bool)
@@ -112,29 +156,48 @@ func signalTree(pid int, s syscall.Signal) (allowed bool) {
 	return err == nil && signalProcess(-group, s) && allowed
 }
 
-// round reaps the dead and signals the living orphans with that mark. It repeats
-// that while it finds dead ones, whose children may have become orphans since the
-// list was made.
+// round reaps the dead and signals the living orphans with that mark, or with
+// none. It repeats that while it finds dead ones, whose children may have become
+// orphans since the list was made.
 func (o *orphans) round(mark uint64, signal func(pid int) (allowed bool)) (living int, untouchable []int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for again := true; again; {
 		again, living, untouchable = false, 0, nil
+		strays := make(map[int]bool)
 		for _, pid := range o.find() {
-			if markOf(pid) != mark {
+			of := markOf(pid)
+			stray := !o.marks.running[of]
+			if of != mark && !stray {
 				continue
 			}
 			if reaped(pid) {
 				again = true
 				continue
 			}
-			living++
-			if !signal(pid) {
+			allowed := signal(pid)
+			switch {
+			case stray && !allowed:
+				strays[pid] = true
+				continue // or every check would wait for it
+			case !allowed:
 				untouchable = append(untouchable, pid)
 			}
+			living++
 		}
+		o.warn(strays)
 	}
 	return living, untouchable
+}
+
+// warn tells once of each stray that is not to be had.
+func (o *orphans) warn(strays map[int]bool) {
+	for pid := range strays {
+		if !o.strays[pid] {
+			o.log.Warn("Not allowed to kill what a checker left behind", "pid", pid)
+		}
+	}
+	o.strays = strays
 }
 
 // reaped reaps the child if it is a zombie.

@@ -5,7 +5,6 @@ package checker
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"runtime"
 	"syscall"
@@ -18,7 +17,6 @@ import (
 // process is a checker's shell: the leader of its session and process group.
 type process struct {
 	pid   int
-	mark  uint64
 	ended <-chan struct{} // closed when it is a zombie
 }
 
@@ -28,24 +26,15 @@ type process struct {
 // (PR_SET_PDEATHSIG in prctl(2)), so that no checker survives the server. And
 // it is not the main thread, whose children are then the orphans alone.
 type starter struct {
-	jobs chan func()
-	// own and marks are RLIMIT_LOCKS of this process, and how many marks it allows.
-	own   unix.Rlimit
-	marks uint64
-	next  uint64
+	jobs  chan func()
+	locks unix.Rlimit // RLIMIT_LOCKS of this process
+	env   []string
 }
 
-func newStarter() (*starter, error) {
-	s := &starter{jobs: make(chan func()), next: rand.Uint64()}
-	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, nil, &s.own); err != nil {
-		return nil, fmt.Errorf("cannot run checkers: cannot read the file lock limit: %w", err)
-	}
-	s.marks = min(s.own.Max, 1<<31-1) // what a 32-bit kernel can keep
-	if s.marks == 0 {
-		return nil, errors.New("cannot run checkers: the hard limit of file locks (ulimit -x) is 0; leave it unlimited")
-	}
+func newStarter(locks unix.Rlimit, env []string) *starter {
+	s := &starter{jobs: make(chan func()), locks: locks, env: env}
 	s.run()
-	return s, nil
+	return s
 }
 
 func (s *starter) run() {
@@ -68,38 +57,36 @@ func (s *starter) run() {
 
 func (s *starter) close() { close(s.jobs) }
 
-func (s *starter) start(command string, stdin, output *os.File) (p *process, err error) {
+func (s *starter) start(mark uint64, command string, stdin, output *os.File) (p *process, err error) {
 	done := make(chan struct{})
 	s.jobs <- func() {
 		defer close(done)
-		p, err = s.fork(command, stdin, output)
+		p, err = s.fork(mark, command, stdin, output)
 	}
 	<-done
 	return p, err
 }
 
 // fork runs on the starter's thread.
-func (s *starter) fork(command string, stdin, output *os.File) (*process, error) {
+func (s *starter) fork(mark uint64, command string, stdin, output *os.File) (*process, error) {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
 		return nil, fmt.Errorf("cannot empty the signal mask: %w", err)
 	}
-	mark := 1 + s.next%s.marks
-	s.next++
-	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: mark, Max: s.own.Max}, nil); err != nil {
+	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: mark, Max: s.locks.Max}, nil); err != nil {
 		return nil, fmt.Errorf("cannot mark it with a file lock limit: %w", err)
 	}
-	defer unix.Prlimit(0, unix.RLIMIT_LOCKS, &s.own, nil) // within the hard limit, so it cannot fail
+	defer unix.Prlimit(0, unix.RLIMIT_LOCKS, &s.locks, nil) // within the hard limit, so it cannot fail
 	pidfd := -1
 	pid, err := syscall.ForkExec("/bin/sh", []string{"/bin/sh", "-c", command}, &syscall.ProcAttr{
 		Dir:   "/",
-		Env:   os.Environ(),
+		Env:   s.env,
 		Files: []uintptr{stdin.Fd(), output.Fd(), output.Fd()},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL, PidFD: &pidfd},
 	})
 	if err != nil {
 		return nil, err
 	}
-	p := &process{pid: pid, mark: mark}
+	p := &process{pid: pid}
 	if err := p.watch(pidfd); err != nil {
 		return nil, errors.Join(err, unix.Kill(-pid, unix.SIGKILL), wait4(pid, nil))
 	}
