@@ -62,7 +62,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "usage: %s\nmandos: error: %v; see mandos --help\n", cmd.UseLine(), err)
 		return exitUsage
 	case errors.As(err, &bad) && bad.OnCommandLine():
-		fmt.Fprintf(stderr, "usage: %s\n%v\n", cmd.UseLine(), bad)
+		fmt.Fprintf(stderr, "usage: %s\n", cmd.UseLine())
+		for _, one := range bad {
+			if one.Flag != "" {
+				fmt.Fprint(stderr, "mandos: error: argument ")
+			}
+			fmt.Fprintln(stderr, one)
+		}
 		return exitUsage
 	case errors.As(err, &bad):
 		fmt.Fprintln(stderr, bad)
@@ -103,6 +109,7 @@ with mandosctl(1).`,
 		if err := makeAbsolute(cmd.Flag("configdir").Value); err != nil {
 			return err
 		}
+		options.Trust = trusted()
 		if isReader() {
 			return serveReader(options)
 		}

@@ -353,6 +353,7 @@ func (c *clientSection) readSecfile(settings *client.Settings, path string) {
 		// It may be a secret that was put in the wrong place.
 		shown = "the file named here"
 	}
+	c.files[path] = c.place("secfile")
 	data, mode, err := readFile(path, maxSecret)
 	if err != nil {
 		c.wrong("secfile", "%s: %v", shown, err)

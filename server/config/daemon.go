@@ -36,6 +36,9 @@ func (o *Options) Load() (*Config, error) {
 	c.readMandosConf(f, filepath.Join(c.ConfigDir, "mandos.conf"))
 	c.checkTogether(f)
 	c.Clients = readClients(f, c.ConfigDir, o.Judge)
+	if o.Trust != nil {
+		c.warnOfWriters(f, *o.Trust)
+	}
 	c.Warnings = f.warningList()
 
 	if err := f.err(); err != nil {

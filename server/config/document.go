@@ -44,6 +44,7 @@ type setting struct {
 // readDocument reads a file that need not exist. What is wrong with it goes to
 // f; known are the keys that may be named there. The mode is 0 for a missing file.
 func readDocument(f *findings, file string, known []string) (*document, fs.FileMode) {
+	f.files[file] = Place{File: file}
 	data, mode, err := readFile(file, maxFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.errorf(Place{File: file}, "%v", err)

@@ -18,6 +18,9 @@ type Options struct {
 	// Judge, if set, looks at every client. What it remarks becomes a warning
 	// at the place of the setting, unless that could not be read.
 	Judge func(client.Settings) []Remark
+	// Trust, if set, has everybody else who may write what the server reads
+	// warned of.
+	Trust *Trust
 }
 
 // Remark is what there is to say about the setting of that key.

@@ -67,9 +67,6 @@ func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, one := range e {
 		lines[i] = one.Error()
-		if one.Flag != "" {
-			lines[i] = "mandos: error: argument " + lines[i]
-		}
 	}
 	return strings.Join(lines, "\n")
 }
@@ -113,10 +110,11 @@ func quote(s string) string {
 type findings struct {
 	errors   map[Place]Error
 	warnings map[Warning]bool
+	files    map[string]Place // which were read, and what is said of each in which place
 }
 
 func newFindings() *findings {
-	return &findings{errors: map[Place]Error{}, warnings: map[Warning]bool{}}
+	return &findings{errors: map[Place]Error{}, warnings: map[Warning]bool{}, files: map[string]Place{}}
 }
 
 func (f *findings) errorf(p Place, format string, args ...any) {
