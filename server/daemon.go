@@ -222,6 +222,7 @@ func (d *daemon) work(ctx context.Context) error {
 	if d.zeroconf != nil {
 		background.Go(func() { d.zeroconf.Run(serving) })
 	}
+	background.Go(func() { d.decryptSecrets(serving) })
 	background.Go(func() { d.reloadOnHangup(serving) })
 	background.Go(func() { d.tellStatus(serving) })
 	background.Go(func() { d.notify(systemd.FeedWatchdog(serving, d.registry.Alive)) })
@@ -252,6 +253,13 @@ func (d *daemon) ready() error {
 	}
 	debug.FreeOSMemory() // what starting took is much more than what serving takes
 	return nil
+}
+
+// decryptSecrets does in the background what hand-outs would do one by one.
+func (d *daemon) decryptSecrets(ctx context.Context) {
+	if err := d.store.DecryptAll(ctx); err != nil {
+		d.log.Error("the saved secrets were not all decrypted; the next start goes on with them", "error", err)
+	}
 }
 
 // finish lets those who are being served have what they came for, and saves what

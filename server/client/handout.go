@@ -48,7 +48,7 @@ var ErrClosed = errors.New("the server is exiting")
 func (r *Registry) Release(ctx context.Context, id Identity, from netip.AddrPort) (*Handout, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.lookup(id)
+	c := r.lookupSettled(id)
 	if c == nil {
 		r.noteRefusal(Event{Kind: NotFound, Time: r.wall(), Identity: id, Address: from})
 		return nil, &RefusedError{}
@@ -64,6 +64,21 @@ func (r *Registry) Release(ctx context.Context, id Identity, from netip.AddrPort
 	r.noteRefusal(event)
 	h.approvalOver()
 	return nil, &RefusedError{Client: c.Name, Reason: why}
+}
+
+// lookupSettled is lookup for who needs the client's secret. It gives up the mutex
+// while it waits for one that is late, before anything is decided.
+func (r *Registry) lookupSettled(id Identity) *client {
+	for {
+		c := r.lookup(id)
+		if c == nil || c.Secret.Found() {
+			return c
+		}
+		late := c.Secret
+		r.mu.Unlock()
+		late.Settled()
+		r.mu.Lock()
+	}
 }
 
 // decide returns the reason for a refusal, or none. It gives up the mutex while

@@ -286,7 +286,8 @@ func isSetAside(name string) bool {
 
 // Records are all saved records. Each gets its secrets from configured: a secret
 // set at run time stays in force if the client still has the configured secret
-// under which it was saved, else the configured one is. Records of clients that
+// under which it was saved, else the configured one is. It is decrypted when it is
+// first needed (see [client.LateSecret]), or by [Store.DecryptAll]. Records of clients that
 // are not configured have no secrets.
 func (s *Store) Records(configured []client.Settings) ([]client.Record, error) {
 	s.mu.Lock()

@@ -61,6 +61,7 @@ func recordsOf(tb testing.TB, s *Store, configured ...client.Settings) map[strin
 	}
 	byName := make(map[string]client.Record)
 	for _, r := range all {
+		r.Settings.Secret = r.Settings.Secret.Settled()
 		byName[r.Settings.Name] = r
 	}
 	return byName

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/ProtonMail/go-crypto/openpgp/s2k"
+
+	"mandos/server/client"
+)
+
+// costly is what gpg makes of a secret: a message that takes 62 times as many
+// iterations as one of ours.
+func costly(t *testing.T, secret, key string) []byte {
+	t.Helper()
+	var message bytes.Buffer
+	config := &packet.Config{DefaultCipher: packet.CipherAES256, S2KConfig: &s2k.Config{S2KMode: s2k.IteratedSaltedS2K, Hash: crypto.SHA256, S2KCount: 65011712}}
+	w, err := openpgp.SymmetricallyEncrypt(&message, passphrase(client.NewSecret([]byte(key))), nil, config)
+	if err == nil {
+		_, err = w.Write([]byte(secret))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return message.Bytes()
+}
+
+// takenOver is a store that has just taken over clients of the Python server: as
+// many as asked for with the configured secret, one with another, and one that the
+// configuration lacks.
+func takenOver(t *testing.T, dir string, same int) (s *Store, configured []client.Settings, want map[string]client.Secret) {
+	t.Helper()
+	records := make(map[string]*record)
+	want = make(map[string]client.Secret)
+	add := func(name, secret, key string) {
+		records[name] = &record{Secret: costly(t, secret, key)}
+		configured = append(configured, client.Settings{Name: name, Secret: client.NewSecret([]byte(key))})
+		want[name] = client.NewSecret([]byte(secret))
+	}
+	for i := range same {
+		add(fmt.Sprint("same", i), "configured", "configured")
+	}
+	add("other", "set at run time", "configured")
+	records["absent"] = &record{Secret: costly(t, "set at run time", "configured")}
+	want["absent"] = client.Secret{}
+
+	s = newStore(dir, quiet)
+	if err := s.create(records, s.publish); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, configured, want
+}
+
+func secretsOf(records map[string]client.Record) map[string]client.Secret {
+	secrets := make(map[string]client.Secret)
+	for name, r := range records {
+		secrets[name] = r.Settings.Secret
+	}
+	return secrets
+}
+
+// stillEncrypted are how many of the records have secrets that nobody has decrypted.
+func stillEncrypted(records []client.Record) (n int) {
+	for _, r := range records {
+		if !r.Settings.Secret.Found() {
+			n++
+		}
+	}
+	return n
+}
+
+// encryptedAs are how many records in the file have a costly message, and how many
+// one of ours.
+func encryptedAs(t *testing.T, s *Store, names ...string) (costly, ours int) {
+	t.Helper()
+	for _, name := range names {
+		switch message := savedMessage(t, s, name); {
+		case message == nil:
+		case isCostly(message):
+			costly++
+		default:
+			ours++
+		}
+	}
+	return costly, ours
+}
+
+func TestAStartDecryptsNothing(t *testing.T) {
+	s, configured, want := takenOver(t, t.TempDir(), 2)
+	records, err := s.Records(configured)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stillEncrypted(records); n != 3 {
+		t.Errorf("%d of 3 secrets are still encrypted", n)
+	}
+	if err := s.Save(records); err != nil { // as the registry does at its start
+		t.Fatal(err)
+	}
+	if n := stillEncrypted(records); n != 3 {
+		t.Errorf("%d of 3 secrets are still encrypted after a save", n)
+	}
+	if costly, ours := encryptedAs(t, s, "same0", "same1", "other", "absent"); costly != 4 || ours != 0 {
+		t.Errorf("the save left %d messages and made %d", costly, ours)
+	}
+	if got := secretsOf(recordsOf(t, reopen(t, s), configured...)); !maps.Equal(got, want) {
+		t.Errorf("after a restart the secrets are %v, want %v", got, want)
+	}
+}
+
+func TestSecretsAreDecryptedOnceAndForAll(t *testing.T) {
+	s, configured, want := takenOver(t, t.TempDir(), 3)
+	records, err := s.Records(configured)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DecryptAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := stillEncrypted(records); n != 0 {
+		t.Errorf("%d secrets are still encrypted", n)
+	}
+	check := func(when string, s *Store) {
+		t.Helper()
+		if costly, ours := encryptedAs(t, s, "same0", "same1", "same2", "other"); costly != 0 || ours != 1 {
+			t.Errorf("%s the file has %d messages that take long and %d others", when, costly, ours)
+		}
+		if costly, _ := encryptedAs(t, s, "absent"); costly != 1 {
+			t.Errorf("%s the file lacks the secret of a client that the configuration lacks", when)
+		}
+	}
+	check("at once", s)
+	message := savedMessage(t, s, "other")
+	save(t, s, records...)
+	check("after a save of what the registry has", s)
+	s = reopen(t, s)
+	if got := secretsOf(recordsOf(t, s, configured...)); !maps.Equal(got, want) {
+		t.Errorf("after a restart the secrets are %v, want %v", got, want)
+	}
+	if err := s.DecryptAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("after a restart", s)
+	if !bytes.Equal(message, savedMessage(t, s, "other")) {
+		t.Error("a secret in our own form was encrypted again")
+	}
+}
+
+// TestDecryptingThatIsCutOffLosesNothing ends it after each number of secrets,
+// and then has the power fail.
+func TestDecryptingThatIsCutOffLosesNothing(t *testing.T) {
+	for after := range 4 {
+		t.Run(fmt.Sprint("after ", after), func(t *testing.T) {
+			dir := t.TempDir()
+			s, configured, want := takenOver(t, dir, 2)
+			records, err := s.Records(configured)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range records[:after] {
+				r.Settings.Secret.Settled()
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.DecryptAll(ctx); err != nil {
+				t.Fatal(err)
+			}
+			copied := t.TempDir()
+			content, err := os.ReadFile(s.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(copied, fileName), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := secretsOf(recordsOf(t, open(t, copied), configured...)); !maps.Equal(got, want) {
+				t.Errorf("the secrets are %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestWhatWasSavedMeanwhileStays(t *testing.T) {
+	s, configured, _ := takenOver(t, t.TempDir(), 1)
+	records, err := s.Records(configured)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range records {
+		switch r := &records[i]; r.Settings.Name {
+		case "other":
+			r.Settings.Secret = secret("set later")
+		case "same0":
+			r.Settings.Host = "elsewhere"
+		}
+	}
+	save(t, s, records...)
+	if err := s.DecryptAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := recordsOf(t, reopen(t, s), configured...)
+	if got["other"].Settings.Secret != secret("set later") || got["same0"].Settings.Host != "elsewhere" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestADroppedRecordDoesNotComeBackDecrypted(t *testing.T) {
+	s, configured, _ := takenOver(t, t.TempDir(), 1)
+	if _, err := s.Records(configured); err != nil {
+		t.Fatal(err)
+	}
+	encrypted := s.encrypted()
+	save(t, s, client.Record{Settings: client.Settings{Name: "same0"}, Dropped: true})
+	s.settle(t.Context(), encrypted)
+	if err := s.sealAgain(encrypted); err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := recordsOf(t, reopen(t, s), configured...)["same0"]; ok {
+		t.Errorf("it is there: %+v", r)
+	}
+}
