@@ -59,21 +59,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "usage: %s\nmandos: error: %v; see mandos --help\n", cmd.UseLine(), err)
+		logging.Complain(stderr, fmt.Sprintf("usage: %s\nmandos: error: %v; see mandos --help", cmd.UseLine(), err))
 		return exitUsage
 	case errors.As(err, &bad) && bad.OnCommandLine():
-		fmt.Fprintf(stderr, "usage: %s\n", cmd.UseLine())
+		logging.Complain(stderr, "usage: "+cmd.UseLine())
 		for _, one := range bad {
+			prefix := ""
 			if one.Flag != "" {
-				fmt.Fprint(stderr, "mandos: error: argument ")
+				prefix = "mandos: error: argument "
 			}
-			fmt.Fprintln(stderr, one)
+			logging.Complain(stderr, prefix+one.Error())
 		}
 		return exitUsage
 	case errors.As(err, &bad):
-		fmt.Fprintln(stderr, bad)
+		logging.Complain(stderr, bad.Error())
 	default:
-		fmt.Fprintf(stderr, "mandos: %v\n", err)
+		logging.Complain(stderr, "mandos: "+err.Error())
 	}
 	return exitFailure
 }

@@ -79,7 +79,11 @@ func serve(ctx context.Context, s *settings, parent *daemonize.Parent) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	return d.work(ctx)
+	err := d.work(ctx)
+	if err != nil && parent != nil { // whose standard error leads nowhere now
+		d.log.Error("the server has ended with an error", "error", err)
+	}
+	return err
 }
 
 // openWithPrivileges does what root may have to do, and then gives root up for good.

@@ -28,6 +28,9 @@ type reading struct {
 // readerMode marks the process that only reads the configuration.
 const readerMode = "MANDOS_READS_CONFIGURATION"
 
+// readerName is what that process is called in lists of processes.
+const readerName = "mandos-reader"
+
 func isReader() bool { return os.Getenv(readerMode) != "" }
 
 // startReader arranges for reading the configuration again after the server has
@@ -38,7 +41,7 @@ func startReader(user privileges.User, options *config.Options) (*configreader.R
 	}
 	// Not by its path, which the user may not be able to reach.
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
+	cmd.Args[0] = readerName
 	cmd.Env = append(os.Environ(), readerMode+"=1")
 	return configreader.Start(cmd, func(cmd *exec.Cmd) error {
 		return privileges.Start(cmd, user, privileges.ReadAll)
@@ -47,6 +50,8 @@ func startReader(user privileges.User, options *config.Options) (*configreader.R
 
 // serveReader is the whole life of the process that only reads the configuration.
 func serveReader(options *config.Options) error {
+	// Else it would be "exe". It is not worth an error, and impossible later.
+	_ = os.WriteFile("/proc/self/comm", []byte(readerName), 0)
 	if err := privileges.Harden(); err != nil {
 		return err
 	}

@@ -21,8 +21,10 @@ package logging
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -37,15 +39,35 @@ type Destination interface {
 }
 
 // Choose is the journal if standard error leads there; else syslog for a daemon,
-// whose standard error leads nowhere, and standard error in the foreground.
+// whose standard error leads nowhere once it has detached, and standard error in
+// the foreground. What syslog does not take goes to standard error.
 func Choose(daemon bool) Destination {
-	if connected, err := journal.StderrIsJournalStream(); err == nil && connected {
+	if stderrIsJournal() {
 		return Journal()
 	}
 	if daemon {
-		return Syslog()
+		return &fallback{first: newSyslog(syslogPath), second: Stderr()}
 	}
 	return Stderr()
+}
+
+func stderrIsJournal() bool {
+	connected, err := journal.StderrIsJournalStream()
+	return err == nil && connected
+}
+
+// Complain writes the reason why the program ends to its standard error. The
+// journal, if that leads there, takes each line for an error instead of for a
+// piece of information.
+func Complain(stderr io.Writer, reason string) {
+	prefix := ""
+	if stderrIsJournal() {
+		prefix = fmt.Sprintf("<%d>", severityOf(slog.LevelError).priority)
+	}
+	for line := range strings.Lines(strings.TrimSuffix(reason, "\n") + "\n") {
+		// There is nowhere left to complain to.
+		_, _ = io.WriteString(stderr, prefix+line)
+	}
 }
 
 // ServiceName is the name of the service in the log, "Mandos" at first. It may

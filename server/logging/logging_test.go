@@ -142,7 +142,7 @@ func TestChoose(t *testing.T) {
 		want       logging.Destination
 	}{
 		"in the foreground":                                 {as: "foreground", want: logging.Stderr()},
-		"as a daemon":                                       {as: "daemon", want: logging.Syslog()},
+		"as a daemon":                                       {as: "daemon", want: logging.DaemonAt("", nil)},
 		"with standard error to the journal":                {as: "foreground", stream: info, want: logging.Journal()},
 		"with the journal's variable of another descriptor": {as: "foreground", stream: "1:2", want: logging.Stderr()},
 		"with nonsense in the journal's variable":           {as: "foreground", stream: "x", want: logging.Stderr()},

@@ -28,15 +28,19 @@ type socket struct {
 	lost    int
 }
 
-func (s *socket) write(e entry) {
+func (s *socket) write(e entry) { s.take(e) }
+
+// take reports whether somebody took the record. Those that nobody took are
+// counted for the one who comes.
+func (s *socket) take(e entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.send(s.encode(e)) {
 		s.lost++
-		return
+		return false
 	}
 	if s.lost == 0 {
-		return
+		return true
 	}
 	gap := entry{
 		time: e.time, level: slog.LevelWarn, service: e.service,
@@ -46,6 +50,7 @@ func (s *socket) write(e entry) {
 	if s.send(s.encode(gap)) {
 		s.lost = 0
 	}
+	return true
 }
 
 // send tries again with a new connection where the former one is of no use any

@@ -190,3 +190,28 @@ func TestSyslogStream(t *testing.T) {
 		t.Errorf("got %q, want %q", buf, want)
 	}
 }
+
+func TestWhatNobodyTakesGoesToStandardError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	var stderr strings.Builder
+	log, _, _ := newLog(logging.DaemonAt(path, &stderr))
+	log.Info("first")
+	log.Info("second")
+	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[0], "WARNING: No log daemon takes the log") || !strings.Contains(lines[0], path) ||
+		!strings.HasSuffix(lines[1], "INFO: first") || !strings.HasSuffix(lines[2], "INFO: second") {
+		t.Errorf("standard error has\n%s", &stderr)
+	}
+
+	stderr.Reset()
+	conn := daemon(t, path)
+	log.Info("third")
+	for _, want := range []string{"third", "missing=2"} {
+		if got := next(t, conn); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("what was taken is on standard error too: %s", &stderr)
+	}
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mandos/server/keytls/keytlstest"
+)
+
+// public makes a directory that the user of the server can reach.
+func public(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestADaemonWithoutALogDaemonSaysOnStandardErrorWhatItLogs(t *testing.T) {
+	dir := public(t)
+	script := fmt.Sprintf(`
+mount -t tmpfs none /run
+[ ! -S /dev/log ] || mount --bind /dev/null /dev/log
+%[1]s --no-dbus --no-zeroconf --port %[3]s --configdir %[2]s --statedir %[2]s/state || exit 10
+pid=$(cat /run/mandos.pid) || exit 11
+kill "$pid" || exit 12
+while [ -e /run/mandos.pid ]; do sleep 0.05; done
+`, mandos(t), dir, freePort(t))
+	out, err := exec.Command("unshare", "--mount", "sh", "-c", script).CombinedOutput()
+	if err != nil {
+		t.Errorf("error %v", err)
+	}
+	for _, want := range []string{"No log daemon takes the log", "socket=/dev/log", "WARNING: no clients defined"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("standard error lacks %q:\n%s", want, out)
+		}
+	}
+}
+
+func TestTheReasonOfAFailedStartIsAnErrorInTheJournal(t *testing.T) {
+	dir := public(t)
+	if err := os.WriteFile(filepath.Join(dir, "clients.conf"), []byte("[a]\nkey_id = x\n[b]\ntimeout = soon\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for sentence, args := range map[string][]string{
+		"mistakes in the configuration":   {"--configdir", dir},
+		"mistakes on the command line":    {"--port", "x"},
+		"options that do not go together": {"--configdir", dir + "/none", "--address", "::1", "--no-ipv6"},
+		"a socket that is none":           {"--configdir", dir + "/none", "--socket", "99", "--no-zeroconf"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			stderr, err := os.Create(filepath.Join(dir, "stderr"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stderr.Close()
+			info, err := stderr.Stat()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stat := info.Sys().(*syscall.Stat_t)
+			cmd := exec.Command(mandos(t), append([]string{"--foreground", "--no-dbus", "--statedir", dir + "/state"}, args...)...)
+			cmd.Env = append(os.Environ(), fmt.Sprintf("JOURNAL_STREAM=%d:%d", stat.Dev, stat.Ino))
+			cmd.Stderr = stderr
+			if err := cmd.Run(); err == nil {
+				t.Error("it started")
+			}
+			said, err := os.ReadFile(stderr.Name())
+			if err != nil || len(said) == 0 {
+				t.Fatalf("it said nothing, error %v", err)
+			}
+			for line := range strings.Lines(string(said)) {
+				if !strings.HasPrefix(line, "<3>") || len(line) == len("<3>\n") {
+					t.Errorf("a line of what it said: %q", line)
+				}
+			}
+		})
+	}
+}
+
+func TestTheReaderHasANameInTheListOfProcesses(t *testing.T) {
+	s := startServer(t, plainSection(keytlstest.NewKey(keytlstest.Ed25519)), "--no-dbus")
+	// Any thread may have started it.
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var children []byte
+	for _, task := range tasks {
+		more, err := os.ReadFile(task)
+		if err != nil {
+			continue // the thread has ended
+		}
+		children = append(append(children, ' '), more...)
+	}
+	found := false
+	for _, child := range strings.Fields(string(children)) {
+		command, err := os.ReadFile("/proc/" + child + "/cmdline")
+		if err != nil || !bytes.HasPrefix(command, []byte("mandos-reader\x00--foreground\x00")) {
+			continue
+		}
+		found = true
+		eventually(t, func() bool {
+			comm, err := os.ReadFile("/proc/" + child + "/comm")
+			return err == nil && string(comm) == "mandos-reader\n"
+		}, func() string { return "the reader is not called mandos-reader" })
+	}
+	if !found {
+		t.Errorf("the children are %q, and none has the command line of a reader", children)
+	}
+}
