@@ -146,7 +146,7 @@ func TestOpenPGPIsOfferedWhileItIsNeeded(t *testing.T) {
 	}
 	refused("when removed")
 	eventually(t, func() bool {
-		return strings.Contains(s.log.String(), "with an OpenPGP key, it needs an entry with its fingerprint and without key_id")
+		return strings.Contains(s.log.String(), "it needs an entry with its fingerprint and without key_id")
 	}, s.log.String)
 }
 

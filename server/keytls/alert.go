@@ -110,16 +110,16 @@ var (
 	errWriteClosed = errors.New("the connection has been closed for writing")
 )
 
-// likelyMeaning says what a peer that sent alert usually did not like, where
-// that is not plain from the alert's name.
-func likelyMeaning(alert Alert) string {
+// likelyMeaning says what a peer that sent alert usually did not like of what it was
+// offered, where that is not plain from the alert's name.
+func likelyMeaning(alert Alert, offered generations) string {
 	switch alert {
 	case AlertHandshakeFailure, AlertInsufficientSecurity:
-		return "it accepts none of the cipher suites, groups or signature schemes offered, or knows no TLS 1.3 with raw public keys (RFC 7250)"
+		return fmt.Sprintf("it accepts none of the cipher suites, groups or signature schemes offered, or knows no %v", offered)
 	case AlertProtocolVersion:
-		return "it does not speak TLS 1.3, upgrade it"
+		return fmt.Sprintf("it does not speak %s, upgrade it", offered.versions())
 	case AlertUnsupportedCertificate:
-		return "it does not know raw public keys (RFC 7250), or has none"
+		return fmt.Sprintf("it knows no %v, or has no such key", offered)
 	case AlertCertificateRequired:
 		return "it wants a certificate of us, and we have none"
 	}
@@ -128,8 +128,9 @@ func likelyMeaning(alert Alert) string {
 
 // parseAlert returns what an alert record means to the reader: nil for
 // user_canceled, which announces a close_notify (RFC 8446, section 6.1). The level
-// is ignored, "severity is implicit in the type of alert" (section 6).
-func parseAlert(record []byte) error {
+// is ignored, "severity is implicit in the type of alert" (section 6). The peer was
+// offered the generations given.
+func parseAlert(record []byte, offered generations) error {
 	if len(record) != 2 {
 		return fatal(AlertDecodeError, "peer sent an alert of %d bytes instead of 2", len(record))
 	}
@@ -139,7 +140,7 @@ func parseAlert(record []byte) error {
 	case AlertUserCanceled:
 		return nil
 	default:
-		return &AlertError{Alert: alert, Received: true, Reason: likelyMeaning(alert)}
+		return &AlertError{Alert: alert, Received: true, Reason: likelyMeaning(alert, offered)}
 	}
 }
 

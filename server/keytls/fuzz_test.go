@@ -129,7 +129,7 @@ func FuzzAlert(f *testing.F) {
 	f.Add([]byte{2, 40})
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, record []byte) {
-		err := parseAlert(record)
+		err := parseAlert(record, generations{rawKeys: true})
 		if alert, ok := errors.AsType[*AlertError](err); ok && !alert.Received {
 			checkRefusal(t, err)
 		}

@@ -119,13 +119,14 @@ func (c *Conn) handshakeWith(ctx context.Context, hello *clientHello) (Identity,
 // greet exchanges the hellos and goes on with the protocol version that the peer
 // has chosen.
 func (c *Conn) greet(hello *clientHello) (Identity, permission, error) {
+	c.offered = hello.generations()
 	raw := hello.marshal()
 	if err := c.writeFlight(false, raw); err != nil {
 		return Identity{}, mayNotWrite, err
 	}
 	answer, err := c.readServerHello()
 	if err != nil {
-		return Identity{}, mayNotWrite, c.explainNoAnswer(hello, err)
+		return Identity{}, mayNotWrite, c.explainNoAnswer(err)
 	}
 	version, err := answer.version()
 	if err != nil {
@@ -164,12 +165,19 @@ func (h *clientHello) errVersion(version Version) error {
 	return fatal(AlertProtocolVersion, "peer chose %v, which RFC 8996 forbids: %s", version, upgradeOldClient)
 }
 
-// upgradeOldClient is what to do about a client without TLS 1.2 and AES-256-GCM.
-const upgradeOldClient = "upgrade it to a mandos-client with GnuTLS 3.1 or later"
+// What to do about clients that nothing in our hello is for.
+const (
+	// upgradeOldClient is for those without TLS 1.2 and AES-256-GCM.
+	upgradeOldClient = "upgrade it to a mandos-client with GnuTLS 3.1 or later"
+	// cureDSAClient is for those with a DSA key, which refuse by themselves what
+	// their key needs.
+	cureDSAClient = "if its OpenPGP key is a DSA key, give it an RSA key, or run its mandos-client, with GnuTLS 3.2.5 to 3.5, " +
+		"with --dh-bits=2048 and its --priority followed by :+DHE-DSS:+SIGN-DSA-SHA256"
+)
 
 // explainNoAnswer adds to the error of a peer that does not answer our hello what
 // is known of such peers. A Mandos client closes the connection without an alert.
-func (c *Conn) explainNoAnswer(hello *clientHello, err error) error {
+func (c *Conn) explainNoAnswer(err error) error {
 	alert, isAlert := errors.AsType[*AlertError](err)
 	refused := isAlert && alert.Received && (alert.Alert == AlertHandshakeFailure || alert.Alert == AlertProtocolVersion)
 	switch {
@@ -177,10 +185,12 @@ func (c *Conn) explainNoAnswer(hello *clientHello, err error) error {
 		return err
 	case refused && c.in.recordVersion < VersionTLS12:
 		return fmt.Errorf("peer speaks %v, which RFC 8996 forbids: %s: %w", c.in.recordVersion, upgradeOldClient, err)
-	case hello.openPGP == nil:
-		return fmt.Errorf("%w; if it is a client of before 2019, with an OpenPGP key, it needs an entry with its fingerprint and without key_id", err)
+	case c.offered.openPGP:
+		return fmt.Errorf("%w; if it is a client of before 2013, without TLS 1.2 and AES-256-GCM, %s; %s", err, upgradeOldClient, cureDSAClient)
+	case c.config.OpenPGP == nil:
+		return fmt.Errorf("%w; if it is a client with an OpenPGP key, as those of before 2019 are, it cannot be served: the priority leaves no OpenPGP certificates", err)
 	}
-	return fmt.Errorf("%w; if it is a client of before 2013, without TLS 1.2 and AES-256-GCM, %s", err, upgradeOldClient)
+	return fmt.Errorf("%w; if it is a client with an OpenPGP key, as those of before 2019 are, it needs an entry with its fingerprint and without key_id", err)
 }
 
 // handshakeMessage is a received message: raw is the whole, body what follows

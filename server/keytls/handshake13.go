@@ -58,7 +58,11 @@ func (h *handshake13) run(answer *serverHello) (permission, error) {
 // checkServerHello checks what ServerHello and HelloRetryRequest have in common
 // and remembers the cipher suite (RFC 8446, section 4.1.3).
 func (h *handshake13) checkServerHello(answer *serverHello) error {
-	if version, err := answer.version(); err != nil || version != VersionTLS13 {
+	version, err := answer.version()
+	if err != nil {
+		return err
+	}
+	if version != VersionTLS13 {
 		return fatal(AlertIllegalParameter, "peer changed the protocol version after its HelloRetryRequest")
 	}
 	if !bytes.Equal(answer.sessionID, h.hello.sessionID) {

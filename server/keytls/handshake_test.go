@@ -361,7 +361,7 @@ func TestPeerThatGoesAwayIsAnUnexpectedEOF(t *testing.T) {
 func TestReceivedAlertIsNamedAndExplained(t *testing.T) {
 	for alert, explanation := range map[keytls.Alert]string{
 		keytls.AlertHandshakeFailure: "peer sent alert handshake_failure: it accepts none of the cipher suites",
-		keytls.AlertProtocolVersion:  "does not speak TLS 1.3",
+		keytls.AlertProtocolVersion:  "protocol_version: it does not speak TLS 1.3, upgrade it",
 		keytls.AlertInternalError:    "peer sent alert internal_error",
 		200:                          "peer sent alert alert 200",
 	} {

@@ -43,6 +43,39 @@ type openPGPOffer struct {
 	schemes []SignatureScheme
 }
 
+// generations are those of the clients that a hello has something for.
+type generations struct {
+	rawKeys bool // with raw public keys, in TLS 1.3
+	openPGP bool // with OpenPGP certificates, in TLS 1.2
+}
+
+func (h *clientHello) generations() generations {
+	return generations{rawKeys: len(h.suites) > 0, openPGP: h.openPGP != nil}
+}
+
+// String names what the generations need to know.
+func (g generations) String() string {
+	const rawKeys, openPGP = "TLS 1.3 with raw public keys (RFC 7250)", "TLS 1.2 with OpenPGP certificates (RFC 6091)"
+	switch {
+	case g.rawKeys && g.openPGP:
+		return rawKeys + " or " + openPGP
+	case g.openPGP:
+		return openPGP
+	}
+	return rawKeys
+}
+
+// versions names the protocol versions of the generations.
+func (g generations) versions() string {
+	switch {
+	case g.rawKeys && g.openPGP:
+		return "TLS 1.3 or TLS 1.2"
+	case g.openPGP:
+		return "TLS 1.2"
+	}
+	return "TLS 1.3"
+}
+
 // keyShare is our half of a key exchange (RFC 8446, section 4.2.8).
 type keyShare struct {
 	group Group
@@ -256,18 +289,28 @@ func parseServerHello(raw, body []byte) (*serverHello, error) {
 	return hello, nil
 }
 
-// version tells which protocol version the peer chose (RFC 8446, section 4.2.1).
+// version tells which protocol version the peer chose (RFC 8446, section 4.2.1): TLS
+// 1.3 with supported_versions, older ones without.
 func (h *serverHello) version() (Version, error) {
 	data, ok := h.extensions[extensionSupportedVersions]
-	if !ok {
+	switch {
+	case ok:
+	case h.isHelloRetryRequest():
+		return 0, fatal(AlertMissingExtension, "peer sent a HelloRetryRequest without supported_versions")
+	case h.legacyVersion >= VersionTLS13:
+		return 0, fatal(AlertIllegalParameter, "peer chose %v in legacy_version, without supported_versions", h.legacyVersion)
+	default:
 		return h.legacyVersion, nil
 	}
 	var version uint16
 	if !data.ReadUint16(&version) || !data.Empty() {
 		return 0, errDecode("ServerHello")
 	}
-	if Version(version) != VersionTLS13 || h.legacyVersion != VersionTLS12 {
-		return 0, fatal(AlertIllegalParameter, "peer chose %v in supported_versions, which we did not offer", Version(version))
+	if Version(version) != VersionTLS13 {
+		return 0, fatal(AlertIllegalParameter, "peer chose %v in supported_versions, where only TLS 1.3 can be chosen", Version(version))
+	}
+	if h.legacyVersion != VersionTLS12 {
+		return 0, fatal(AlertIllegalParameter, "peer chose TLS 1.3 with %v in legacy_version, which has to be TLS 1.2 then", h.legacyVersion)
 	}
 	return VersionTLS13, nil
 }

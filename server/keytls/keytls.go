@@ -87,6 +87,8 @@ type Conn struct {
 	conn   net.Conn
 	config *Config
 	state  State
+	// offered is what the hello had for the peer.
+	offered generations
 
 	in  receiver
 	out sender

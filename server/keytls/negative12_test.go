@@ -120,9 +120,9 @@ func TestMisbehaviourOfOldPeersEndsInTheRightAlert(t *testing.T) {
 		"SSL 3.0": {
 			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x00"))}, want: keytls.AlertProtocolVersion, says: "SSL 3.0"},
 		"a version that does not exist": {
-			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x04"))}, want: keytls.AlertIllegalParameter},
+			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x04"))}, want: keytls.AlertIllegalParameter, says: "peer chose TLS 1.3 in legacy_version, without supported_versions"},
 		"TLS 1.2 in supported_versions": {
-			peer: keytlstest.Peer{Message: edit("ServerHello", withExtensions(goodExtensions+"002b 0002 0303"))}, want: keytls.AlertIllegalParameter},
+			peer: keytlstest.Peer{Message: edit("ServerHello", withExtensions(goodExtensions+"002b 0002 0303"))}, want: keytls.AlertIllegalParameter, says: "where only TLS 1.3 can be chosen"},
 		"TLS 1.3 where it was not offered": {
 			peer:   keytlstest.Peer{Message: edit("ServerHello", withExtensions("002b 0002 0304"))},
 			config: keytls.Config{CipherSuites: []keytls.CipherSuite{keytls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384}},
@@ -547,11 +547,22 @@ func TestOldPeersThatRefuseUsAreExplained(t *testing.T) {
 		"GnuTLS 2.8, where only raw public keys are offered": {
 			keytls.Config{}, "\x15\x03\x02\x00\x02\x02\x28", []string{"peer speaks TLS 1.1, which RFC 8996 forbids: upgrade it to a mandos-client"}},
 		"GnuTLS 2.12, with an alert in a record of TLS 1.2": {
-			keytls.Config{OpenPGP: always}, "\x15\x03\x03\x00\x02\x02\x28", []string{"handshake_failure", "client of before 2013, without TLS 1.2 and AES-256-GCM, upgrade it"}},
+			keytls.Config{OpenPGP: always}, "\x15\x03\x03\x00\x02\x02\x28", []string{"handshake_failure", "knows no TLS 1.3 with raw public keys (RFC 7250) or TLS 1.2 with OpenPGP certificates (RFC 6091)", "client of before 2013, without TLS 1.2 and AES-256-GCM, upgrade it"}},
+		"one with a DSA key, at its defaults": {
+			keytls.Config{OpenPGP: always}, "\x15\x03\x03\x00\x02\x02\x28", []string{
+				"if its OpenPGP key is a DSA key, give it an RSA key",
+				"with GnuTLS 3.2.5 to 3.5, with --dh-bits=2048 and its --priority followed by :+DHE-DSS:+SIGN-DSA-SHA256"}},
+		"one that refuses both versions offered": {
+			keytls.Config{OpenPGP: always}, "\x15\x03\x03\x00\x02\x02\x46", []string{"protocol_version: it does not speak TLS 1.3 or TLS 1.2, upgrade it"}},
+		"one that refuses the only version offered, the old one": {
+			keytls.Config{OpenPGP: always, CipherSuites: []keytls.CipherSuite{keytls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384}},
+			"\x15\x03\x03\x00\x02\x02\x46", []string{"protocol_version: it does not speak TLS 1.2, upgrade it"}},
 		"a Mandos client, which closes without an alert": {
 			keytls.Config{OpenPGP: always}, "", []string{"closed the connection", "client of before 2013"}},
-		"one with an OpenPGP key, where none is offered": {
-			keytls.Config{}, "", []string{"closed the connection", "if it is a client of before 2019, with an OpenPGP key, it needs an entry with its fingerprint and without key_id"}},
+		"one with an OpenPGP key, where none is needed": {
+			keytls.Config{OpenPGP: func() bool { return false }}, "", []string{"closed the connection", "if it is a client with an OpenPGP key, as those of before 2019 are, it needs an entry with its fingerprint and without key_id"}},
+		"one with an OpenPGP key, where none is ever offered": {
+			keytls.Config{}, "", []string{"closed the connection", "cannot be served: the priority leaves no OpenPGP certificates"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			near, far := pipe()

@@ -131,6 +131,16 @@ func withoutKeyShare(body []byte) []byte {
 	return body
 }
 
+// onlyKeyShare cuts supported_versions, the first extension, out of a ServerHello, and
+// sets its legacy version.
+func onlyKeyShare(legacyVersion string) func([]byte) []byte {
+	return func(body []byte) []byte {
+		body = append(body[:offsetExtensions], body[offsetExtensions+6:]...)
+		body[offsetExtensions-1] -= 6
+		return set(0, legacyVersion)(body)
+	}
+}
+
 // certificateList is the body of a Certificate message.
 func certificateList(context string, entries ...[]byte) func([]byte) []byte {
 	return func([]byte) []byte {
@@ -218,11 +228,17 @@ func TestMisbehaviourEndsInTheRightAlert(t *testing.T) {
 		"compression": {
 			peer: keytlstest.Peer{Message: edit("ServerHello", set(offsetCompression, "\x01"))}, want: keytls.AlertIllegalParameter},
 		"a version that was not offered": {
-			peer: keytlstest.Peer{Message: edit("ServerHello", set(offsetSupportedVersion, "\x03\x05"))}, want: keytls.AlertIllegalParameter},
+			peer: keytlstest.Peer{Message: edit("ServerHello", set(offsetSupportedVersion, "\x03\x05"))}, want: keytls.AlertIllegalParameter, says: "peer chose TLS version 0x0305 in supported_versions, where only TLS 1.3"},
 		"TLS 1.2 in supported_versions": {
-			peer: keytlstest.Peer{Message: edit("ServerHello", set(offsetSupportedVersion, "\x03\x03"))}, want: keytls.AlertIllegalParameter},
-		"a legacy version that is not TLS 1.2's": {
-			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x04"))}, want: keytls.AlertIllegalParameter},
+			peer: keytlstest.Peer{Message: edit("ServerHello", set(offsetSupportedVersion, "\x03\x03"))}, want: keytls.AlertIllegalParameter, says: "peer chose TLS 1.2 in supported_versions, where only TLS 1.3"},
+		"a legacy version that is newer than TLS 1.2": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x04"))}, want: keytls.AlertIllegalParameter, says: "peer chose TLS 1.3 with TLS 1.3 in legacy_version, which has to be TLS 1.2 then"},
+		"a legacy version that is older than TLS 1.2": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", set(0, "\x03\x02"))}, want: keytls.AlertIllegalParameter, says: "peer chose TLS 1.3 with TLS 1.1 in legacy_version"},
+		"TLS 1.3 in the legacy version alone": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", onlyKeyShare("\x03\x04"))}, want: keytls.AlertIllegalParameter, says: "peer chose TLS 1.3 in legacy_version, without supported_versions"},
+		"a version after TLS 1.3 in the legacy version alone": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", onlyKeyShare("\x03\x05"))}, want: keytls.AlertIllegalParameter, says: "peer chose TLS version 0x0305 in legacy_version, without supported_versions"},
 		"TLS 1.2": {
 			peer: keytlstest.Peer{Message: edit("ServerHello", func(b []byte) []byte { return append(b[:offsetExtensions-2], 0, 0) })},
 			want: keytls.AlertProtocolVersion, says: "peer chose TLS 1.2"},
@@ -260,6 +276,12 @@ func TestMisbehaviourEndsInTheRightAlert(t *testing.T) {
 		"a HelloRetryRequest for a group that was not offered": {
 			peer: keytlstest.Peer{Group: keytls.SECP256R1, Message: edit("HelloRetryRequest", retryWith("\x00\x2b\x00\x02\x03\x04\x00\x33\x00\x02\x01\x00"))},
 			want: keytls.AlertIllegalParameter, says: "group 0x0100"},
+		"a HelloRetryRequest without a version": {
+			peer: keytlstest.Peer{Group: keytls.SECP256R1, Message: edit("HelloRetryRequest", retryWith("\x00\x33\x00\x02\x00\x17"))},
+			want: keytls.AlertMissingExtension, says: "HelloRetryRequest without supported_versions"},
+		"TLS 1.3 in the legacy version alone after a HelloRetryRequest": {
+			peer: keytlstest.Peer{Cookie: []byte("x"), Message: edit("ServerHello", onlyKeyShare("\x03\x04"))},
+			want: keytls.AlertIllegalParameter, says: "peer chose TLS 1.3 in legacy_version"},
 		"a HelloRetryRequest with an unknown extension": {
 			peer: keytlstest.Peer{Group: keytls.SECP256R1, Message: edit("HelloRetryRequest", retryWith("\x00\x2b\x00\x02\x03\x04\x12\x34\x00\x00"))},
 			want: keytls.AlertUnsupportedExtension},

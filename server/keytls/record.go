@@ -174,7 +174,7 @@ func (c *Conn) readRecord() (recordType, []byte, error) {
 			if len(content) == 0 {
 				return 0, nil, errEmptyRecord(typ)
 			}
-			if err := parseAlert(content); err != nil {
+			if err := parseAlert(content, c.offered); err != nil {
 				return 0, nil, err
 			}
 		case recordHandshake:
