@@ -32,10 +32,10 @@ const (
 	WasApproved          HappeningKind = "approved"            // By
 	WasDenied            HappeningKind = "denied"              // By
 	ApprovalOver         HappeningKind = "approval over"
-	SecretSent           HappeningKind = "secret sent"         // Key, Address
+	SecretSent           HappeningKind = "secret sent"         // Key, Address, Note
 	SecretNotReceived    HappeningKind = "secret not received" // Key, Address, Error
 	WasRejected          HappeningKind = "rejected"            // Key, Address, Reason
-	KeyNotFound          HappeningKind = "not found"           // Key, Address; no Client
+	KeyNotFound          HappeningKind = "not found"           // Key, Address, Note; no Client
 	StateNotSaved        HappeningKind = "state not saved"     // Error; no Client
 	StateSavedAgain      HappeningKind = "state saved again"   // no Client
 	HappeningsLeftUntold HappeningKind = "events dropped"      // Dropped; no Client
@@ -55,6 +55,7 @@ type Happening struct {
 	Command        string
 	Status, Signal int // Status is -1 for a checker that was killed by Signal
 	Error          string
+	Note           string // what is odd about it, as a sentence
 	Dropped        int
 	Times          int // how often in a row, if more than once; only in a history
 
@@ -78,6 +79,7 @@ const (
 	keyStatus  = "status"
 	keySignal  = "signal"
 	keyError   = "error"
+	keyNote    = "note"
 	keyDropped = "dropped"
 	keyTimes   = "times"
 )
@@ -95,6 +97,7 @@ func (h *Happening) Encode() map[string]string {
 		keyAddress: h.Address,
 		keyCommand: h.Command,
 		keyError:   h.Error,
+		keyNote:    h.Note,
 	}
 	for key, n := range map[string]int{keyStatus: h.Status, keySignal: h.Signal, keyDropped: h.Dropped, keyTimes: h.Times} {
 		if n != 0 {
@@ -141,6 +144,8 @@ func DecodeHappening(fields map[string]string) (h Happening, err error) {
 			h.Signal, err = strconv.Atoi(text)
 		case keyError:
 			h.Error = text
+		case keyNote:
+			h.Note = text
 		case keyDropped:
 			h.Dropped, err = strconv.Atoi(text)
 		case keyTimes:

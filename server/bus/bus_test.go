@@ -216,7 +216,7 @@ func (s *server) askForSecret(t *testing.T, c client.Settings) <-chan error {
 		id := client.Identity{Kind: client.RawPublicKey, Hex: c.KeyID}
 		handout, err := s.Release(t.Context(), id, netip.MustParseAddrPort("[2001:db8::7]:4711"))
 		if err == nil {
-			handout.Received()
+			handout.Received("")
 		}
 		ended <- err
 	}()

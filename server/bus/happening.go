@@ -34,6 +34,7 @@ func happening(e client.Event) dbusapi.Happening {
 		Status:  e.Check.Status,
 		Signal:  e.Check.Signal,
 		Dropped: e.Dropped,
+		Note:    validText(e.Note),
 	}
 	if e.Address != (netip.AddrPort{}) {
 		h.Address = e.Address.String()

@@ -27,10 +27,10 @@ const (
 	Approved          EventKind = "approved"            // By
 	Denied            EventKind = "denied"              // By
 	ApprovalOver      EventKind = "approval over"
-	SecretSent        EventKind = "secret sent"         // Identity, Address
+	SecretSent        EventKind = "secret sent"         // Identity, Address, Note
 	SecretNotReceived EventKind = "secret not received" // Identity, Address, Err
 	Rejected          EventKind = "rejected"            // Identity, Address, Reason
-	NotFound          EventKind = "not found"           // Identity, Address; no Client
+	NotFound          EventKind = "not found"           // Identity, Address, Note; no Client
 	StateNotSaved     EventKind = "state not saved"     // Err; no Client
 	StateSavedAgain   EventKind = "state saved again"   // no Client
 	EventsDropped     EventKind = "events dropped"      // Dropped; no Client
@@ -54,6 +54,8 @@ type Event struct {
 	Check    CheckResult
 	Dropped  int
 	Err      error
+	// Note is a sentence, mostly empty, about what is odd about the event.
+	Note string
 }
 
 // Property names one of a client's values that can change while the server

@@ -159,8 +159,8 @@ func (h *Handout) event(kind EventKind) Event {
 }
 
 // Received says that the peer has the whole secret. The client then has its
-// extended timeout to come up.
-func (h *Handout) Received() {
+// extended timeout to come up. A note, if not empty, says what is odd about it.
+func (h *Handout) Received(note string) {
 	r, c := h.registry, h.client
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,7 +171,7 @@ func (h *Handout) Received() {
 		properties = []Property{PropExpires}
 	}
 	event := h.event(SecretSent)
-	event.Properties = properties
+	event.Properties, event.Note = properties, note
 	r.touch(c.Name, event)
 	h.approvalOver()
 }

@@ -73,7 +73,7 @@ func TestWhoIsFoundByWhichKey(t *testing.T) {
 				}
 				continue
 			}
-			h.Received()
+			h.Received("")
 			if h.Client != c.want {
 				t.Errorf("%s: found %q", sentence, h.Client)
 			}

@@ -237,7 +237,7 @@ func (w *world) fetchWhile(ctx context.Context, keyID string) (Secret, Reason) {
 		w.t.Error(err)
 		return Secret{}, ""
 	}
-	h.Received()
+	h.Received("")
 	return h.Secret, ""
 }
 

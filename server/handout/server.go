@@ -215,38 +215,41 @@ func (p *peer) serve(ctx context.Context, tls *keytls.Conn, id client.Identity) 
 		p.farewell(tls, ear)
 		return
 	}
-	if err := p.send(tls, ear, handout.Secret); err != nil {
+	note, err := p.send(tls, ear, handout.Secret)
+	if err != nil {
 		handout.NotReceived(err)
 		return
 	}
-	handout.Received()
+	handout.Received(note)
 }
 
-// send succeeds if the peer closes the session after, and not before, it could
-// have all of the secret.
-func (p *peer) send(tls *keytls.Conn, ear *ear, secret client.Secret) error {
+// send succeeds if the peer has all of the secret, see judge.
+func (p *peer) send(tls *keytls.Conn, ear *ear, secret client.Secret) (note string, err error) {
 	select {
 	case <-ear.closed:
-		return errGone
+		return "", errGone
 	default:
 	}
 	tls.SetWriteDeadline(time.Now().Add(farewellTime))
 	if _, err := tls.Write(secret.Bytes()); err != nil {
-		return err
+		return "", err
 	}
-	return p.farewell(tls, ear)
+	if err := p.farewell(tls, ear); err != nil {
+		return "", err
+	}
+	return judge(p.conn, ear.err)
 }
 
 // farewell closes our side of the session and waits until the peer has closed its
-// own. To close the connection earlier could take data from the peer that is still
-// on its way.
+// own, which it does as ear.err says. To close the connection earlier could take
+// data from the peer that is still on its way.
 func (p *peer) farewell(tls *keytls.Conn, ear *ear) error {
 	tls.SetDeadline(time.Now().Add(farewellTime))
 	if err := tls.CloseWrite(); err != nil {
 		return err
 	}
 	<-ear.closed
-	return ear.err
+	return nil
 }
 
 // ear listens to a peer that has nothing more to say, to notice when it goes.

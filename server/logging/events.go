@@ -203,6 +203,9 @@ func fields(e client.Event) []slog.Attr {
 	if e.Err != nil {
 		attrs = append(attrs, slog.Any(keyError, e.Err))
 	}
+	if e.Note != "" {
+		attrs = append(attrs, slog.String("note", e.Note))
+	}
 	return attrs
 }
 

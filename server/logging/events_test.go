@@ -125,6 +125,9 @@ var events = map[client.EventKind][]struct {
 	}, {
 		client.Event{Identity: pgp, Address: peer},
 		`INFO: Sending secret to foo succeeded client=foo fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711`,
+	}, {
+		client.Event{Identity: raw, Address: peer, Note: "it said no good-bye"},
+		`INFO: Sending secret to foo succeeded client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 note="it said no good-bye"`,
 	}},
 	client.SecretNotReceived: {{
 		client.Event{Identity: raw, Address: peer, Err: errors.New("connection reset")},
@@ -155,6 +158,9 @@ var events = map[client.EventKind][]struct {
 	}, {
 		client.Event{Identity: pgp, Address: peer},
 		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711`,
+	}, {
+		client.Event{Identity: pgp, Address: peer, Note: "bar has it"},
+		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711 note="bar has it"`,
 	}},
 	client.StateNotSaved: {{
 		client.Event{Err: errors.New("disk full")},
