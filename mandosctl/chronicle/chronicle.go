@@ -83,13 +83,13 @@ func what(h *dbusapi.Happening) string {
 	case dbusapi.ApprovalOver:
 		return "nobody waits for approval any more"
 	case dbusapi.SecretSent:
-		return "received its secret" + place(h)
+		return "received its secret" + place(h) + note(h)
 	case dbusapi.SecretNotReceived:
 		return "did not receive its whole secret" + place(h) + ": " + h.Error
 	case dbusapi.WasRejected:
 		return "was refused its secret" + place(h) + ": " + h.Reason
 	case dbusapi.KeyNotFound:
-		return fmt.Sprintf("somebody%s proved a key that no client has: %s", place(h), h.Key)
+		return fmt.Sprintf("somebody%s came with a key that no client has: %s%s", place(h), h.Key, note(h))
 	case dbusapi.StateNotSaved:
 		return "the server cannot save its state: " + h.Error
 	case dbusapi.StateSavedAgain:
@@ -98,6 +98,14 @@ func what(h *dbusapi.Happening) string {
 		return fmt.Sprintf("%d refusals came too fast to tell them", h.Dropped)
 	}
 	return string(h.Kind) + actor(h) + because(h)
+}
+
+// note is what is odd about it, if anything is.
+func note(h *dbusapi.Happening) string {
+	if h.Note == "" {
+		return ""
+	}
+	return "; " + h.Note
 }
 
 // actor is who did it, if somebody outside the server did.

@@ -38,6 +38,11 @@ func TestWhatHappenedIsToldInFull(t *testing.T) {
 			dbusapi.Happening{Kind: dbusapi.WasChanged, Client: "foo", By: "configuration",
 				Values: map[string]string{"Timeout": "3600000", "Host": "foo.example.org", "Secret": ""}},
 		},
+		"a hand-out says what is odd about it": {
+			client.Event{Kind: client.SecretSent, Client: foo, Identity: key, Address: somewhere, Note: "it said no good-bye"},
+			dbusapi.Happening{Kind: dbusapi.SecretSent, Client: "foo", Key: "ABCD", KeyKind: "raw public key",
+				Address: "[2001:db8::7]:4711", Note: "it said no good-bye"},
+		},
 		"a refusal says whose, where and why": {
 			client.Event{Kind: client.Rejected, Client: foo, Identity: key, Address: somewhere, Reason: client.IsDisabled},
 			dbusapi.Happening{Kind: dbusapi.WasRejected, Client: "foo", Key: "ABCD", KeyKind: "raw public key",

@@ -50,7 +50,7 @@ func (r *Registry) Release(ctx context.Context, id Identity, from netip.AddrPort
 	defer r.mu.Unlock()
 	c := r.lookupSettled(id)
 	if c == nil {
-		r.noteRefusal(Event{Kind: NotFound, Time: r.wall(), Identity: id, Address: from})
+		r.noteRefusal(Event{Kind: NotFound, Time: r.wall(), Identity: id, Address: from, Note: r.namesake(id)})
 		return nil, &RefusedError{}
 	}
 	h := &Handout{Client: c.Name, registry: r, client: c, id: id, from: from}
@@ -79,6 +79,18 @@ func (r *Registry) lookupSettled(id Identity) *client {
 		late.Settled()
 		r.mu.Lock()
 	}
+}
+
+// namesake says which client has a fingerprint that nobody is known by, if one has.
+func (r *Registry) namesake(id Identity) string {
+	if id.Kind != OpenPGPKey {
+		return ""
+	}
+	if c := r.byIdleFingerprint.first(id.Hex); c != nil {
+		return fmt.Sprintf("client %s has that fingerprint, but also a key_id, and is known by that alone: "+
+			"if it still has a mandos-client of before 2019, remove its key_id", c.Name)
+	}
+	return ""
 }
 
 // decide returns the reason for a refusal, or none. It gives up the mutex while

@@ -11,6 +11,15 @@ const (
 	OpenPGPKey   KeyKind = "OpenPGP key"    // RFC 6091, named by its fingerprint
 )
 
+// Field is what a key of that kind is named by: the key in clients.conf, and the
+// field of a log record.
+func (k KeyKind) Field() string {
+	if k == OpenPGPKey {
+		return "fingerprint"
+	}
+	return "key_id"
+}
+
 // Identity names the key that a peer has proved to own: upper-case hex of a
 // key ID (SHA-256) or a fingerprint, as Kind says.
 type Identity struct {
@@ -34,4 +43,13 @@ func (s *Settings) identity() Identity {
 		return Identity{Kind: OpenPGPKey, Hex: s.Fingerprint}
 	}
 	return Identity{}
+}
+
+// idleFingerprint is the fingerprint of a client that is known by its key ID; empty
+// for others.
+func (s *Settings) idleFingerprint() string {
+	if s.KeyID == "" {
+		return ""
+	}
+	return s.Fingerprint
 }

@@ -228,14 +228,6 @@ func (r *Registry) reconfigure(c *client, now Settings, by Actor) (events []Even
 	return events
 }
 
-// reindex sorts out anew who is found by which identity.
-func (r *Registry) reindex() {
-	clear(r.byIdentity)
-	for _, c := range r.ordered() {
-		r.byIdentity[c.identity()] = append(r.byIdentity[c.identity()], c)
-	}
-}
-
 // Close refuses those who wait, kills the running checkers, and saves and tells
 // everything that is left. It fails when that is not done before ctx ends.
 func (r *Registry) Close(ctx context.Context) error {

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -100,4 +101,41 @@ func TestCountOfOpenPGPClientsStaysRight(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFingerprintThatNobodyIsKnownByIsExplained: a stranger with a fingerprint that
+// stands beside a key ID is told apart from one with a fingerprint that nobody has.
+func TestFingerprintThatNobodyIsKnownByIsExplained(t *testing.T) {
+	ctx := context.Background()
+	fingerprint := strings.Repeat("F", 40)
+	withBoth, withOne := host("both", keyA), host("one", "")
+	withBoth.Fingerprint, withOne.Fingerprint = fingerprint, fingerprint
+	const note = "client both has that fingerprint, but also a key_id, and is known by that alone: if it still has a mandos-client of before 2019, remove its key_id"
+	for sentence, c := range map[string]struct {
+		configured []Settings
+		do         func(w *world)
+		id         Identity
+		note       string
+	}{
+		"one that stands beside a key ID":      {configured: []Settings{withBoth}, id: Identity{OpenPGPKey, fingerprint}, note: note},
+		"one that nobody has":                  {configured: []Settings{withBoth}, id: Identity{OpenPGPKey, strings.Repeat("E", 40)}},
+		"a key ID with the same digits":        {configured: []Settings{withBoth}, id: Identity{RawPublicKey, fingerprint}},
+		"one of nobody any more":               {configured: []Settings{withBoth}, do: func(w *world) { w.must(w.Remove(ctx, admin, "both")) }, id: Identity{OpenPGPKey, fingerprint}},
+		"one that got its key ID in a reload":  {configured: []Settings{withOne}, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{withBoth})) }, id: Identity{OpenPGPKey, fingerprint}, note: note},
+		"one that lost its fingerprint in one": {configured: []Settings{withBoth}, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{host("both", keyA)})) }, id: Identity{OpenPGPKey, fingerprint}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, c.configured, func(w *world) {
+				if c.do != nil {
+					c.do(w)
+				}
+				if _, err := w.Release(ctx, c.id, netip.AddrPort{}); err == nil {
+					t.Fatal("released")
+				}
+				if got := w.lastEvent(NotFound).Note; got != c.note {
+					t.Errorf("told the note %q, want %q", got, c.note)
+				}
+			})
+		})
+	}
 }

@@ -35,12 +35,14 @@ type Registry struct {
 	mu         sync.Mutex
 	clients    map[string]*client
 	byPath     map[string]*client
-	byIdentity map[Identity][]*client // in the order of the configuration
-	openPGP    int                    // how many clients have needsOpenPGP
-	removed    map[string]Record      // removed at run time, still in the configuration
-	started    bool
-	closed     bool
-	queue      queue
+	byIdentity finder[Identity]
+	// byIdleFingerprint finds those who are known by their key ID.
+	byIdleFingerprint finder[string]
+	openPGP           int               // how many clients have needsOpenPGP
+	removed           map[string]Record // removed at run time, still in the configuration
+	started           bool
+	closed            bool
+	queue             queue
 
 	tell  []func(Event)
 	idle  chan struct{} // closed when the queue's goroutine has ended
@@ -51,17 +53,18 @@ type Registry struct {
 // New makes an empty registry. Load fills it and Start sets it going.
 func New(checker Checker, journal Journal) *Registry {
 	return &Registry{
-		checker:    checker,
-		journal:    journal,
-		wall:       time.Now,
-		random:     rand.N[time.Duration],
-		clients:    make(map[string]*client),
-		byPath:     make(map[string]*client),
-		byIdentity: make(map[Identity][]*client),
-		removed:    make(map[string]Record),
-		queue:      newQueue(),
-		idle:       make(chan struct{}),
-		stop:       make(chan struct{}),
+		checker:           checker,
+		journal:           journal,
+		wall:              time.Now,
+		random:            rand.N[time.Duration],
+		clients:           make(map[string]*client),
+		byPath:            make(map[string]*client),
+		byIdentity:        make(finder[Identity]),
+		byIdleFingerprint: make(finder[string]),
+		removed:           make(map[string]Record),
+		queue:             newQueue(),
+		idle:              make(chan struct{}),
+		stop:              make(chan struct{}),
 	}
 }
 
@@ -146,12 +149,7 @@ func (r *Registry) Counts() (clients, enabled, pending int) {
 	return len(r.clients), enabled, pending
 }
 
-func (r *Registry) lookup(id Identity) *client {
-	if clients := r.byIdentity[id]; len(clients) > 0 && id != (Identity{}) {
-		return clients[0]
-	}
-	return nil
-}
+func (r *Registry) lookup(id Identity) *client { return r.byIdentity.first(id) }
 
 func (r *Registry) ordered() []*client {
 	all := make([]*client, 0, len(r.clients))
@@ -170,21 +168,51 @@ func (r *Registry) insert(c *client) {
 	r.countOpenPGP(c)
 }
 
+// finder finds clients by something that several of them may have; in the order of
+// the configuration.
+type finder[K comparable] map[K][]*client
+
+// first is the first client that has it, or nil.
+func (f finder[K]) first(key K) *client {
+	if clients := f[key]; len(clients) > 0 {
+		return clients[0]
+	}
+	return nil
+}
+
+// add makes c findable by key. The zero key finds nobody.
+func (f finder[K]) add(key K, c *client) {
+	if key == *new(K) {
+		return
+	}
+	f[key] = append(f[key], c)
+	slices.SortFunc(f[key], func(a, b *client) int { return a.position - b.position })
+}
+
+func (f finder[K]) remove(key K, c *client) {
+	f[key] = slices.DeleteFunc(f[key], func(o *client) bool { return o == c })
+	if len(f[key]) == 0 {
+		delete(f, key)
+	}
+}
+
 func (r *Registry) index(c *client) {
-	id := c.identity()
-	same := append(r.byIdentity[id], c)
-	slices.SortFunc(same, func(a, b *client) int { return a.position - b.position })
-	r.byIdentity[id] = same
+	r.byIdentity.add(c.identity(), c)
+	r.byIdleFingerprint.add(c.idleFingerprint(), c)
 }
 
 func (r *Registry) unindex(c *client) {
-	id := c.identity()
-	same := slices.DeleteFunc(r.byIdentity[id], func(o *client) bool { return o == c })
-	if len(same) == 0 {
-		delete(r.byIdentity, id)
-		return
+	r.byIdentity.remove(c.identity(), c)
+	r.byIdleFingerprint.remove(c.idleFingerprint(), c)
+}
+
+// reindex sorts out anew who is found by what.
+func (r *Registry) reindex() {
+	clear(r.byIdentity)
+	clear(r.byIdleFingerprint)
+	for _, c := range r.ordered() {
+		r.index(c)
 	}
-	r.byIdentity[id] = same
 }
 
 // drop ends the client's life: nothing finds it any more, its timers and

@@ -165,4 +165,9 @@ func TestClientWithAKeyIDIsNotMatchedByItsFingerprint(t *testing.T) {
 		return fmt.Sprint(s.events(t)) == fmt.Sprint([]client.EventKind{client.Added, client.Added, client.NotFound})
 	},
 		func() string { return fmt.Sprint(s.events(t)) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if note := s.told[len(s.told)-1].Note; !strings.Contains(note, "client upgraded has that fingerprint, but also a key_id, and is known by that alone") {
+		t.Errorf("the note is %q", note)
+	}
 }

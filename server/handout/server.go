@@ -184,7 +184,10 @@ func (p *peer) converse(ctx context.Context) {
 	case errors.Is(err, keytls.ErrUnknownKey):
 		p.refuse(tls, listenTo(ctx, tls), id)
 	case err != nil:
-		p.log.Info("peer refused: handshake failed", "key", proved.Hex, "error", err)
+		if proved.Hex != "" {
+			p.log = p.log.With(id.Kind.Field(), id.Hex)
+		}
+		p.log.Warn("peer refused: handshake failed", "error", err)
 	default:
 		p.proved = p.server.proved.join(id, p.conn)
 		p.server.strangers.leave(p.stranger)

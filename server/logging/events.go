@@ -15,15 +15,13 @@ import (
 
 // Keys of fields that more than one kind of record has.
 const (
-	keyClient      = "client"
-	keyKeyID       = "key_id"
-	keyFingerprint = "fingerprint"
-	keyKeyType     = "key_type"
-	keyAddress     = "address"
-	keyReason      = "reason"
-	keyActor       = "actor"
-	keyCommand     = "command"
-	keyError       = "error"
+	keyClient  = "client"
+	keyKeyType = "key_type"
+	keyAddress = "address"
+	keyReason  = "reason"
+	keyActor   = "actor"
+	keyCommand = "command"
+	keyError   = "error"
 )
 
 // Events makes the subscriber that logs what happens to the clients: one record
@@ -212,17 +210,13 @@ func fields(e client.Event) []slog.Attr {
 // keyFields name the key that was proved, or else the one that the client has.
 func keyFields(e client.Event) []slog.Attr {
 	if e.Identity.Hex != "" {
-		key := keyKeyID
-		if e.Identity.Kind == client.OpenPGPKey {
-			key = keyFingerprint
-		}
-		return []slog.Attr{slog.String(key, e.Identity.Hex), slog.String(keyKeyType, string(e.Identity.Kind))}
+		return []slog.Attr{slog.String(e.Identity.Kind.Field(), e.Identity.Hex), slog.String(keyKeyType, string(e.Identity.Kind))}
 	}
 	switch {
 	case e.Client.KeyID != "":
-		return []slog.Attr{slog.String(keyKeyID, e.Client.KeyID)}
+		return []slog.Attr{slog.String(client.RawPublicKey.Field(), e.Client.KeyID)}
 	case e.Client.Fingerprint != "":
-		return []slog.Attr{slog.String(keyFingerprint, e.Client.Fingerprint)}
+		return []slog.Attr{slog.String(client.OpenPGPKey.Field(), e.Client.Fingerprint)}
 	}
 	return nil
 }
