@@ -51,6 +51,9 @@ const (
 	ErrorUnknownMethod    = "org.freedesktop.DBus.Error.UnknownMethod"
 	ErrorUnknownObject    = "org.freedesktop.DBus.Error.UnknownObject"
 	ErrorUnknownProperty  = "org.freedesktop.DBus.Error.UnknownProperty"
+
+	// ErrorBadConfiguration is Reload's, with a line of text for each mistake.
+	ErrorBadConfiguration = "org.mandosctl.Error.BadConfiguration"
 )
 
 // timeFormat always has six digits of a second: mandos-monitor parses it so.

@@ -3,8 +3,12 @@
 package dbusapi
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
+	"io"
+	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,19 +116,36 @@ func TestIntrospectionShowsChildren(t *testing.T) {
 	}
 }
 
-func TestErrorsOfOtherMandosServersAreUnderstood(t *testing.T) {
-	for name, want := range map[string]error{
-		"org.freedesktop.DBus.Error.ServiceUnknown":        ErrNoServer,
-		"org.freedesktop.DBus.Error.AccessDenied":          ErrNoPermission,
-		"org.freedesktop.DBus.Error.UnknownMethod":         ErrNotSupported,
-		"org.freedesktop.DBus.Python.KeyError":             ErrNoClient,
-		"org.freedesktop.DBus.Python.TypeError":            ErrInvalid,
-		"org.freedesktop.DBus.Python.DBusPropertyNotFound": ErrNotSupported,
-		"org.example.Whatever":                             ErrFailed,
+func TestErrorsAreInWordsForPeople(t *testing.T) {
+	const said = "what was\n  said"
+	for name, c := range map[string]struct {
+		reason error
+		text   string
+	}{
+		"org.freedesktop.DBus.Error.ServiceUnknown":        {ErrNoServer, ErrNoServer.Error()},
+		"org.freedesktop.DBus.Error.AccessDenied":          {ErrNoPermission, ErrNoPermission.Error()},
+		"org.freedesktop.DBus.Error.UnknownMethod":         {ErrNotSupported, ErrNotSupported.Error()},
+		"org.freedesktop.DBus.Error.Timeout":               {ErrTimeout, ErrTimeout.Error()},
+		"org.freedesktop.DBus.Error.InvalidArgs":           {ErrInvalid, "the server does not accept that value: what was said"},
+		"org.freedesktop.DBus.Error.Failed":                {ErrFailed, "the Mandos server could not do it: what was said"},
+		"org.mandosctl.Error.BadConfiguration":             {ErrBadConfiguration, "nothing was changed, for the configuration is wrong:\nwhat was\n  said"},
+		"org.freedesktop.DBus.Python.KeyError":             {ErrNoClient, ErrNoClient.Error()},
+		"org.freedesktop.DBus.Python.TypeError":            {ErrInvalid, ErrInvalid.Error()},
+		"org.freedesktop.DBus.Python.DBusPropertyNotFound": {ErrNotSupported, ErrNotSupported.Error()},
+		"org.example.Whatever":                             {ErrFailed, "the Mandos server could not do it: what was said"},
 	} {
-		err := explain(dbus.Error{Name: name, Body: []any{"a\n traceback"}})
-		if !errors.Is(err, want) || err.Error() != want.Error()+" (a traceback)" {
-			t.Errorf("%s is %v", name, err)
+		err := explain(dbus.Error{Name: name, Body: []any{said}})
+		if !errors.Is(err, c.reason) || err.Error() != c.text {
+			t.Errorf("%s is %q, want %q", name, err, c.text)
+		}
+	}
+	for err, want := range map[error]string{
+		context.DeadlineExceeded: ErrTimeout.Error(),
+		io.EOF:                   ErrNoBus.Error(),
+		&net.OpError{Op: "dial", Net: "unix", Err: syscall.ENOENT}: ErrNoBus.Error() + ": no such file or directory",
+	} {
+		if got := explain(err); got.Error() != want {
+			t.Errorf("%v is %q, want %q", err, got, want)
 		}
 	}
 }

@@ -5,8 +5,8 @@ package dbusapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -15,13 +15,16 @@ import (
 // itself says what to do.
 var (
 	ErrNoBus        = errors.New("cannot reach the system bus; is dbus running?")
-	ErrNoServer     = errors.New("no Mandos server is on the bus; is mandos running, and not told to do without D-Bus?")
-	ErrNoPermission = errors.New("not permitted; only root and members of the group _mandos may talk to the Mandos server")
+	ErrNoServer     = errors.New("no Mandos server is on the bus; start it with \"systemctl start mandos\", unless it runs and is told to do without D-Bus")
+	ErrNoPermission = errors.New("not permitted: only root and members of the group _mandos may talk to the Mandos server; use sudo, or join that group")
 	ErrNoClient     = errors.New("the server has no such client")
 	ErrInvalid      = errors.New("the server does not accept that value")
 	ErrNotSupported = errors.New("this Mandos server cannot do that")
 	ErrTimeout      = errors.New("the Mandos server did not answer in time")
 	ErrFailed       = errors.New("the Mandos server could not do it")
+
+	// ErrBadConfiguration comes with one line for each mistake.
+	ErrBadConfiguration = errors.New("nothing was changed, for the configuration is wrong")
 )
 
 // reasons tells the errors on the bus apart by their names, including those
@@ -33,6 +36,7 @@ var reasons = map[string]error{
 	"org.freedesktop.DBus.Error.NoServer":                     ErrNoBus,
 	"org.freedesktop.DBus.Error.NoReply":                      ErrNoServer,
 	ErrorAccessDenied:                                         ErrNoPermission,
+	ErrorBadConfiguration:                                     ErrBadConfiguration,
 	ErrorInvalidArgs:                                          ErrInvalid,
 	ErrorPropertyReadOnly:                                     ErrInvalid,
 	ErrorTimeout:                                              ErrTimeout,
@@ -47,7 +51,7 @@ var reasons = map[string]error{
 	"org.freedesktop.DBus.Python.TypeError":                   ErrInvalid,
 }
 
-// explain puts the reason in front of what the bus said.
+// explain finds the reason of an error, and what the server itself said of it.
 func explain(err error) error {
 	if err == nil {
 		return nil
@@ -59,25 +63,55 @@ func explain(err error) error {
 		if !known {
 			reason = ErrFailed
 		}
-		return &Error{Reason: reason, Name: answer.Name, Message: answer.Error()}
+		return &Error{Reason: reason, Name: answer.Name, Message: serversWords(reason, answer)}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{Reason: ErrTimeout, Message: err.Error()}
+		return &Error{Reason: ErrTimeout}
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return &Error{Reason: ErrNoBus, Message: err.Error()}
+	return noBus(err)
+}
+
+// noBus says that the bus cannot be reached, and why as far as the system does.
+func noBus(err error) error {
+	var system syscall.Errno
+	if errors.As(err, &system) {
+		return &Error{Reason: ErrNoBus, Message: system.Error()}
+	}
+	return &Error{Reason: ErrNoBus}
+}
+
+// serversWords are what the server said that is meant for people. What the bus says
+// where there is no server, or a program of another Mandos server where it fails,
+// is not, and the reason says it all.
+func serversWords(reason error, answer dbus.Error) string {
+	switch reason {
+	case ErrInvalid, ErrNoClient, ErrFailed, ErrBadConfiguration:
+		if len(answer.Body) > 0 && !strings.HasPrefix(answer.Name, "org.freedesktop.DBus.Python.") {
+			message, _ := answer.Body[0].(string)
+			return strings.TrimSpace(message)
+		}
+	}
+	return ""
 }
 
 // Error is a call that failed.
 type Error struct {
 	Reason  error  // one of this package's
 	Name    string // the D-Bus error's name, if there was one
-	Message string // what the bus or the server said
+	Message string // what the server said, if it is for people
 }
 
-// Error is one line: the reason, and in brackets what was said.
+// Error is the reason, and what was said. Only a list of mistakes has several
+// lines.
 func (e *Error) Error() string {
-	return fmt.Sprintf("%v (%s)", e.Reason, strings.Join(strings.Fields(e.Message), " "))
+	switch {
+	case e.Message == "":
+		return e.Reason.Error()
+	case e.Reason == ErrBadConfiguration:
+		return e.Reason.Error() + ":\n" + e.Message
+	}
+	return e.Reason.Error() + ": " + strings.Join(strings.Fields(e.Message), " ")
 }
 
 func (e *Error) Unwrap() error { return e.Reason }

@@ -37,7 +37,7 @@ func Connect(ctx context.Context, address string) (*Server, error) {
 	}
 	if err != nil {
 		cancel()
-		return nil, &Error{Reason: ErrNoBus, Message: err.Error()}
+		return nil, noBus(err)
 	}
 	return &Server{conn, cancel}, nil
 }

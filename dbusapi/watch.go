@@ -106,7 +106,7 @@ func (w *watcher) watch(ctx context.Context) error {
 			return context.Cause(ctx)
 		case signal, ok := <-signals:
 			if !ok {
-				return &Error{Reason: ErrNoBus, Message: "the bus closed the connection"}
+				return &Error{Reason: ErrNoBus, Message: "it closed the connection"}
 			}
 			if err := w.hear(ctx, signal); err != nil {
 				return err

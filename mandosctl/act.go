@@ -15,8 +15,8 @@ import (
 // action is a command that does one thing to each client that it is given.
 type action struct {
 	name, short, long, example string
-	// done is what is said of a client to which it was done.
-	done string
+	// done is what is said of a client to which it was done, from how it stood before.
+	done func(dbusapi.Client) string
 	do   func(*dbusapi.Server, context.Context, dbusapi.Client) error
 }
 
@@ -33,7 +33,7 @@ func (a action) command(p *program) *cobra.Command {
 				return err
 			}
 			return p.act(cmd.Context(), names, all, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
-				return a.done, a.do(s, ctx, c)
+				return a.done(c), a.do(s, ctx, c)
 			})
 		},
 		ValidArgsFunction: p.completeNames,

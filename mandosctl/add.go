@@ -15,13 +15,15 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/mandosctl/clientsdir"
-	"mandos/mandosctl/openpgpblob"
+	"mandos/mandosctl/console"
+	"mandos/mandosctl/roster"
 	"mandos/mandosctl/section"
 )
 
 type addOptions struct {
 	file      string
 	configDir string
+	yes       bool
 }
 
 func newAddCommand(p *program) *cobra.Command {
@@ -32,12 +34,15 @@ func newAddCommand(p *program) *cobra.Command {
 		Long: `Takes what "mandos-keygen --password" prints on the client, from a file or from
 standard input; checks that its key and name are new and that its secret is OpenPGP
 data that really is encrypted; writes it to clients.d/NAME.conf in the configuration
-directory, readable for the owner of clients.conf alone; has the server reload; and
-shows the new client. If the server does not accept it, the file is taken away again.
-Nothing is ever overwritten.`,
+directory, readable for the owner of clients.conf alone; has the server reload; runs
+the checker once; and shows the new client. If the server does not accept it, the
+file is taken away again. Nothing is ever overwritten.
+
+A section may bring the command of its checker, which the server then runs. It is
+shown first, and taken if somebody at the terminal agrees, or with --yes.`,
 		Example: `  ssh laptop-7 mandos-keygen --password | mandosctl add -
-  mandosctl add laptop-7.conf`,
-		Args: cobra.MaximumNArgs(1),
+  mandosctl add --yes laptop-7.conf`,
+		Args: takes("[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.file = "-"
 			if len(args) == 1 {
@@ -47,6 +52,7 @@ Nothing is ever overwritten.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.configDir, "configdir", "", "configuration `directory` of the server, which otherwise\nsays itself which it is")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "take the command of its checker without asking")
 	return cmd
 }
 
@@ -62,11 +68,10 @@ func (p *program) add(ctx context.Context, o addOptions) error {
 	if err != nil {
 		return err
 	}
-	blob, err := openpgpblob.Inspect(s.Secret)
-	if err != nil {
-		return fmt.Errorf("the secret of %s must be OpenPGP data that only the client can read: %w", s.Name, err)
+	if err := p.judgeSecret(s.Name, s.Secret); err != nil {
+		return err
 	}
-	if err := p.judge(s, blob); err != nil {
+	if err := p.agreeTo(s.Command, o.yes); err != nil {
 		return err
 	}
 	server, clients, err := p.chosen(ctx, nil, true)
@@ -80,23 +85,27 @@ func (p *program) add(ctx context.Context, o addOptions) error {
 	return p.enrol(ctx, server, s, o.configDir)
 }
 
-// judge tells whether the secret can be meant for a client.
-func (p *program) judge(s *section.Section, blob *openpgpblob.Blob) error {
-	if len(blob.Recipients) == 0 {
-		return fmt.Errorf("the secret of %s is encrypted with a passphrase, and a client has only its key; run mandos-keygen --password there", s.Name)
+// agreeTo shows what of a section becomes a command of the server, which another
+// machine wrote, and asks whether it may.
+func (p *program) agreeTo(command []section.Setting, yes bool) error {
+	if len(command) == 0 {
+		return nil
 	}
-	if !blob.Integrity {
-		return fmt.Errorf("the secret of %s is encrypted in an old form that anybody could change unnoticed; run mandos-keygen --password with a newer GnuPG", s.Name)
+	p.console.Notef("The section comes with a command that the server would run at every check:")
+	for _, s := range command {
+		p.console.Notef("  %s = %s", s.Key, strings.ReplaceAll(s.Value, "\n", " "))
 	}
-	var keys []string
-	for _, r := range blob.Recipients {
-		keys = append(keys, r.String())
-		if r.Weak() {
-			p.console.Notef("warning: %s is a weak key; make a new one on the client with mandos-keygen --force", r.String())
-		}
+	if yes {
+		return nil
 	}
-	p.console.Notef("The secret of %s is encrypted to %s.", printable(s.Name), strings.Join(keys, ", "))
-	return nil
+	ok, err := p.console.Confirm("Take it?")
+	switch {
+	case errors.Is(err, console.ErrNobody):
+		return usagef("nobody can be asked here whether the server may run that; say --yes")
+	case err == nil && !ok:
+		return errors.New("nothing was added; take the checker out of the section to have the usual one")
+	}
+	return err
 }
 
 // isNew tells whether the server has nothing like that client yet.
@@ -134,7 +143,7 @@ func (p *program) enrol(ctx context.Context, server *dbusapi.Server, s *section.
 	}
 	c, err := reloadWith(ctx, server, s, configDir)
 	switch {
-	case errors.Is(err, errNotRead), errors.Is(err, dbusapi.ErrFailed), errors.Is(err, dbusapi.ErrInvalid):
+	case errors.Is(err, errNotRead), errors.Is(err, dbusapi.ErrBadConfiguration), errors.Is(err, dbusapi.ErrFailed), errors.Is(err, dbusapi.ErrInvalid):
 		if undo := file.Remove(); undo != nil {
 			return fmt.Errorf("%w; and the file could not be taken away again: %w", err, undo)
 		}
@@ -143,7 +152,36 @@ func (p *program) enrol(ctx context.Context, server *dbusapi.Server, s *section.
 		return fmt.Errorf("%s was written, but whether the server has read it is not known; see \"mandosctl reload\": %w", file.Path, err)
 	}
 	p.console.Notef("Written to %s.", filepath.Clean(file.Path))
-	return p.print([]dbusapi.Client{c}, listOptions{}, time.Now())
+	return p.welcome(ctx, server, c)
+}
+
+// firstCheck is how long the first check of a new client may take before it is no
+// longer waited for.
+const firstCheck = 20 * time.Second
+
+// welcome runs the checker of a new client once, says how it went, and shows how the
+// client stands. A check that fails does not undo anything: the host may be down.
+func (p *program) welcome(ctx context.Context, server *dbusapi.Server, c dbusapi.Client) error {
+	result, err := p.checkOne(ctx, c.Name, firstCheck)
+	switch {
+	case errors.Is(err, errNoResult):
+		p.console.Notef("The first check is not over yet; see \"mandosctl explain\".")
+	case err != nil:
+		p.console.Notef("warning: the first check did not succeed: %v; see \"mandosctl explain\".", err)
+	default:
+		p.console.Notef("The first check %s.", result)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	clients, err := server.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	clients, err = roster.Choose(clients, []string{c.Name})
+	if err != nil {
+		return err
+	}
+	return p.print(clients, listOptions{}, time.Now())
 }
 
 // reloadWith has the server read its configuration, which must give it the new client.

@@ -15,7 +15,12 @@ func newAliveCommand(p *program) *cobra.Command {
 		long: `Says that the clients are alive: each is valid for one more timeout, as if its
 checker had just succeeded. A disabled client stays disabled.`,
 		example: `  mandosctl alive laptop-7`,
-		done:    "taken as checked OK",
-		do:      (*dbusapi.Server).CheckedOK,
+		done: func(c dbusapi.Client) string {
+			if !c.Enabled {
+				return "taken as checked OK, but it stays disabled until somebody enables it"
+			}
+			return "taken as checked OK"
+		},
+		do: (*dbusapi.Server).CheckedOK,
 	}.command(p)
 }

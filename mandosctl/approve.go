@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/decision"
 )
 
 func newApproveCommand(p *program) *cobra.Command {
@@ -18,7 +19,7 @@ func newApproveCommand(p *program) *cobra.Command {
 to within the approval duration of each client. See those that wait with
 "mandosctl list --pending".`,
 		example: `  mandosctl approve laptop-7`,
-		done:    "approved",
+		done:    func(c dbusapi.Client) string { return decision.Of(&c, true) },
 		do: func(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
 			return s.Approve(ctx, c, true)
 		},

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,13 +51,17 @@ A check that fails is a failure.` + aboutDurations,
 
 // checks are those that were asked for and have not ended.
 type checks struct {
-	program *program
 	waiting map[string]bool
-	failed  bool
+	// tell is told the result of each.
+	tell func(name, result string, err error)
 }
 
-// errChecked ends the wait when all checks have ended.
-var errChecked = errors.New("all checks have ended")
+var (
+	// errChecked ends the wait when all checks have ended.
+	errChecked = errors.New("all checks have ended")
+	// errNoResult is in front of the error about checks that take too long.
+	errNoResult = errors.New("no result")
+)
 
 func (p *program) check(ctx context.Context, o checkOptions) error {
 	if err := namesOrAll(o.names, o.all); err != nil {
@@ -65,19 +70,44 @@ func (p *program) check(ctx context.Context, o checkOptions) error {
 	if o.wait <= 0 {
 		return usagef("--wait must be more than 0")
 	}
+	failed := false
+	err := p.runChecks(ctx, o, func(name, result string, err error) {
+		if err != nil {
+			failed = true
+			p.console.Errorf("%s: %v", printable(name), err)
+			return
+		}
+		p.console.Printf("%s: %s\n", printable(name), result)
+	})
+	if err == nil && failed {
+		return exitError(exitFailure)
+	}
+	return err
+}
+
+// checkOne runs one client's checker, and gives the result of one that succeeded.
+func (p *program) checkOne(ctx context.Context, name string, wait time.Duration) (result string, err error) {
+	o := checkOptions{names: []string{name}, wait: durationFlag(wait)}
+	failure := p.runChecks(ctx, o, func(_, text string, problem error) { result, err = text, problem })
+	return result, cmp.Or(failure, err)
+}
+
+// runChecks runs checkers and tells the result of each, until all have ended or the
+// time is over.
+func (p *program) runChecks(ctx context.Context, o checkOptions, tell func(name, result string, err error)) error {
 	waiting, cancel := context.WithTimeout(ctx, time.Duration(o.wait))
 	defer cancel()
-	k := &checks{program: p}
+	k := &checks{tell: tell}
 	err := follow.Follow(waiting, p.bus, false, func(server *dbusapi.Server, e dbusapi.Event) error {
 		return k.hear(waiting, server, e, o)
 	})
 	switch {
-	case errors.Is(err, errChecked) && k.failed:
-		return exitError(exitFailure)
 	case errors.Is(err, errChecked):
 		return nil
+	case ctx.Err() == nil && waiting.Err() != nil && len(k.waiting) > 0:
+		return fmt.Errorf("%w within %s of %s; it may still come, see \"mandosctl show\"", errNoResult, &o.wait, k.names())
 	case ctx.Err() == nil && waiting.Err() != nil:
-		return fmt.Errorf("no result within %s of %s; it may still come, see \"mandosctl show\"", &o.wait, k.names())
+		return dbusapi.ErrTimeout
 	}
 	return err
 }
@@ -85,7 +115,7 @@ func (p *program) check(ctx context.Context, o checkOptions) error {
 func (k *checks) hear(ctx context.Context, server *dbusapi.Server, e dbusapi.Event, o checkOptions) error {
 	switch e.Kind {
 	case dbusapi.ServerDown, follow.BusLost:
-		return &dbusapi.Error{Reason: dbusapi.ErrNoServer, Message: "it is not there, or has ended"}
+		return dbusapi.ErrNoServer
 	case dbusapi.ServerUp:
 		return k.start(ctx, server, e.Clients, o)
 	case dbusapi.CheckerCompleted:
@@ -142,12 +172,7 @@ func (k *checks) happened(h *dbusapi.Happening) error {
 // ended tells the result of one check.
 func (k *checks) ended(name, result string, err error) {
 	delete(k.waiting, name)
-	if err != nil {
-		k.failed = true
-		k.program.console.Errorf("%s: %v", printable(name), err)
-		return
-	}
-	k.program.console.Printf("%s: %s\n", printable(name), result)
+	k.tell(name, result, err)
 }
 
 func (k *checks) over() error {

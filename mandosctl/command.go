@@ -27,12 +27,6 @@ const (
 // patience is how long the bus and the server may take to answer one call.
 const patience = 30 * time.Second
 
-// usageError is a command line that makes no sense. Only it is answered with
-// the usage.
-type usageError struct{ error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
 // exitError ends the program with a status when all that is to be said was said.
 type exitError int
 
@@ -82,7 +76,7 @@ environment variable NO_COLOR takes the colours away.
 
 Exit status: 0 when all was done; 1 when something failed, for at least one
 client; 2 for a command line that makes no sense. Only is-enabled has others. Errors
-are one line each on standard error.`,
+are on standard error, each mistake on a line.`,
 		Example: `  mandosctl list                     who is fine, and who is not
   mandosctl explain laptop-7         would it get its secret now, and why not
   mandosctl disable laptop-7         it was stolen: it gets nothing any more
@@ -93,10 +87,13 @@ are one line each on standard error.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		Args:              cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return usagef("a command is missing")
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return nil
 		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	// The usage line has it already.
 	cmd.SetUsageTemplate(strings.Replace(cmd.UsageTemplate(), "\n  {{.CommandPath}} [command]", "", 1))
@@ -104,9 +101,11 @@ are one line each on standard error.`,
 	cmd.SetIn(p.console.In)
 	cmd.SetOut(p.console.Out)
 	cmd.SetErr(p.console.Err)
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetFlagErrorFunc(flagError)
 	cmd.PersistentFlags().SortFlags = false
 	cmd.PersistentFlags().StringVar(&p.bus, "bus", "", "D-Bus `address` to use instead of the system bus's, which\nDBUS_SYSTEM_BUS_ADDRESS may say as well")
+	help := newHelpCommand()
+	cmd.SetHelpCommand(help) // in place of one that knows no error
 	for _, group := range []struct {
 		title    string
 		commands []*cobra.Command
@@ -123,7 +122,7 @@ are one line each on standard error.`,
 			newAddCommand(p), newLintCommand(p), newReloadCommand(p), newLogLevelCommand(p),
 		}},
 		{"Others:", []*cobra.Command{
-			newCompletionCommand(p), newVersionCommand(p),
+			newCompletionCommand(p), help, newVersionCommand(p),
 		}},
 	} {
 		cmd.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
@@ -132,24 +131,11 @@ are one line each on standard error.`,
 			cmd.AddCommand(c)
 		}
 	}
-	cmd.SetHelpCommandGroupID("Others:")
 	for _, c := range append(cmd.Commands(), cmd) {
-		answerUsage(c)
+		c.Flags().SortFlags = false
+		c.DisableFlagsInUseLine = true
 	}
 	return cmd
-}
-
-// answerUsage makes wrong arguments of a command an error about usage.
-func answerUsage(cmd *cobra.Command) {
-	cmd.Flags().SortFlags = false
-	cmd.DisableFlagsInUseLine = true
-	check := cmd.Args
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
 }
 
 // connect connects to the bus that the server is on.

@@ -31,8 +31,11 @@ clients that the server has at that moment.`,
 		Example: `  mandosctl completion bash > /etc/bash_completion.d/mandosctl
   mandosctl completion zsh > "${fpath[1]}/_mandosctl"
   mandosctl completion fish > ~/.config/fish/completions/mandosctl.fish`,
-		Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args: takes("the name of a shell"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("the shell", args[0], shellNames); err != nil {
+				return err
+			}
 			return shells[args[0]](cmd.Root(), p)
 		},
 		ValidArgs: shellNames,
@@ -78,6 +81,9 @@ func (p *program) completeNameThenFile(cmd *cobra.Command, args []string, begun 
 
 // completeSettings offers names first, and the keys of settings besides.
 func (p *program) completeSettings(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if key, _, ok := strings.Cut(begun, "="); ok {
+		return valuesOf(key, begun), cobra.ShellCompDirectiveNoFileComp
+	}
 	offers, directive := p.completeNames(cmd, args, begun)
 	for _, key := range settingKeys() {
 		if len(args) > 0 && strings.HasPrefix(key, begun) {
@@ -85,4 +91,26 @@ func (p *program) completeSettings(cmd *cobra.Command, args []string, begun stri
 		}
 	}
 	return offers, directive | cobra.ShellCompDirectiveNoSpace
+}
+
+// valuesOf offers the values of a setting that has but a few.
+func valuesOf(key, begun string) (offers []string) {
+	for _, s := range settings {
+		if s.key != key {
+			continue
+		}
+		for _, value := range s.values {
+			if offer := key + "=" + value; strings.HasPrefix(offer, begun) {
+				offers = append(offers, offer)
+			}
+		}
+	}
+	return offers
+}
+
+// completeFlag offers the values of an option that has but a few.
+func completeFlag(cmd *cobra.Command, flag string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
+	}
 }

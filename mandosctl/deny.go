@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/decision"
 )
 
 func newDenyCommand(p *program) *cobra.Command {
@@ -18,7 +19,7 @@ func newDenyCommand(p *program) *cobra.Command {
 to within the approval duration of each client. To refuse a client for good, use
 "mandosctl disable".`,
 		example: `  mandosctl deny laptop-7`,
-		done:    "denied",
+		done:    func(c dbusapi.Client) string { return decision.Of(&c, false) },
 		do: func(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
 			return s.Approve(ctx, c, false)
 		},

@@ -17,7 +17,12 @@ for approval are refused. They stay disabled, over restarts of the server too,
 until somebody enables them.`,
 		example: `  mandosctl disable laptop-7
   mandosctl disable --all`,
-		done: "disabled",
-		do:   (*dbusapi.Server).Disable,
+		done: func(c dbusapi.Client) string {
+			if !c.Enabled {
+				return "was disabled already, and stays so"
+			}
+			return "disabled"
+		},
+		do: (*dbusapi.Server).Disable,
 	}.command(p)
 }

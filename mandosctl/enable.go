@@ -17,7 +17,12 @@ intervals to pass a check, else it is disabled again. Nothing happens to one tha
 is enabled already.`,
 		example: `  mandosctl enable laptop-7
   mandosctl enable 'web*'`,
-		done: "enabled",
-		do:   (*dbusapi.Server).Enable,
+		done: func(c dbusapi.Client) string {
+			if c.Enabled {
+				return "was enabled already"
+			}
+			return "enabled"
+		},
+		do: (*dbusapi.Server).Enable,
 	}.command(p)
 }

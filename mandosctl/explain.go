@@ -22,7 +22,7 @@ step by step what it depends on, and which command changes what stands against i
 Each step begins with yes, no, wait (for somebody's approval) or note. The exit
 status is 0 whatever the answer; for scripts there is "mandosctl is-enabled".`,
 		Example: `  mandosctl explain laptop-7`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("NAME"),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return p.explain(cmd.Context(), names[0])
 		},

@@ -13,13 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/mandosctl/console"
-	"mandos/mandosctl/palette"
 )
 
 // inMemory is a console that is no terminal.
 func inMemory() (c *console.Console, out, errs *bytes.Buffer) {
 	out, errs = new(bytes.Buffer), new(bytes.Buffer)
-	return &console.Console{In: strings.NewReader(""), Out: out, Err: errs, Palette: palette.New(false)}, out, errs
+	return console.Detached(strings.NewReader(""), out, errs), out, errs
 }
 
 func TestHelpPagesAreAsTheyWere(t *testing.T) {

@@ -19,7 +19,7 @@ func newIsEnabledCommand(p *program) *cobra.Command {
 		Long: `Prints nothing. Exit status: 0 when the client is enabled, 1 when it is disabled, 3
 with an error when that is not known, as for an unknown client or without a server.`,
 		Example: `  mandosctl is-enabled laptop-7 || echo 'it must be unlocked by hand'`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("NAME"),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return p.isEnabled(cmd.Context(), names[0])
 		},

@@ -48,7 +48,7 @@ With --json, an object with "schemaVersion": 1 and "findings": [{"severity", "fi
 for a file as a whole.`,
 		Example: `  mandosctl lint
   mandosctl lint --strict ./conf && mandosctl reload`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes("[DIR]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = "/etc/mandos"
 			if len(args) == 1 {

@@ -35,6 +35,8 @@ const (
 	outputJSON  = "json"
 )
 
+var outputs = []string{outputTable, outputTSV, outputJSON}
+
 func newListCommand(p *program) *cobra.Command {
 	var o listOptions
 	cmd := &cobra.Command{
@@ -90,6 +92,8 @@ Fields may be added under the same version.`,
 	flags.BoolVarP(&o.wide, "wide", "w", false, "more columns, and no line cut")
 	flags.BoolVarP(&o.json, "json", "j", false, "print JSON")
 	flags.StringVarP(&o.output, "output", "o", "", "`form`: table, tsv or json")
+	completeFlag(cmd, "sort", roster.Orders...)
+	completeFlag(cmd, "output", outputs...)
 	return cmd
 }
 
@@ -104,18 +108,16 @@ func (o *listOptions) form(terminal bool) (string, error) {
 		return outputTable, nil
 	case o.output == "":
 		return outputTSV, nil
-	case o.output == outputTable, o.output == outputTSV, o.output == outputJSON:
-		return o.output, nil
 	}
-	return "", usagef("--output must be table, tsv or json, not %q", o.output)
+	return o.output, oneOf("--output", o.output, outputs)
 }
 
 func (p *program) list(ctx context.Context, o listOptions) error {
 	if _, err := o.form(p.console.Terminal); err != nil {
 		return err
 	}
-	if !slices.Contains(roster.Orders, o.order) {
-		return usagef("--sort must be one of %s, not %q", strings.Join(roster.Orders, ", "), o.order)
+	if err := oneOf("--sort", o.order, roster.Orders); err != nil {
+		return err
 	}
 	server, clients, err := p.chosen(ctx, o.names, len(o.names) == 0)
 	if err != nil {

@@ -17,7 +17,7 @@ configuration is reloaded. The server names the levels there are when it is give
 another.`,
 		Example: `  mandosctl log-level
   mandosctl log-level debug`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes("[LEVEL]"),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.logLevel(cmd.Context(), args) },
 		ValidArgsFunction: cobra.FixedCompletions(
 			[]string{"debug", "info", "warning", "error", "critical"}, cobra.ShellCompDirectiveNoFileComp),

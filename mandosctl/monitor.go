@@ -20,7 +20,7 @@ all. It goes on over restarts of the server and of the bus.
 It needs a terminal, of 80 columns and 24 lines or more to be comfortable.`,
 		Example: `  mandosctl monitor
   ssh -t mandos-server mandosctl monitor`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return monitor.Run(cmd.Context(), p.console, p.bus)
 		},

@@ -16,7 +16,7 @@ func newReloadCommand(p *program) *cobra.Command {
 what concerns the clients, and in the log level; the rest takes a restart. When
 anything is wrong with the files, the error says what, and nothing has changed.`,
 		Example: `  mandosctl reload`,
-		Args:    cobra.NoArgs,
+		Args:    takes(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.reload(cmd.Context()) },
 	}
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/dbusapi/openpgpblob"
 )
 
 // maxSecret is far above the size of any OpenPGP message with a password in it.
@@ -23,11 +23,12 @@ func newSecretCommand(p *program) *cobra.Command {
 		Short: "Give a client another secret",
 		Long: `Gives a client the contents of a file, or of standard input for "-", as its secret:
 OpenPGP data, encrypted so that only that client can read it, as binary or ASCII
-armor. The server keeps it until the secret is changed in clients.conf. Not to lose
-it then, put it there too: "mandosctl add" does so for new clients.`,
+armor. Anything else is refused. The server keeps it until the secret is changed in
+clients.conf. Not to lose it then, put it there too: "mandosctl add" does so for new
+clients.`,
 		Example: `  mandosctl secret laptop-7 laptop-7.gpg
   gpg --encrypt --recipient 'Mandos client' <password | mandosctl secret laptop-7 -`,
-		Args: cobra.ExactArgs(2),
+		Args: takes("NAME", "FILE, or - for standard input,"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.setSecret(cmd.Context(), args[0], args[1])
 		},
@@ -40,8 +41,8 @@ func (p *program) setSecret(ctx context.Context, name, file string) error {
 	if err != nil {
 		return err
 	}
-	if len(secret) == 0 {
-		return errors.New("the secret is empty; give the OpenPGP data that mandos-keygen --password makes")
+	if err := p.judgeSecret(name, secret); err != nil {
+		return err
 	}
 	server, clients, err := p.chosen(ctx, []string{name}, false)
 	if err != nil {
@@ -54,6 +55,20 @@ func (p *program) setSecret(ctx context.Context, name, file string) error {
 	return p.actOn(ctx, server, clients, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
 		return fmt.Sprintf("secret of %d bytes set", len(secret)), s.SetSecret(ctx, c, secret)
 	})
+}
+
+// judgeSecret refuses what can hardly be meant as a client's secret, and tells whose
+// it is.
+func (p *program) judgeSecret(client string, secret []byte) error {
+	blob, err := openpgpblob.Judge(secret)
+	if err != nil {
+		return fmt.Errorf("the secret of %s cannot be taken: %w", client, err)
+	}
+	for _, r := range blob.Weak() {
+		p.console.Notef("warning: %s is a weak key; make a new one on the client with mandos-keygen --force", r.String())
+	}
+	p.console.Notef("The secret of %s is encrypted to %s.", printable(client), blob.Keys())
+	return nil
 }
 
 // readInput reads a file, or standard input for "-" and the empty name.

@@ -137,7 +137,7 @@ func readAssignment(assignment string) (write, string, error) {
 	key, value, _ := strings.Cut(assignment, "=")
 	i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
 	if i < 0 {
-		return nil, "", fmt.Errorf("there is no setting %q; there are %s", key, strings.Join(settingKeys(), ", "))
+		return nil, "", fmt.Errorf("there is no setting %q; there are %s%s", key, strings.Join(settingKeys(), ", "), meant(key, settingKeys()))
 	}
 	write, text, err := settings[i].read(value)
 	if err != nil {

@@ -43,7 +43,7 @@ A NAME may be a shell pattern such as 'web*'; quote it. With --json, an object a
 have is left out.`,
 		Example: `  mandosctl show laptop-7
   mandosctl show --events 50 laptop-7`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takesSome("NAME"),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			o.names = names
 			return p.show(cmd.Context(), o)

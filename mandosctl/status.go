@@ -33,7 +33,7 @@ With --json, an object with "schemaVersion": 1, "version", "startedAt", "address
 "stateDir", "stateProblem" (empty when the state is saved), "logLevel".`,
 		Example: `  mandosctl status
   mandosctl status --json | jq .clientsByState`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context(), json) },
 	}
 	cmd.Flags().BoolVarP(&json, "json", "j", false, "print JSON")

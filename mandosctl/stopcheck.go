@@ -15,7 +15,12 @@ func newStopCheckCommand(p *program) *cobra.Command {
 		long: `Kills the clients' checkers, with everything that they started. That counts as no
 check: neither as failed nor as succeeded. The next comes when it is due.`,
 		example: `  mandosctl stop-check laptop-7`,
-		done:    "no checker runs any more",
-		do:      (*dbusapi.Server).StopChecker,
+		done: func(c dbusapi.Client) string {
+			if !c.CheckerRunning {
+				return "no checker was running"
+			}
+			return "no checker runs any more"
+		},
+		do: (*dbusapi.Server).StopChecker,
 	}.command(p)
 }

@@ -15,7 +15,7 @@ func newVersionCommand(p *program) *cobra.Command {
 		Long: `Shows the version of mandosctl, and of the server if there is one; having none is
 no error. "mandosctl --version" asks no server.`,
 		Example: `  mandosctl version`,
-		Args:    cobra.NoArgs,
+		Args:    takes(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.showVersions(cmd.Context()) },
 	}
 }
@@ -24,7 +24,7 @@ func (p *program) showVersions(ctx context.Context) error {
 	p.console.Printf("mandosctl %s\n", version)
 	server, err := p.connect(ctx)
 	if err != nil {
-		p.console.Notef("%v", err)
+		p.console.Errorf("%v", err)
 		return nil
 	}
 	defer server.Close()
@@ -32,7 +32,7 @@ func (p *program) showVersions(ctx context.Context) error {
 	defer cancel()
 	status, err := server.Status(ctx)
 	if err != nil {
-		p.console.Notef("%v", err)
+		p.console.Errorf("%v", err)
 		return nil
 	}
 	p.console.Printf("mandos %s\n", status.Version)

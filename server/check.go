@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/openpgpblob" // which mandosctl needs to enrol a client, as we do to check one
+	"mandos/dbusapi/openpgpblob"
 	"mandos/server/client"
 	"mandos/server/config"
 	"mandos/server/privileges"
@@ -154,18 +154,13 @@ func newJudge() func(client.Settings) []config.Remark {
 }
 
 func judgeSecret(secret []byte, remark func(key, format string, args ...any)) {
-	blob, err := openpgpblob.Inspect(secret)
+	blob, err := openpgpblob.Judge(secret)
 	if err != nil {
-		remark("secret", "it is not what mandos-keygen --password prints: %v; whoever reads the configuration may have the password", err)
+		remark("secret", "%v", err)
 		return
 	}
-	if !blob.Integrity {
-		remark("secret", "it is encrypted without protection against changes; make it again with mandos-keygen --password")
-	}
-	for i := range blob.Recipients {
-		if recipient := &blob.Recipients[i]; recipient.Weak() {
-			remark("secret", "it is encrypted to a weak key, %v; make new keys with mandos-keygen", recipient)
-		}
+	for _, recipient := range blob.Weak() {
+		remark("secret", "it is encrypted to a weak key, %v; make new keys with mandos-keygen", &recipient)
 	}
 }
 

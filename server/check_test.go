@@ -35,7 +35,7 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 			says:    []string{"clients.conf:1: [a]", "clients.conf:4: [b] timeout"}},
 		"a secret in plain text": {
 			clients: "[a]\nkey_id = " + key + "\nsecret = c2VjcmV0\nchecker = true\n", ok: true,
-			says: []string{"clients.conf:3: [a] secret: it is not what mandos-keygen --password prints"}},
+			says: []string{"clients.conf:3: [a] secret: it is not encrypted"}},
 		"a timeout shorter than the interval": {
 			clients: d.section + "checker = true\ninterval = PT10M\n", ok: true,
 			says: []string{"[host1] timeout: 5m0s is not longer than the interval of 10m0s"}},

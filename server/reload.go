@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"mandos/server/bus"
 	"mandos/server/client"
 	"mandos/server/systemd"
 )
@@ -54,7 +55,7 @@ func (d *daemon) Reload(ctx context.Context, by client.Actor) error {
 	defer func() { d.notify(systemd.Ready(d.sentence())) }()
 	r, err := readAgain(ctx, d.reader)
 	if err != nil {
-		return fmt.Errorf("bad configuration: %w", err)
+		return fmt.Errorf("%w: %w", bus.ErrBadConfiguration, err)
 	}
 	d.tellWarnings(r.Warnings, r.Clients)
 	if err := d.registry.Reload(ctx, by, r.Clients); err != nil {

@@ -84,6 +84,23 @@ func TestNothingIsWrittenOver(t *testing.T) {
 	}
 }
 
+func TestNoErrorHasAPieceOfTheSection(t *testing.T) {
+	const text = "[host1]\nsecret = c2VjcmV0b2Zob3N0MQ==\n"
+	taken := configuration(t, 0, 0)
+	if _, err := Add(taken, "host1", text); err != nil {
+		t.Fatal(err)
+	}
+	noDirectory := configuration(t, 0, 0)
+	if err := os.WriteFile(filepath.Join(noDirectory, "clients.d"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][2]string{{taken, "host1"}, {noDirectory, "host1"}, {"/nonexistent", "host1"}, {taken, strings.Repeat("x", 300)}} {
+		if _, err := Add(c[0], c[1], text); err == nil || strings.Contains(err.Error(), "c2VjcmV0") {
+			t.Errorf("%s, %.10s: %v", c[0], c[1], err)
+		}
+	}
+}
+
 func TestDirectoryMustExist(t *testing.T) {
 	if _, err := Add(filepath.Join(t.TempDir(), "nosuch"), "host1", "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the error is %v", err)

@@ -4,16 +4,18 @@
 //
 //   - Results go to standard output, everything else to standard error.
 //   - An error is one line, "mandosctl: what happened; what to do", without a
-//     capital or a full stop.
+//     capital or a full stop. Several mistakes are as many lines.
 //   - On a terminal, results are for people: aligned, times as "3m ago", colours.
 //     Anywhere else they are for programs, and the same whatever the terminal.
 //   - A colour never says what the words do not. NO_COLOR, or TERM=dumb, takes
 //     colours away (https://no-color.org).
-//   - Nobody is asked who is not at a terminal.
+//   - Nobody is asked who is not at a terminal. Where standard input is something
+//     else, the terminal of the session is asked, if there is one.
 package console
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,11 +36,14 @@ type Console struct {
 	Interactive bool // In is one too, so that somebody can be asked
 	Palette     *palette.Palette
 	Width       int // of the terminal, in columns; 0 if Out is none
+
+	// Session opens the terminal to ask somebody at who is not Interactive.
+	Session func() (io.ReadWriteCloser, error)
 }
 
 // Std is the console of this process.
 func Std() *Console {
-	c := &Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	c := &Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Session: session}
 	fd := int(os.Stdout.Fd())
 	c.Terminal = term.IsTerminal(fd)
 	c.Interactive = c.Terminal && term.IsTerminal(int(os.Stdin.Fd()))
@@ -55,10 +60,13 @@ func Std() *Console {
 // Printf writes to standard output.
 func (c *Console) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format, args...) }
 
-// Errorf writes the one line of an error.
+// Errorf writes an error, a line for each of its lines.
 func (c *Console) Errorf(format string, args ...any) {
-	line := strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " ")
-	fmt.Fprintf(c.Err, "mandosctl: %s\n", table.Printable(line))
+	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+		if words := strings.Fields(line); len(words) > 0 {
+			fmt.Fprintf(c.Err, "mandosctl: %s\n", table.Printable(strings.Join(words, " ")))
+		}
+	}
 }
 
 // Notef writes a remark that is no result and no error.
@@ -66,10 +74,22 @@ func (c *Console) Notef(format string, args ...any) {
 	fmt.Fprintln(c.Err, table.Printable(fmt.Sprintf(format, args...)))
 }
 
+// ErrNobody is the error where nobody can be asked.
+var ErrNobody = errors.New("nobody can be asked here")
+
 // Confirm asks a question that only "y" or "yes" says yes to.
 func (c *Console) Confirm(question string) (bool, error) {
-	fmt.Fprintf(c.Err, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(c.In).ReadString('\n')
+	in, out := c.In, c.Err
+	if !c.Interactive {
+		terminal, err := c.Session()
+		if err != nil {
+			return false, ErrNobody
+		}
+		defer terminal.Close()
+		in, out = terminal, terminal
+	}
+	fmt.Fprintf(out, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return false, err
 	}
@@ -78,4 +98,14 @@ func (c *Console) Confirm(question string) (bool, error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// session opens the terminal that the process was started from.
+func session() (io.ReadWriteCloser, error) { return os.OpenFile("/dev/tty", os.O_RDWR, 0) }
+
+func noSession() (io.ReadWriteCloser, error) { return nil, ErrNobody }
+
+// Detached is a console without any terminal.
+func Detached(in io.Reader, out, errs io.Writer) *Console {
+	return &Console{In: in, Out: out, Err: errs, Session: noSession, Palette: palette.New(false)}
 }

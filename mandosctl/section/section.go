@@ -10,9 +10,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"mandos/dbusapi/notation"
 )
 
 // MaxSize bounds the text of a section, in bytes: more than any secret takes.
@@ -25,24 +28,30 @@ type Section struct {
 	Fingerprint string // upper-case hex; may be empty
 	Secret      []byte
 	Host        string
-	Text        string // as it was read, with a line feed at the end
+	// Command is what of the section becomes a command that the server runs: the
+	// checker and the keys that it refers to. It is empty without a checker.
+	Command []Setting
+	Text    string // as it was read, with a line feed at the end
 }
+
+// Setting is a key with its value as it was written.
+type Setting struct{ Key, Value string }
 
 // Parse reads a section. An error says what is wrong with it and where.
 func Parse(text string) (*Section, error) {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return nil, errors.New("that is no text; give what mandos-keygen --password prints")
 	}
-	r := reader{values: make(map[string]string)}
+	r := reader{values: make(map[string]string), lines: make(map[string]int)}
 	for i, line := range strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n") {
-		if err := r.line(line); err != nil {
+		if err := r.line(i+1, line); err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
 	}
 	if r.name == "" {
 		return nil, errors.New("there is no section in it; give what mandos-keygen --password prints, from the line with [NAME] on")
 	}
-	s := &Section{Name: r.name, Host: r.values["host"], Text: strings.TrimRight(r.text.String(), "\n") + "\n"}
+	s := &Section{Name: r.name, Host: r.values["host"], Command: r.command(), Text: strings.TrimRight(r.text.String(), "\n") + "\n"}
 	return s, s.setKeys(r.values)
 }
 
@@ -50,57 +59,86 @@ func Parse(text string) (*Section, error) {
 type reader struct {
 	name   string
 	values map[string]string
-	key    string // of the value that an indented line continues
+	lines  map[string]int // where each key is
+	key    string         // of the value that an indented line continues
+	indent int            // of the latest line that continued nothing
 	text   strings.Builder
 }
 
-// line reads one line as Python's configparser does (mandos-clients.conf(5)).
-func (r *reader) line(line string) error {
-	trimmed := strings.TrimSpace(line)
+// line reads one line as Python's configparser does (mandos-clients.conf(5)). It
+// never quotes: what was not understood may be a piece of the secret.
+func (r *reader) line(number int, line string) error {
+	content := strings.TrimLeftFunc(line, notation.IsSpace)
+	indent := utf8.RuneCountInString(line) - utf8.RuneCountInString(content)
+	content = strings.TrimRightFunc(content, notation.IsSpace)
 	if r.name != "" {
 		r.text.WriteString(line + "\n")
 	}
 	switch {
-	case trimmed == "", strings.HasPrefix(trimmed, "#"), strings.HasPrefix(trimmed, ";"):
+	case content == "", strings.HasPrefix(content, "#"), strings.HasPrefix(content, ";"):
 		return nil
-	case r.key != "" && line != strings.TrimLeftFunc(line, unicode.IsSpace):
-		r.values[r.key] += "\n" + trimmed
+	case r.key != "" && indent > r.indent:
+		r.values[r.key] += "\n" + content
 		return nil
-	case strings.HasPrefix(line, "["):
-		return r.header(line)
+	}
+	r.key, r.indent = "", indent
+	switch {
+	case strings.HasPrefix(content, "["):
+		return r.header(line, content)
 	case r.name == "":
-		return fmt.Errorf("%q comes before the section's [NAME]", trimmed)
+		return errors.New("this line comes before the section's [NAME]; give what mandos-keygen --password prints, from the line with [NAME] on")
 	}
-	end := strings.IndexAny(line, "=:")
+	end := strings.IndexAny(content, "=:")
 	if end <= 0 {
-		return fmt.Errorf("%q is not KEY = VALUE", trimmed)
+		return errors.New("this line is not KEY = VALUE; if it continues the value above, indent it more than that")
 	}
-	key := strings.ToLower(strings.TrimSpace(line[:end]))
-	if _, twice := r.values[key]; twice {
-		return fmt.Errorf("%s is there twice", key)
+	key := strings.ToLower(strings.TrimSpace(content[:end]))
+	if first, twice := r.lines[key]; twice {
+		return fmt.Errorf("this key is in line %d already; take one of the two away", first)
 	}
-	r.key, r.values[key] = key, strings.TrimSpace(line[end+1:])
+	r.key, r.values[key], r.lines[key] = key, strings.TrimSpace(content[end+1:]), number
 	return nil
 }
 
-func (r *reader) header(line string) error {
-	end := strings.LastIndexByte(line, ']')
+func (r *reader) header(line, content string) error {
+	end := strings.LastIndexByte(content, ']')
 	switch {
 	case end < 2:
 		return errors.New("a section begins with [NAME]")
 	case r.name != "":
 		return errors.New("a second section begins; add one client at a time")
 	}
-	name := line[1:end]
+	name := content[1:end]
 	switch {
 	case name == "DEFAULT":
 		return errors.New("[DEFAULT] is no client; put that into clients.conf")
 	case strings.TrimSpace(name) != name, strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0:
-		return fmt.Errorf("%q cannot be the name of a client: it has blanks around it or unprintable characters in it", name)
+		return errors.New("that cannot be the name of a client: it has blanks around it or unprintable characters in it")
 	}
 	r.name = name
 	r.text.WriteString(line + "\n")
 	return nil
+}
+
+var reference = regexp.MustCompile(`%\(([^)]+)\)s`)
+
+// command collects the checker, and what gets into it when it is expanded.
+func (r *reader) command() (command []Setting) {
+	pending, seen := []string{"checker"}, map[string]bool{"secret": true} // which cannot be referred to
+	for len(pending) > 0 {
+		key := pending[0]
+		pending = pending[1:]
+		value, ok := r.values[key]
+		if !ok || seen[key] {
+			continue
+		}
+		seen[key] = true
+		command = append(command, Setting{key, value})
+		for _, found := range reference.FindAllStringSubmatch(value, -1) {
+			pending = append(pending, strings.ToLower(found[1]))
+		}
+	}
+	return command
 }
 
 // setKeys judges the client's keys and its secret.
@@ -121,9 +159,8 @@ func (s *Section) setKeys(values map[string]string) (err error) {
 	if !ok {
 		return errors.New("secret is missing; run mandos-keygen with --password")
 	}
-	s.Secret, err = base64.StdEncoding.DecodeString(strings.Map(dropSpace, encoded))
-	if err != nil {
-		return fmt.Errorf("secret is not base64: %w; was something cut off?", err)
+	if s.Secret, err = base64.StdEncoding.DecodeString(strings.Map(dropSpace, encoded)); err != nil {
+		return errors.New("secret is not base64; was something cut off, or a line of it not indented?")
 	}
 	return nil
 }
@@ -132,7 +169,8 @@ func (s *Section) setKeys(values map[string]string) (err error) {
 // that it could not read.
 const emptyKeyID = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855"
 
-// hexKey reads a key's hash, of one of those numbers of hex digits, or nothing.
+// hexKey reads a key's hash, of one of those numbers of hex digits, or nothing. The
+// error does not quote what is there instead, which may be the secret.
 func hexKey(key, value string, digits ...int) (string, error) {
 	value = strings.ToUpper(strings.Map(dropSpace, value))
 	if value == "" {
@@ -147,7 +185,7 @@ func hexKey(key, value string, digits ...int) (string, error) {
 	if value == emptyKeyID {
 		return "", fmt.Errorf("%s is the hash of an empty file: the key of that host was not readable", key)
 	}
-	return "", fmt.Errorf("%s must be %d hex digits, and %q is not", key, digits[0], value)
+	return "", fmt.Errorf("%s must be %d hex digits, and what is there, of %d characters, is not", key, digits[0], utf8.RuneCountInString(value))
 }
 
 func dropSpace(r rune) rune {

@@ -6,12 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/godbus/dbus/v5"
 
 	"mandos/dbusapi"
 	"mandos/server/client"
 )
+
+// ErrBadConfiguration is in front of the error of a Daemon's Reload that could not
+// read the configuration, which has a line for each mistake.
+var ErrBadConfiguration = errors.New("bad configuration")
 
 // errorf makes the answer to a call that fails.
 func errorf(name, format string, args ...any) *dbus.Error {
@@ -32,6 +37,8 @@ func asDBusError(err error) error {
 		return errorf(dbusapi.ErrorUnknownObject, "%v", err)
 	case errors.Is(err, client.ErrBadSetting):
 		return errorf(dbusapi.ErrorInvalidArgs, "%v", err)
+	case errors.Is(err, ErrBadConfiguration):
+		return errorf(dbusapi.ErrorBadConfiguration, "%s", strings.TrimPrefix(err.Error(), ErrBadConfiguration.Error()+": "))
 	case errors.Is(err, context.DeadlineExceeded):
 		return errorf(dbusapi.ErrorTimeout, "%v", err)
 	}

@@ -381,23 +381,6 @@ func checkWarnings(t *testing.T, dir string, config *Config, want []string) {
 	}
 }
 
-func TestKeysOneEditApart(t *testing.T) {
-	for _, near := range [][2]string{
-		{"timeout", "time_out"}, {"tiemout", "timeout"}, {"timeou", "timeout"}, {"imeout", "timeout"}, {"timeour", "timeout"}, {"", "a"},
-	} {
-		if !oneEditApart(near[0], near[1]) || !oneEditApart(near[1], near[0]) {
-			t.Errorf("%q are one edit apart", near)
-		}
-	}
-	for _, far := range [][2]string{
-		{"timeout", "timeout"}, {"time__out", "timeout"}, {"emitout", "timeout"}, {"itmeuot", "timeout"}, {"host", "hosting"}, {"", ""},
-	} {
-		if oneEditApart(far[0], far[1]) || oneEditApart(far[1], far[0]) {
-			t.Errorf("%q are not one edit apart", far)
-		}
-	}
-}
-
 func TestEveryOptionIsWellDescribed(t *testing.T) {
 	for i := range options {
 		o := &options[i]

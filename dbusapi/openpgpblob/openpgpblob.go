@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package openpgpblob looks at OpenPGP data (RFC 9580) from outside, without any
-// key: whether it really is encrypted, and to which keys.
+// key: whether it really is encrypted, and to which keys. What may be a client's
+// secret is decided here for both programs.
+//
+// No error has a piece of the data in it, which may be a password.
 package openpgpblob
 
 import (
@@ -75,7 +78,7 @@ func Inspect(data []byte) (*Blob, error) {
 		case errors.Is(err, io.EOF):
 			return nil, errors.New("it is cut off: the encrypted part is missing")
 		case err != nil:
-			return nil, fmt.Errorf("it is damaged: %w", err)
+			return nil, errors.New("it is damaged: an OpenPGP packet is cut off or makes no sense")
 		case ended:
 			return nil, errors.New("something follows the encrypted part")
 		}
@@ -85,6 +88,45 @@ func Inspect(data []byte) (*Blob, error) {
 	}
 }
 
+// Judge looks at a client's secret. The error is a sentence about the secret, "it
+// ...", that says why it can hardly be meant as one, and what to do.
+func Judge(secret []byte) (*Blob, error) {
+	if len(secret) == 0 {
+		return nil, errors.New("it is empty; make one with mandos-keygen --password on the client")
+	}
+	blob, err := Inspect(secret)
+	switch {
+	case errors.Is(err, ErrPlain):
+		return nil, fmt.Errorf("%w, so that whoever reads it may have the password; make one with mandos-keygen --password on the client", err)
+	case err != nil:
+		return nil, fmt.Errorf("%w; make it again with mandos-keygen --password on the client", err)
+	case len(blob.Recipients) == 0:
+		return nil, errors.New("it is encrypted with a passphrase, and a client has only its key; make one with mandos-keygen --password there")
+	case !blob.Integrity:
+		return nil, errors.New("it is encrypted in an old form that anybody could change unnoticed; make it again with mandos-keygen --password and a newer GnuPG")
+	}
+	return blob, nil
+}
+
+// Weak are the recipients whose keys are weak.
+func (b *Blob) Weak() (weak []Recipient) {
+	for _, r := range b.Recipients {
+		if r.Weak() {
+			weak = append(weak, r)
+		}
+	}
+	return weak
+}
+
+// Keys names the keys that it is encrypted to.
+func (b *Blob) Keys() string {
+	keys := make([]string, len(b.Recipients))
+	for i := range b.Recipients {
+		keys[i] = b.Recipients[i].String()
+	}
+	return strings.Join(keys, ", ")
+}
+
 // dearmor takes off the ASCII armor, if there is one.
 func dearmor(data []byte) ([]byte, error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN PGP ")) {
@@ -92,14 +134,16 @@ func dearmor(data []byte) ([]byte, error) {
 	}
 	block, err := armor.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("its ASCII armor is damaged: %w", err)
+		return nil, errArmor
 	}
 	data, err = io.ReadAll(io.LimitReader(block.Body, MaxSize))
 	if err != nil {
-		return nil, fmt.Errorf("its ASCII armor is damaged: %w", err)
+		return nil, errArmor
 	}
 	return data, nil
 }
+
+var errArmor = errors.New("its ASCII armor is damaged")
 
 // add takes in one packet, and tells whether it has the encrypted data.
 func (b *Blob) add(p *packet.OpaquePacket) (ended bool, err error) {

@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -154,4 +155,61 @@ func FuzzInspect(f *testing.F) {
 			t.Fatal("encrypted to nobody")
 		}
 	})
+}
+
+func TestWhatMayBeAClientsSecret(t *testing.T) {
+	rsa := entity(t, &packet.Config{RSABits: 2048})
+	weak := entity(t, &packet.Config{RSABits: 1024, Algorithm: packet.PubKeyAlgoRSA})
+	good := encryptedTo(t, nil, rsa)
+	var symmetric bytes.Buffer
+	w, err := openpgp.SymmetricallyEncrypt(&symmetric, []byte("passphrase"), nil, nil)
+	finish(t, &symmetric, w, err)
+	old := append(bytes.Clone(good[:271]), 0xc0|encryptedOld, 30)
+	old = append(old, make([]byte, 30)...)
+	for sentence, c := range map[string]struct {
+		secret []byte
+		want   string
+	}{
+		"nothing":            {nil, "it is empty; "},
+		"a password":         {[]byte("my disk password"), "it is not encrypted: it is no OpenPGP data, so that whoever reads it may have the password; "},
+		"a file of clients":  {[]byte("[host1]\nhost = host1\n"), "it is not encrypted: it is no OpenPGP data, "},
+		"half of one":        {good[:len(good)-10], "it is damaged: an OpenPGP packet is cut off or makes no sense; "},
+		"one for passphrase": {symmetric.Bytes(), "it is encrypted with a passphrase, and a client has only its key; "},
+		"one of old times":   {old, "it is encrypted in an old form that anybody could change unnoticed; "},
+	} {
+		if _, err := Judge(c.secret); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", sentence, err, c.want)
+		}
+	}
+	blob, err := Judge(encryptedTo(t, nil, rsa, weak))
+	if err != nil || len(blob.Weak()) != 1 || blob.Weak()[0].Bits != 1024 || !strings.Contains(blob.Keys(), " (RSA, 2048 bits), ") {
+		t.Errorf("a good one: %+v, %v", blob, err)
+	}
+}
+
+func TestNoErrorHasAPieceOfTheSecret(t *testing.T) {
+	const password = "correct horse battery staple"
+	good := encryptedTo(t, nil, entity(t, &packet.Config{RSABits: 2048}))
+	begin := []byte("-----BEGIN PGP MESSAGE-----\n\n")
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 5000 {
+		data := bytes.Clone(good)
+		at := r.IntN(len(data))
+		switch r.IntN(4) {
+		case 0:
+			data = append(data[:at], password...)
+		case 1:
+			data = append([]byte(password), data[:at]...)
+		case 2:
+			data = append(append(bytes.Clone(begin), password...), armored(t, good)[:at]...)
+		case 3:
+			data = append([]byte{byte(0x80 | r.IntN(128)), byte(r.IntN(60))}, password...)
+		}
+		_, err := Judge(data)
+		for i := range len(password) - 8 {
+			if err != nil && strings.Contains(err.Error(), password[i:i+8]) {
+				t.Fatalf("the error is %q", err)
+			}
+		}
+	}
 }

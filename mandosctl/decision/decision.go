@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package decision says what follows from an approval or a denial, which depends on
+// whether anybody waits for one and whether the client gets anything at all.
+package decision
+
+import (
+	"fmt"
+
+	"mandos/dbusapi"
+	"mandos/dbusapi/notation"
+)
+
+// Of says what follows from the decision about a client that stood so when it was
+// made.
+func Of(c *dbusapi.Client, approve bool) string {
+	word, waiter, comer := "denied", "is refused", "is refused"
+	if approve {
+		word, waiter, comer = "approved", "gets its secret", "gets it"
+	}
+	holds := notation.FormatDuration(c.ApprovalDuration)
+	within := "within " + holds
+	switch n := waiting(c); {
+	case !c.Enabled && approve:
+		return word + ", but it is disabled and gets nothing until somebody enables it; the approval holds for " + holds
+	case !c.Enabled:
+		return word + ", but it is disabled and gets nothing anyway; the denial holds for " + holds
+	case n == 1:
+		return fmt.Sprintf("%s; one connection waits and %s, and who comes %s %s too", word, waiter, within, comer)
+	case n > 1:
+		return fmt.Sprintf("%s; %d connections wait, and each %s; who comes %s %s too", word, n, waiter, within, comer)
+	case approve && c.ApprovalDelay == 0 && c.DeniedUntil.IsZero():
+		return word + ", which changes nothing: nobody waits, and it needs no approval"
+	}
+	return fmt.Sprintf("%s; nobody waits; who comes %s %s", word, within, comer)
+}
+
+// waiting is how many connections wait, as far as the server tells. Other Mandos
+// servers only tell whether any does.
+func waiting(c *dbusapi.Client) int {
+	if c.ApprovalPending {
+		return max(c.ApprovalsPending, 1)
+	}
+	return 0
+}
