@@ -56,6 +56,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errStopped):
+		fmt.Fprintf(stderr, "mandos: %v\n", err)
+		return exitOK
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &usage):
@@ -120,10 +123,13 @@ with mandosctl(1).`,
 		if cmd.Flag("check").Value.String() == "true" {
 			return check(cmd.Context(), options, cmd.OutOrStdout())
 		}
-		s, err := load(options)
-		if err == nil {
-			err = s.CheckFindable(systemd.PassesSocket())
-		}
+		var s *settings
+		err := starting(cmd.Context(), func() (err error) {
+			if s, err = load(options); err == nil {
+				err = s.CheckFindable(systemd.PassesSocket())
+			}
+			return err
+		})
 		switch {
 		case err != nil:
 			return err

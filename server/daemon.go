@@ -73,13 +73,16 @@ func serve(ctx context.Context, s *settings, parent *daemonize.Parent) error {
 	d.log = logging.New(logging.Choose(!s.Foreground), d.level, d.name)
 	d.tellWarnings(s.Warnings, s.Clients)
 	d.log.Debug("what the priority string offers", "priority", s.Priority, "offer", s.offer)
-	if err := d.openWithPrivileges(ctx); err != nil {
+	err := starting(ctx, func() error {
+		if err := d.openWithPrivileges(ctx); err != nil {
+			return err
+		}
+		return d.open()
+	})
+	if err != nil {
 		return err
 	}
-	if err := d.open(); err != nil {
-		return err
-	}
-	err := d.work(ctx)
+	err = d.work(ctx)
 	if err != nil && parent != nil { // whose standard error leads nowhere now
 		d.log.Error("the server has ended with an error", "error", err)
 	}

@@ -213,6 +213,7 @@ func TestNoRestoreForgetsAndKeepsACopy(t *testing.T) {
 
 func TestADamagedStateStopsTheStart(t *testing.T) {
 	s := startServer(t, section("host1", keytlstest.NewKey(keytlstest.Ed25519), ""), "--no-dbus")
+	eventually(t, func() bool { return strings.Contains(s.log(), "serving version=") }, s.log)
 	s.stop()
 	path := filepath.Join(s.state, "state.db")
 	content, err := os.ReadFile(path)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 )
 
 // Ready says that the server serves, at first or again after [Reloading], and in
@@ -42,6 +43,48 @@ func notify(state string) error {
 		return fmt.Errorf("cannot tell the service manager: %w", err)
 	}
 	return nil
+}
+
+// How a start that takes long is kept from being given up: every so often it gets
+// more time, if it has worked for that much of the time.
+const (
+	extendEvery = 5 * time.Second
+	extendTo    = time.Minute
+	workedFor   = extendEvery / 50
+)
+
+// ExtendStart keeps the service manager from giving up a start that takes long,
+// until ctx ends. It gets more time as long as this process works at it; one that
+// hangs gets none.
+func ExtendStart(ctx context.Context) {
+	tick := time.NewTicker(extendEvery)
+	defer tick.Stop()
+	extend(ctx, tick.C, processorTime)
+}
+
+func extend(ctx context.Context, tick <-chan time.Time, worked func() time.Duration) {
+	for before := worked(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+		now := worked()
+		if now-before >= workedFor {
+			// Nobody is there to be told of a failure but the one that it hits.
+			_ = notify(fmt.Sprint("EXTEND_TIMEOUT_USEC=", extendTo.Microseconds()))
+		}
+		before = now
+	}
+}
+
+// processorTime is what this process has used of it.
+func processorTime() time.Duration {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // FeedWatchdog tells the service manager's watchdog, if there is one, that the

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,47 +97,6 @@ func TestWithoutAManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "/nonexistent/notify")
 	if systemd.Ready("x") == nil {
 		t.Error("a manager that cannot be reached is no error")
-	}
-}
-
-func TestFeedWatchdog(t *testing.T) {
-	conn := manager(t)
-	t.Setenv("WATCHDOG_USEC", "60000")
-	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
-	ctx, cancel := context.WithCancel(t.Context())
-	var stuck atomic.Bool
-	done := make(chan error)
-	go func() {
-		done <- systemd.FeedWatchdog(ctx, func(ctx context.Context) error {
-			if stuck.Load() {
-				<-ctx.Done()
-			}
-			return ctx.Err()
-		})
-	}()
-	for range 3 {
-		if got := hear(t, conn); got != "WATCHDOG=1" {
-			t.Errorf("heard %q", got)
-		}
-	}
-	stuck.Store(true)
-	conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-	fed := 0
-	for buf := make([]byte, 4096); ; fed++ {
-		if _, err := conn.Read(buf); err != nil {
-			break
-		}
-	}
-	if fed > 2 {
-		t.Errorf("fed %d times by a server that does not turn", fed)
-	}
-	stuck.Store(false)
-	if got := hear(t, conn); got != "WATCHDOG=1" {
-		t.Errorf("heard %q from one that turns again", got)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 }
 
