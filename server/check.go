@@ -3,23 +3,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/user"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/dbusapi/openpgpblob"
-	"mandos/server/client"
 	"mandos/server/config"
 	"mandos/server/privileges"
 	"mandos/server/systemd"
@@ -89,93 +83,6 @@ func (r *report) checkClients(s *settings) {
 		r.warn("%s", warning)
 	}
 	r.fine("the configuration of %d clients was read from %s", len(s.Clients), s.ConfigDir)
-}
-
-// finding is a line of what lint prints.
-type finding struct {
-	Severity string `json:"severity"` // "error" or "warning"
-	File     string `json:"file"`     // or the option of the command line
-	Line     int    `json:"line"`     // 0 for the file as a whole
-	Section  string `json:"section"`
-	Key      string `json:"key"`
-	Problem  string `json:"problem"`
-}
-
-// lint tells what is wrong with the configuration alone, for mandosctl lint to
-// present: errors first, one JSON object a line.
-func lint(options *config.Options, out io.Writer) error {
-	options.Judge = newJudge()
-	s, err := load(options)
-	var bad config.Errors
-	if err != nil && !errors.As(err, &bad) {
-		return err
-	}
-	encoder := json.NewEncoder(out)
-	tell := func(severity string, at config.Place, problem string) error {
-		return encoder.Encode(finding{severity, cmp.Or(at.Flag, at.File), at.Line, at.Section, at.Key, problem})
-	}
-	for _, e := range bad {
-		if err := tell("error", e.Place, e.Problem); err != nil {
-			return err
-		}
-	}
-	for _, w := range s.Warnings {
-		if err := tell("warning", w.Place, w.Problem); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// newJudge makes what looks at each client's settings for what is allowed but
-// would go wrong.
-func newJudge() func(client.Settings) []config.Remark {
-	installed := make(map[string]bool)
-	return func(c client.Settings) (remarks []config.Remark) {
-		remark := func(key, format string, args ...any) {
-			remarks = append(remarks, config.Remark{Key: key, Problem: fmt.Sprintf(format, args...)})
-		}
-		if c.Timeout > 0 && c.Timeout <= c.Interval {
-			remark("timeout", "%v is not longer than the interval of %v, so that the client is disabled before its second check; raise it", c.Timeout, c.Interval)
-		}
-		if c.Secret.Len() > 0 {
-			judgeSecret(c.Secret.Bytes(), remark)
-		}
-		if program := plainProgram(c.Checker); program != "" {
-			if _, looked := installed[program]; !looked {
-				installed[program] = isInstalled(program)
-			}
-			if !installed[program] {
-				remark("checker", "there is no program %q on this machine; install it", program)
-			}
-		}
-		return remarks
-	}
-}
-
-func judgeSecret(secret []byte, remark func(key, format string, args ...any)) {
-	blob, err := openpgpblob.Judge(secret)
-	if err != nil {
-		remark("secret", "%v", err)
-		return
-	}
-	for _, recipient := range blob.Weak() {
-		remark("secret", "it is encrypted to a weak key, %v; make new keys with mandos-keygen", &recipient)
-	}
-}
-
-// plainProgram is the program that a checker begins with, if it is written there
-// as it is.
-func plainProgram(checker string) string {
-	program, _, _ := strings.Cut(strings.TrimSpace(checker), " ")
-	if strings.ContainsAny(program, "%$'\"`=;&|<>(){}") {
-		return ""
-	}
-	return program
-}
-
-func isInstalled(program string) bool {
-	return exec.Command("/bin/sh", "-c", `command -v -- "$1"`, "sh", program).Run() == nil
 }
 
 func (r *report) checkSurroundings(ctx context.Context, s *settings) {
