@@ -248,6 +248,13 @@ func fillDisk(dir string) {
 			check(fmt.Errorf("got %.200v, want %.200v", all, saved))
 		}
 	}
+	begin := func() error {
+		fresh, err := Open(filepath.Join(dir, "new"), quiet)
+		if err == nil {
+			err = fresh.Close()
+		}
+		return err
+	}
 	for round := range 20 {
 		check(saveAs(fmt.Sprint("before ", round)))
 		filler, err := os.Create(filepath.Join(dir, "filler"))
@@ -257,9 +264,13 @@ func fillDisk(dir string) {
 		}
 		for try := range 3 {
 			err := saveAs(strings.Repeat("x", 100_000*(try+1)))
-			if err == nil || !strings.Contains(err.Error(), "no space left on device") {
+			if err == nil || !strings.Contains(err.Error(), "no space left on device") || strings.Contains(err.Error(), newName) {
 				check(fmt.Errorf("save on a full disk: %v", err))
 			}
+		}
+		err = begin()
+		if err == nil || !strings.Contains(err.Error(), "/new/state.db cannot be used: no space left on device; make room for it") {
+			check(fmt.Errorf("a new state on a full disk: %v", err))
 		}
 		check(os.Remove(filler.Name()))
 		check(filler.Close())
@@ -276,7 +287,7 @@ func fillDisk(dir string) {
 		func() error { _, err := Open(dir, quiet); return err },
 		func() error { _, err := OpenAnew(dir, quiet); return err },
 	} {
-		if err := open(); err == nil || !strings.Contains(err.Error(), "read-only file system") {
+		if err := open(); err == nil || !strings.Contains(err.Error(), "read-only file system") || strings.Contains(err.Error(), newName) {
 			check(fmt.Errorf("open on a read-only disk: %v", err))
 		}
 	}

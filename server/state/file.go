@@ -33,7 +33,7 @@ func openSound(path string) (db *bolt.DB, err error) {
 		if file, err = os.OpenFile(path, flags&^os.O_CREATE, mode); err != nil {
 			return nil, err
 		}
-		if err := lock(file); err != nil {
+		if err := lock(file, path); err != nil {
 			return nil, errors.Join(err, file.Close())
 		}
 		if err := checkPages(file); err != nil {
@@ -54,14 +54,15 @@ func cannotOpen(path string, err error) error {
 	return unusable(path, err)
 }
 
-// lock takes the lock that bbolt takes afterwards. The file must still have its
-// name then: whoever held the lock may have given the name to another.
-func lock(f *os.File) error {
+// lock takes the lock that bbolt takes afterwards. The file must still have the
+// name then by which it was opened: whoever held the lock may have given the name
+// to another.
+func lock(f *os.File, path string) error {
 	for deadline := time.Now().Add(lockWait); ; time.Sleep(50 * time.Millisecond) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
-			return stillNamed(f)
+			return stillNamed(f, path)
 		case err == unix.EWOULDBLOCK && time.Now().After(deadline):
 			return berrors.ErrTimeout
 		case err != unix.EWOULDBLOCK && err != unix.EINTR:
@@ -70,12 +71,12 @@ func lock(f *os.File) error {
 	}
 }
 
-func stillNamed(f *os.File) error {
+func stillNamed(f *os.File, path string) error {
 	opened, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	named, err := os.Stat(f.Name())
+	named, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(opened, named):
 		return berrors.ErrTimeout

@@ -29,6 +29,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 
 	"mandos/server/client"
 )
@@ -197,9 +199,9 @@ func (s *Store) takeOver(upstream string) error {
 // create makes a new file, complete before it has its name.
 func (s *Store) create(records map[string]*record, publish func(newFile string) error) error {
 	newFile := filepath.Join(filepath.Dir(s.path), newName)
-	db, err := bolt.Open(newFile, 0o600, options(openEmpty))
+	db, err := bolt.Open(newFile, 0o600, options(s.openEmpty))
 	if err != nil {
-		return cannotOpen(newFile, err)
+		return s.cannotCreate(newFile, err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error { return begin(tx, records) })
 	if err == nil {
@@ -209,19 +211,34 @@ func (s *Store) create(records map[string]*record, publish func(newFile string) 
 		err = syncDirectory(filepath.Dir(s.path))
 	}
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(s.cannotCreate(newFile, err), db.Close())
 	}
 	s.db = db
 	return nil
 }
 
-// openEmpty leaves nothing of a file that was never finished.
-func openEmpty(path string, flags int, mode os.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(path, flags, mode)
+// cannotCreate speaks of the file as it will be called, unless it is the new file
+// itself that is in the way.
+func (s *Store) cannotCreate(newFile string, err error) error {
+	path := s.path
+	if info, statErr := os.Lstat(newFile); statErr == nil && !info.Mode().IsRegular() {
+		path = newFile
+	}
+	if refused := Refused(path, err); refused != nil || errors.Is(err, berrors.ErrTimeout) {
+		return cannotOpen(path, err)
+	}
+	return err
+}
+
+// openEmpty leaves nothing of a file that was never finished. What goes wrong with
+// it later goes wrong with the file of the name that it has by then.
+func (s *Store) openEmpty(path string, flags int, mode os.FileMode) (*os.File, error) {
+	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, uint32(mode))
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f); err != nil {
+	f := os.NewFile(uintptr(fd), s.path)
+	if err := lock(f, path); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if err := f.Truncate(0); err != nil {
@@ -249,7 +266,7 @@ func (s *Store) setAside(newFile string) error {
 		return unusable(s.path, err)
 	}
 	defer former.Close()
-	if err := lock(former); err != nil {
+	if err := lock(former, s.path); err != nil {
 		return cannotOpen(s.path, err)
 	}
 	kept := s.path + "." + time.Now().UTC().Format(asideFormat)
