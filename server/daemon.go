@@ -43,12 +43,13 @@ const pidPath = "/run/mandos.pid"
 
 // daemon is the server while it runs, with all its parts.
 type daemon struct {
-	settings *settings
-	parent   *daemonize.Parent // nil in the foreground
-	started  time.Time
-	level    *slog.LevelVar
-	name     *logging.ServiceName
-	log      *slog.Logger
+	settings  *settings
+	parent    *daemonize.Parent // nil in the foreground
+	started   time.Time
+	level     *slog.LevelVar
+	name      *logging.ServiceName
+	log       *slog.Logger
+	logLimits *logging.Limits
 
 	listener *net.TCPListener
 	pid      *pidfile.File // nil in the foreground
@@ -164,6 +165,7 @@ func makeStateDir(dir string, user privileges.User) error {
 
 // open acquires everything else that may fail, in the order in which it is needed.
 func (d *daemon) open() (err error) {
+	d.logLimits = logging.NewLimits(d.log)
 	if d.checker, err = checker.New(d.log); err != nil {
 		return err
 	}
@@ -175,7 +177,7 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	d.registry = client.New(d.checker, d.store)
-	d.registry.Subscribe(logging.Events(d.log))
+	d.registry.Subscribe(logging.Events(d.log, d.logLimits))
 	d.history = history.New(d.store, bus.Encode, d.log)
 	d.registry.Subscribe(d.history.Tell)
 	if d.settings.UseDBus {
@@ -189,7 +191,7 @@ func (d *daemon) open() (err error) {
 	d.registry.Load(d.settings.Clients, records)
 	limits := handout.DefaultLimits
 	limits.Strangers = d.settings.MaxUnproven
-	d.handout = handout.New(d.registry, d.settings.offer.Config(d.registry.NeedsOpenPGP), limits, logging.Limit(d.log))
+	d.handout = handout.New(d.registry, d.settings.offer.Config(d.registry.NeedsOpenPGP), limits, d.logLimits.Strangers())
 	if d.settings.Zeroconf {
 		d.zeroconf = zeroconf.New(d.service(), d.log, d.name.Set)
 	}
@@ -279,7 +281,9 @@ func (d *daemon) finish(ctx context.Context) error {
 	d.handout.Wait(grace)
 	grace, cancel = context.WithTimeout(ctx, closeGrace)
 	defer cancel()
-	return d.registry.Close(grace)
+	err := d.registry.Close(grace)
+	d.logLimits.Report()
+	return err
 }
 
 // letGo closes what open opened.

@@ -25,26 +25,22 @@ const (
 )
 
 // Events makes the subscriber that logs what happens to the clients: one record
-// for each event. Refusals are limited as [Limit] says, those of strangers apart
-// from those of clients, so that neither can silence the other. Of each checker
-// that cannot run, the first failure is a warning.
-func Events(log *slog.Logger) func(client.Event) {
-	strangers, refused := Limit(log), Limit(log)
+// for each event. What those cause who connect is limited. Of each checker that
+// cannot run, the first failure is a warning.
+func Events(log *slog.Logger, limits *Limits) func(client.Event) {
+	strangers := limits.Strangers()
 	var broken brokenCheckers
 	return func(e client.Event) {
 		to := log
-		switch e.Kind {
-		case client.NotFound:
+		if e.Kind == client.NotFound {
 			to = strangers
-		case client.Rejected, client.SecretNotReceived:
-			to = refused
 		}
 		level, sentence := describe(e)
 		if broken.isNew(e) {
 			level, sentence = slog.LevelWarn, "Checker for "+e.Client.Name+" cannot run: a program that it needs is missing or must not be run"
 		}
 		ctx := context.Background()
-		if !to.Enabled(ctx, level) {
+		if !to.Enabled(ctx, level) || isOfConnection(e.Kind) && !limits.allowClient(e) {
 			return
 		}
 		r := slog.NewRecord(e.Time, level, sentence, 0)
@@ -52,6 +48,16 @@ func Events(log *slog.Logger) func(client.Event) {
 		// No handler of this package fails.
 		_ = to.Handler().Handle(ctx, r)
 	}
+}
+
+// isOfConnection reports whether whoever has a client's key can cause events of that
+// kind, by connecting.
+func isOfConnection(kind client.EventKind) bool {
+	switch kind {
+	case client.ApprovalNeeded, client.ApprovalOver, client.SecretSent, client.SecretNotReceived, client.Rejected:
+		return true
+	}
+	return false
 }
 
 // brokenCheckers are the checkers, as configured, that were warned of.

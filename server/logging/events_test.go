@@ -193,7 +193,7 @@ func TestEvents(t *testing.T) {
 				if e.Client.Name == "" && !withoutClient[kind] {
 					e.Client = foo()
 				}
-				logging.Events(log)(e)
+				logging.Events(log, logging.NewLimits(log))(e)
 				when := e.Time.Format("2006-01-02 15:04:05.000")
 				_, got, _ := strings.Cut(strings.TrimSuffix(out.String(), "\n"), "]: ")
 				if got != tc.want || !strings.HasPrefix(out.String(), when) {
@@ -245,7 +245,7 @@ func TestDefaultLevelShows(t *testing.T) {
 			if e.Client.Name == "" && !withoutClient[kind] {
 				e.Client = foo()
 			}
-			logging.Events(log)(e)
+			logging.Events(log, logging.NewLimits(log))(e)
 			if shown := out.Len() > 0; shown == hidden[sentence] {
 				t.Errorf("%q: shown is %v", sentence, shown)
 			}
@@ -257,7 +257,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	log, level, _ := newLog(logging.StreamTo(&out))
 	level.Set(-100)
-	tell := logging.Events(log)
+	tell := logging.Events(log, logging.NewLimits(log))
 	for kind := range events {
 		tell(client.Event{Kind: kind, Client: foo(), Properties: []client.Property{client.PropSecret}})
 	}
@@ -274,7 +274,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 func TestStrangersCannotSilenceClients(t *testing.T) {
 	var out bytes.Buffer
 	log, _, _ := newLog(logging.StreamTo(&out))
-	tell := logging.Events(log)
+	tell := logging.Events(log, logging.NewLimits(log))
 	for i := range 10000 {
 		e := client.Event{Kind: client.NotFound, Identity: raw, Address: from(fmt.Sprintf("10.0.%d.%d:1", i>>8&0xff, i&0xff))}
 		tell(e)
@@ -293,7 +293,8 @@ func TestStrangersCannotSilenceClients(t *testing.T) {
 
 func TestACheckerThatCannotRunIsWarnedOfOnce(t *testing.T) {
 	var lines bytes.Buffer
-	tell := logging.Events(slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	log := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	tell := logging.Events(log, logging.NewLimits(log))
 	failed := func(name, checker string, status int) {
 		tell(client.Event{
 			Kind: client.CheckerCompleted, Check: client.CheckResult{Status: status},

@@ -59,7 +59,7 @@ func runJournald(t *testing.T) {
 	}
 
 	native, _, _ := newLog(logging.Journal())
-	logging.Events(native)(client.Event{Kind: client.SecretSent, Time: time.Now(), Client: foo(), Identity: raw, Address: peer})
+	logging.Events(native, logging.NewLimits(native))(client.Event{Kind: client.SecretSent, Time: time.Now(), Client: foo(), Identity: raw, Address: peer})
 	native.Log(t.Context(), slog.LevelWarn, "two\nlines", "reason", "x\nCLIENT=forged\n")
 	syslog, _, _ := newLog(logging.SyslogAt("/dev/log"))
 	syslog.Warn("through syslog", "client", "foo")

@@ -4,6 +4,7 @@ package logging_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mandos/server/client"
 	"mandos/server/logging"
 )
 
@@ -109,7 +111,7 @@ func TestLimit(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				log, _, _ := newLog(logging.StreamTo(&out))
-				tc.write(logging.Limit(log))
+				tc.write(logging.NewLimits(log).Strangers())
 				time.Sleep(2 * logging.ReportEvery)
 				synctest.Wait()
 				for text, want := range tc.want {
@@ -122,11 +124,138 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// flood logs n times each of the kinds of events that connections of foo cause.
+func flood(tell func(client.Event), n int, kinds ...client.EventKind) {
+	for i := range n {
+		for _, kind := range kinds {
+			address := netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), uint16(i+1))
+			tell(client.Event{Kind: kind, Client: foo(), Identity: raw, Address: address, Reason: client.IsDisabled})
+		}
+	}
+}
+
+// TestHolderOfAKeyCannotFillTheLog: nor can he hide among what he causes.
+func TestHolderOfAKeyCannotFillTheLog(t *testing.T) {
+	bar := foo()
+	bar.Name = "bar"
+	for name, tc := range map[string]struct {
+		write func(tell func(client.Event))
+		want  map[string]int // how many lines have that text
+	}{
+		"two thousand hand-outs with approval": {
+			write: func(tell func(client.Event)) {
+				flood(tell, 2000, client.ApprovalNeeded, client.SecretSent, client.ApprovalOver)
+			},
+			want: map[string]int{
+				"Client foo needs approval": logging.EachBurst, "Sending secret to foo succeeded": logging.EachBurst,
+				`WARNING: Too many connections of client foo to log them all client=foo event="approval needed" left_out=1980 last_address=[2001:db8::1]:2000`: 1,
+				`WARNING: Too many connections of client foo to log them all client=foo event="secret sent" left_out=1980 last_address=[2001:db8::1]:2000`:     1,
+				"left_out": 2,
+			},
+		},
+		"a hand-out is not hidden behind refusals and failures": {
+			write: func(tell func(client.Event)) {
+				flood(tell, 2000, client.Rejected, client.SecretNotReceived)
+				flood(tell, 1, client.SecretSent)
+			},
+			want: map[string]int{
+				"Client foo is disabled": logging.EachBurst, "Sending secret to foo failed": logging.EachBurst,
+				"Sending secret to foo succeeded": 1, "left_out=1980": 2,
+			},
+		},
+		"other clients, and what becomes of this one, are not silenced": {
+			write: func(tell func(client.Event)) {
+				flood(tell, 2000, client.SecretSent, client.SecretNotReceived, client.Rejected, client.ApprovalNeeded)
+				tell(client.Event{Kind: client.SecretSent, Client: bar, Address: peer})
+				for range 2 * logging.EachBurst {
+					for _, kind := range []client.EventKind{client.Disabled, client.Enabled, client.Denied, client.Approved, client.Removed, client.Changed, client.EventsDropped} {
+						tell(client.Event{Kind: kind, Client: foo(), By: person, Reason: client.ByAdministrator})
+					}
+				}
+			},
+			want: map[string]int{
+				"Sending secret to bar succeeded": 1, "Client foo was disabled": 2 * logging.EachBurst, "Client foo was enabled": 2 * logging.EachBurst,
+				"Client foo was denied": 2 * logging.EachBurst, "Client foo was approved": 2 * logging.EachBurst,
+				"Client foo was removed": 2 * logging.EachBurst, "Client foo was changed": 2 * logging.EachBurst,
+				"Refusals came too fast": 2 * logging.EachBurst,
+			},
+		},
+		"a power failure brings thousands of clients at once": {
+			write: func(tell func(client.Event)) {
+				for i := range 3 * logging.MaxSources {
+					one := foo()
+					one.Name = fmt.Sprint("host", i)
+					tell(client.Event{Kind: client.SecretSent, Client: one, Address: peer})
+				}
+			},
+			want: map[string]int{"Sending secret to host": 3 * logging.MaxSources, "left_out": 0},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				log, _, _ := newLog(logging.StreamTo(&out))
+				tc.write(logging.Events(log, logging.NewLimits(log)))
+				time.Sleep(2 * logging.ReportEvery)
+				synctest.Wait()
+				for text, want := range tc.want {
+					if got := strings.Count(out.String(), text); got != want {
+						t.Errorf("%q appears %d times, want %d", text, got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestStrangersHaveOneLimit whatever it is that they do.
+func TestStrangersHaveOneLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _, _ := newLog(logging.StreamTo(&out))
+		limits := logging.NewLimits(log)
+		tell, peers := logging.Events(log, limits), limits.Strangers()
+		for i := range 5000 {
+			address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1)
+			peers.Warn("peer refused", "address", address)
+			limits.Strangers().Info("peer refused", "address", address)
+			tell(client.Event{Kind: client.NotFound, Identity: raw, Address: address})
+		}
+		if got := strings.Count(out.String(), "\n"); got != logging.AllBurst {
+			t.Errorf("%d records at once, want %d", got, logging.AllBurst)
+		}
+		time.Sleep(2 * logging.ReportEvery)
+		synctest.Wait()
+		if !strings.Contains(out.String(), fmt.Sprint("left_out=", 3*5000-logging.AllBurst, "\n")) {
+			t.Errorf("it is not told how many are left out: %s", out.String()[max(0, out.Len()-300):])
+		}
+	})
+}
+
+// TestWhatWasLeftOutIsToldAtTheEnd, and once.
+func TestWhatWasLeftOutIsToldAtTheEnd(t *testing.T) {
+	var out bytes.Buffer
+	log, _, _ := newLog(logging.StreamTo(&out))
+	limits := logging.NewLimits(log)
+	for range logging.EachBurst + 3 {
+		limits.Strangers().Info("refused", "address", peer)
+	}
+	flood(logging.Events(log, limits), logging.EachBurst+2, client.SecretSent)
+	for range 2 {
+		limits.Report()
+	}
+	for text, want := range map[string]int{"left_out=3": 1, "left_out=2 ": 1, "left_out": 2} {
+		if got := strings.Count(out.String(), text); got != want {
+			t.Errorf("%q appears %d times, want %d: %s", text, got, want, out.String())
+		}
+	}
+}
+
 // BenchmarkFlood is what a record costs that is left out, each from another
 // address.
 func BenchmarkFlood(b *testing.B) {
 	log, _, _ := newLog(logging.StreamTo(new(bytes.Buffer)))
-	log = logging.Limit(log)
+	log = logging.NewLimits(log).Strangers()
 	for i := 0; b.Loop(); i++ {
 		address := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		log.Info("refused", "address", netip.AddrPortFrom(address, 1))
