@@ -58,7 +58,8 @@ func (s *Service) serve(ctx context.Context) (wasUp bool, err error) {
 	// announcement and what was announced.
 	s.link.Store(l)
 	defer s.link.Store(nil)
-	if err := l.takeName(); err != nil {
+	// Last of all: whoever sees the name can call.
+	if err := takeName(l.ctx, l.conn); err != nil {
 		return false, l.why(err)
 	}
 	tooSlow.Stop()
@@ -95,10 +96,12 @@ func (l *link) connect(address string) (err error) {
 	return l.callers.watch(l.ctx, l.conn)
 }
 
-// takeName asks for the name last of all: whoever sees it can call.
-func (l *link) takeName() error {
+// ErrTaken is what prevents a second server on the bus.
+var ErrTaken = fmt.Errorf("the name %s is taken: another Mandos server is running", dbusapi.BusName)
+
+func takeName(ctx context.Context, conn *dbus.Conn) error {
 	var reply dbus.RequestNameReply
-	err := l.conn.BusObject().CallWithContext(l.ctx, "org.freedesktop.DBus.RequestName", 0,
+	err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.RequestName", 0,
 		dbusapi.BusName, uint32(dbus.NameFlagDoNotQueue)).Store(&reply)
 	var answer dbus.Error
 	switch {
@@ -108,7 +111,7 @@ func (l *link) takeName() error {
 	case err != nil:
 		return fmt.Errorf("cannot own the name %s: %w", dbusapi.BusName, err)
 	case reply != dbus.RequestNameReplyPrimaryOwner:
-		return fmt.Errorf("the name %s is taken: another Mandos server is running", dbusapi.BusName)
+		return ErrTaken
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // openSound opens a database after its pages were checked. bbolt maps the file
 // and follows what it finds there: pages that lie beyond the end of the file, or
 // that contain themselves, would end this process.
-func openSound(path string) (db *bolt.DB, err error) {
+func openSound(path string, how *bolt.Options) (db *bolt.DB, err error) {
 	var file *os.File
 	defer func() {
 		if damage := recover(); damage != nil { // bbolt's own checks end so, with the file still mapped, which keeps its lock
@@ -29,37 +29,48 @@ func openSound(path string) (db *bolt.DB, err error) {
 			db, err = nil, errors.Join(unusable(path, fmt.Errorf("%v", damage)), unlockErr, file.Close())
 		}
 	}()
-	db, err = bolt.Open(path, 0o600, options(func(path string, flags int, mode os.FileMode) (*os.File, error) {
+	how.OpenFile = func(path string, flags int, mode os.FileMode) (*os.File, error) {
 		if file, err = os.OpenFile(path, flags&^os.O_CREATE, mode); err != nil {
 			return nil, err
 		}
-		if err := lock(file, path); err != nil {
+		if err := lockFor(file, path, how); err != nil {
 			return nil, errors.Join(err, file.Close())
 		}
 		if err := checkPages(file); err != nil {
 			return nil, errors.Join(err, file.Close())
 		}
 		return file, nil
-	}))
+	}
+	db, err = bolt.Open(path, 0o600, how)
 	if err != nil {
 		return nil, cannotOpen(path, err)
 	}
 	return db, nil
 }
 
+// ErrInUse says why a state that is sound cannot be had.
+var ErrInUse = errors.New("another mandos server runs on this state directory; stop it first")
+
 func cannotOpen(path string, err error) error {
 	if errors.Is(err, berrors.ErrTimeout) {
-		return fmt.Errorf("the state file %s is in use: another mandos server runs on this state directory; stop it first", path)
+		return fmt.Errorf("the state file %s is in use: %w", path, ErrInUse)
 	}
 	return unusable(path, err)
 }
 
-// lock takes the lock that bbolt takes afterwards. The file must still have the
+// lock takes the lock of a server.
+func lock(f *os.File, path string) error { return lockFor(f, path, options(nil)) }
+
+// lockFor takes the lock that bbolt takes afterwards. The file must still have the
 // name then by which it was opened: whoever held the lock may have given the name
-// to another.
-func lock(f *os.File, path string) error {
-	for deadline := time.Now().Add(lockWait); ; time.Sleep(50 * time.Millisecond) {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+// to another. Who only reads shares the lock.
+func lockFor(f *os.File, path string, how *bolt.Options) error {
+	kind := unix.LOCK_EX
+	if how.ReadOnly {
+		kind = unix.LOCK_SH
+	}
+	for deadline := time.Now().Add(how.Timeout); ; time.Sleep(50 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), kind|unix.LOCK_NB)
 		switch {
 		case err == nil:
 			return stillNamed(f, path)

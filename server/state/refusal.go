@@ -54,6 +54,9 @@ func cureFor(path string, errno syscall.Errno) string {
 	case unix.EMFILE, unix.ENFILE:
 		return "raise the limit of open files"
 	case unix.ENOENT:
+		if isLink(path) {
+			return "it is a link to nowhere: mount what it leads to, or remove it"
+		}
 		return fmt.Sprintf("make the directory that it should be in; systemd-tmpfiles --create makes %s where the package has said so", directoryOf(path))
 	case unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.ENXIO:
 		return "something else is where it should be: move that away, or set statedir"
@@ -61,6 +64,11 @@ func cureFor(path string, errno syscall.Errno) string {
 		return "the disk fails: see what the kernel says of it, and copy what can still be read"
 	}
 	return "nothing was changed; start again when that is mended"
+}
+
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 // CannotMake says why the state directory cannot be made for the user of that
@@ -73,9 +81,13 @@ func CannotMake(dir, user string, err error) error {
 	case closedAbove(dir) != "":
 	case errno == unix.ENOENT:
 		return fmt.Errorf("cannot make the state directory %s: there is no %s; make that directory, mount what it is on, or set statedir to another one", dir, filepath.Dir(dir))
-	case errno == unix.EACCES, errno == unix.EPERM:
-		return fmt.Errorf("cannot make the state directory %[1]s: %[2]w; make it with \"mkdir -p -m 700 %[1]s && chown %[3]s: %[1]s\" "+
+	case errno == unix.EACCES, errno == unix.EPERM, errno == unix.EROFS:
+		err := fmt.Errorf("cannot make the state directory %[1]s: %[2]w; make it with \"mkdir -p -m 700 %[1]s && chown %[3]s: %[1]s\" "+
 			"(for /var/lib/mandos \"systemd-tmpfiles --create\" does that)", dir, errno, user)
+		if errno == unix.EROFS {
+			err = fmt.Errorf("%w; a systemd unit must have ReadWritePaths=%s besides", err, dir)
+		}
+		return err
 	}
 	return fmt.Errorf("cannot make the state directory %s: %w; %s", dir, errno, cureFor(dir, errno))
 }

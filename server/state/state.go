@@ -172,7 +172,7 @@ func options(openFile func(string, int, os.FileMode) (*os.File, error)) *bolt.Op
 
 // open opens the existing file once it is known to be sound.
 func (s *Store) open() error {
-	db, err := openSound(s.path)
+	db, err := openSound(s.path, options(nil))
 	if err != nil {
 		return err
 	}
@@ -260,7 +260,7 @@ func (s *Store) publish(newFile string) error {
 func (s *Store) setAside(newFile string) error {
 	former, err := os.OpenFile(s.path, os.O_RDWR, 0)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !isLink(s.path):
 		return s.publish(newFile)
 	case err != nil:
 		return unusable(s.path, err)

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// Try finds out whether [Open] would succeed on an existing directory, or without
+// restore [OpenAnew], and changes nothing. It fails with [ErrInUse] while a server
+// runs.
+func Try(dir string, restore bool) error {
+	path := filepath.Join(dir, fileName)
+	_, err := os.Lstat(path)
+	switch {
+	case err == nil && restore:
+		return waysOn(tryFile(path))
+	case err == nil:
+		if err := tryLock(path); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return unusable(path, err)
+	case restore:
+		upstream := filepath.Join(dir, upstreamName)
+		if _, err := readUpstream(upstream); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return waysOn(unusable(upstream, err))
+		}
+	}
+	return mayWrite(path, dir, unix.W_OK|unix.X_OK)
+}
+
+// onlyReading is for those who do not wait for a server.
+func onlyReading() *bolt.Options {
+	how := options(nil)
+	how.ReadOnly, how.Timeout = true, 0
+	return how
+}
+
+// tryFile verifies the file and shares its lock meanwhile.
+func tryFile(path string) error {
+	if err := tryAccess(path); err != nil {
+		return err
+	}
+	db, err := openSound(path, onlyReading())
+	if err != nil {
+		return err
+	}
+	if err := db.View(verify); err != nil {
+		return errors.Join(unusable(path, err), db.Close())
+	}
+	return db.Close()
+}
+
+// tryLock finds out whether a server has the file that is to be set aside.
+func tryLock(path string) error {
+	if err := tryAccess(path); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return unusable(path, err)
+	}
+	defer f.Close()
+	if err := lockFor(f, path, onlyReading()); err != nil {
+		return cannotOpen(path, err)
+	}
+	return nil
+}
+
+// tryAccess fails as opening the file for writing would. To open what is no file
+// for reading might wait or succeed.
+func tryAccess(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return unusable(path, err)
+	case info.IsDir():
+		return unusable(path, unix.EISDIR)
+	case !info.Mode().IsRegular():
+		return unusable(path, errors.New("it is not a regular file"))
+	}
+	return mayWrite(path, path, unix.R_OK|unix.W_OK)
+}
+
+// mayWrite asks the kernel whether this process has those rights at what is there,
+// and says what that means for path.
+func mayWrite(path, there string, rights uint32) error {
+	if err := unix.Faccessat(unix.AT_FDCWD, there, rights, unix.AT_EACCESS); err != nil {
+		return unusable(path, err)
+	}
+	return nil
+}
+
+// TryToMake finds out whether [MakeDirectory] would succeed, and changes nothing.
+func TryToMake(dir, user string) error {
+	if err := unix.Faccessat(unix.AT_FDCWD, filepath.Dir(dir), unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return CannotMake(dir, user, err)
+	}
+	return nil
+}
