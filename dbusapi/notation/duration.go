@@ -5,18 +5,20 @@ package notation
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 )
 
-const maxSeconds = int64(math.MaxInt64 / time.Second) // 292 years
+// MaxDuration is the longest there is: 50 years.
+const MaxDuration = 50 * year * time.Second
+
+const maxSeconds = int64(MaxDuration / time.Second)
 
 // The errors about durations complete a sentence that begins with what was
 // written.
 var (
 	ErrDuration     = errors.New("is not a duration; write for example PT5M (five minutes), PT1H30M, P3D or P2W")
-	ErrLongDuration = errors.New("is longer than 292 years; write less")
+	ErrLongDuration = errors.New("is longer than 50 years; write less")
 	ErrNegative     = errors.New("is a negative duration; write for example PT5M (five minutes)")
 )
 

@@ -58,6 +58,9 @@ var clientInterface1 = &iface{
 	methods: map[string]method{
 		"History": {out: "aa{ss}", do: func(c *call) ([]any, error) {
 			history, err := c.service.daemon.History(c.client.Name)
+			for _, entry := range history {
+				shortenedFields(entry) // one that a former version has saved
+			}
 			return []any{history}, err
 		}},
 	},

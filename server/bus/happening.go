@@ -18,7 +18,7 @@ func happened(e client.Event) signal {
 // Encode writes an event as the bus tells it.
 func Encode(e client.Event) map[string]string {
 	h := happening(e)
-	return h.Encode()
+	return shortenedFields(h.Encode())
 }
 
 // happening is what the bus tells of an event.

@@ -19,7 +19,7 @@ var objectManager = &iface{
 	name: dbusapi.ObjectManagerInterface,
 	methods: map[string]method{
 		"GetManagedObjects": {out: "a{oa{sa{sv}}}", do: func(c *call) ([]any, error) {
-			views := c.service.registry.Clients()
+			views := c.service.listedClients()
 			all := make([]managedObject, len(views))
 			for i := range views {
 				all[i] = managedObject{objectPath(&views[i]), interfacesOf(&views[i])}
@@ -49,7 +49,7 @@ var serverInterface = &iface{
 		}},
 		"GetAllClientsWithProperties": {out: "a{oa{sv}}", do: func(c *call) ([]any, error) {
 			all := []clientValues{}
-			for _, view := range c.service.registry.Clients() {
+			for _, view := range c.service.listedClients() {
 				all = append(all, clientValues{objectPath(&view), clientInterface.values(&subject{client: &view})})
 			}
 			return []any{all}, nil
@@ -64,7 +64,7 @@ var serverInterface1 = &iface{
 			return c.tellingLogLevel(func() error { return c.service.daemon.Reload(c.ctx, by) })
 		})},
 		"ListClients": {out: "asaas", do: func(c *call) ([]any, error) {
-			views := c.service.registry.Clients()
+			views := c.service.listedClients()
 			all := make([][]string, len(views))
 			for i := range views {
 				all[i] = valuesAsText(&subject{client: &views[i]})

@@ -3,7 +3,6 @@
 package bus
 
 import (
-	"math"
 	"reflect"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 
 // duration takes a number of milliseconds in any integer type, or a double.
 func duration(name string, value any) (time.Duration, error) {
-	const most = math.MaxInt64 / int64(time.Millisecond)
+	const most = int64(client.MaxDuration / time.Millisecond)
 	v := reflect.ValueOf(value)
 	switch {
 	case v.CanInt() && v.Int() >= 0 && v.Int() <= most:

@@ -31,14 +31,6 @@ var checkerAttributes = map[string]func(View) string{
 	"timeout":               func(v View) string { return pythonDuration(v.Timeout) },
 }
 
-// ValidateChecker reports what is wrong with the %(attribute)s expressions of
-// a checker command, so that a mistake is found when the command is configured
-// and not when it should run.
-func ValidateChecker(command string) error {
-	_, err := expandChecker(command, View{})
-	return err
-}
-
 // expandChecker replaces each %(attribute)s by the shell-quoted attribute and
 // %% by a percent sign.
 func expandChecker(command string, v View) (string, error) {
@@ -57,15 +49,24 @@ func expandChecker(command string, v View) (string, error) {
 		name, tail, ok := strings.Cut(after, ")s")
 		name, paren := strings.CutPrefix(name, "(")
 		if !ok || !paren {
-			return "", fmt.Errorf("checker: a %% sign must start %%(attribute)s or be doubled (in clients.conf: %%%%(attribute)s, or %%%%%%%% for a plain %%): %q", "%"+after)
+			return "", fmt.Errorf("checker: a %% sign must start %%(attribute)s or be doubled (in clients.conf: %%%%(attribute)s, or %%%%%%%% for a plain %%): %q", beginning("%"+after))
 		}
 		text, known := checkerAttributes[name]
 		if !known {
-			return "", fmt.Errorf("checker: unknown attribute in %q; known are %s", "%("+name+")s", strings.Join(slices.Sorted(maps.Keys(checkerAttributes)), ", "))
+			return "", fmt.Errorf("checker: unknown attribute in %q; known are %s", beginning("%("+name+")s"), strings.Join(slices.Sorted(maps.Keys(checkerAttributes)), ", "))
 		}
 		b.WriteString(shellQuote(text(v)))
 		rest = tail
 	}
+}
+
+// beginning is what an error shows of a command.
+func beginning(command string) string {
+	const longest = 60
+	if len(command) <= longest {
+		return command
+	}
+	return strings.ToValidUTF8(command[:longest], "") + "..."
 }
 
 // shellQuote quotes as Python's shlex.quote does, which upstream uses.

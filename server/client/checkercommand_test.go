@@ -45,8 +45,10 @@ func TestCheckerCommand(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Fatalf("%q, error %v, want %q", got, err, c.err)
 				}
-				if ValidateChecker(c.command) == nil {
-					t.Error("ValidateChecker accepts it")
+				if s := host("host1", keyA); len(s.Faults()) != 0 {
+					t.Errorf("the host itself has faults: %v", s.Faults())
+				} else if s.Checker = c.command; len(s.Faults()) != 1 {
+					t.Errorf("as a setting it has the faults %v", s.Faults())
 				}
 				return
 			}

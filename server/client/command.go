@@ -4,7 +4,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -149,41 +148,10 @@ type Update struct {
 	ApprovedByDefault *bool
 }
 
-// ErrBadSetting is in the chain of every error about a value that a setting
-// cannot have.
-var ErrBadSetting = errors.New("bad setting")
-
-func (u *Update) validate() error {
-	for _, d := range []struct {
-		name  string
-		value *time.Duration
-		least time.Duration
-	}{
-		{"timeout", u.Timeout, 0},
-		{"extended timeout", u.ExtendedTimeout, 0},
-		{"interval", u.Interval, time.Millisecond},
-		{"approval delay", u.ApprovalDelay, 0},
-		{"approval duration", u.ApprovalDuration, 0},
-	} {
-		if d.value != nil && *d.value < d.least {
-			return fmt.Errorf("%w: the %s must be at least %v", ErrBadSetting, d.name, d.least)
-		}
-	}
-	if u.Checker != nil {
-		if err := ValidateChecker(*u.Checker); err != nil {
-			return fmt.Errorf("%w: %w", ErrBadSetting, err)
-		}
-	}
-	return nil
-}
-
 // Update changes settings of a client at run time. Changing the timeout moves the
 // expiry by the difference, which may disable the client at once; changing the
 // interval starts a check and the interval anew.
 func (r *Registry) Update(ctx context.Context, by Actor, name string, u Update) error {
-	if err := u.validate(); err != nil {
-		return err
-	}
 	return r.propose(ctx, &change{
 		plan: func(saved recordSource) ([]Record, error) {
 			record, ok := saved(name)
@@ -193,6 +161,9 @@ func (r *Registry) Update(ctx context.Context, by Actor, name string, u Update) 
 			before := record.Settings.Timeout
 			if len(u.applyTo(&record.Settings)) == 0 {
 				return nil, nil
+			}
+			if faults := record.Settings.Faults(); len(faults) > 0 {
+				return nil, fmt.Errorf("%w: %w", ErrBadSetting, faults[0].Err)
 			}
 			record.moveExpiry(before)
 			return []Record{record}, nil

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -21,8 +22,21 @@ type Checker interface {
 // Journal keeps what must survive a restart.
 type Journal interface {
 	// Save stores the records durably, all or none, each in place of the
-	// former record of that name. After an error either may be the case.
+	// former record of that name. After an error either may be the case, but after an
+	// [UnsavableError] all others are stored.
 	Save([]Record) error
+}
+
+// UnsavableError says why records cannot be saved at all, by their names.
+type UnsavableError map[string]error
+
+func (e UnsavableError) Error() string {
+	names := slices.Sorted(maps.Keys(e))
+	text := fmt.Sprintf("the state of client %s cannot be saved: %v", beginning(names[0]), e[names[0]])
+	if len(names) > 1 {
+		text += fmt.Sprintf(" (and that of %d more)", len(names)-1)
+	}
+	return text
 }
 
 // Registry holds the clients. All rules of their validity live here.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -16,14 +17,12 @@ import (
 	"mandos/server/client"
 )
 
-const (
-	maxClients = 100_000
-	maxSecret  = 1 << 20 // bytes, of a secfile
-)
+const maxClients = 100_000
 
 // clientKey is a key of mandos-clients.conf(5) with a value of its own kind.
 type clientKey struct {
 	key       string
+	property  client.Property
 	byDefault string // as it would be written in the file
 	// set parses and stores. Its error completes a sentence that begins with
 	// the value.
@@ -31,27 +30,27 @@ type clientKey struct {
 }
 
 var clientKeys = []clientKey{
-	{"host", "", func(s *client.Settings, value string) error {
+	{"host", client.PropHost, "", func(s *client.Settings, value string) error {
 		s.Host = value
 		return nil
 	}},
-	{"checker", "fping -q -- %%(host)s", func(s *client.Settings, value string) error {
+	{"checker", client.PropChecker, "fping -q -- %%(host)s", func(s *client.Settings, value string) error {
 		s.Checker = value
 		return nil
 	}},
-	{"timeout", "PT5M", duration(func(s *client.Settings) *time.Duration { return &s.Timeout })},
-	{"extended_timeout", "PT15M", duration(func(s *client.Settings) *time.Duration { return &s.ExtendedTimeout })},
-	{"interval", "PT2M", func(s *client.Settings, value string) (err error) {
+	{"timeout", client.PropTimeout, "PT5M", duration(func(s *client.Settings) *time.Duration { return &s.Timeout })},
+	{"extended_timeout", client.PropExtendedTimeout, "PT15M", duration(func(s *client.Settings) *time.Duration { return &s.ExtendedTimeout })},
+	{"interval", client.PropInterval, "PT2M", func(s *client.Settings, value string) (err error) {
 		s.Interval, err = notation.ParseDuration(value)
 		if err == nil && s.Interval == 0 {
 			err = errors.New("is no time at all, and checkers cannot be started without a pause; write for example PT2M")
 		}
 		return err
 	}},
-	{"approval_delay", "PT0S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDelay })},
-	{"approval_duration", "PT1S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDuration })},
-	{"approved_by_default", "True", flag(func(s *client.Settings) *bool { return &s.ApprovedByDefault })},
-	{"enabled", "True", flag(func(s *client.Settings) *bool { return &s.Enabled })},
+	{"approval_delay", client.PropApprovalDelay, "PT0S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDelay })},
+	{"approval_duration", client.PropApprovalDuration, "PT1S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDuration })},
+	{"approved_by_default", client.PropApprovedByDefault, "True", flag(func(s *client.Settings) *bool { return &s.ApprovedByDefault })},
+	{"enabled", client.PropEnabled, "True", flag(func(s *client.Settings) *bool { return &s.Enabled })},
 }
 
 func duration(field func(*client.Settings) *time.Duration) func(*client.Settings, string) error {
@@ -228,6 +227,9 @@ func (c *clientSection) interpret() client.Settings {
 	if strings.ContainsFunc(settings.Name, func(r rune) bool { return !unicode.IsGraphic(r) }) {
 		c.errorf(c.section.place(""), "the name has a character that cannot be printed; write another name")
 	}
+	if len(settings.Name) > client.MaxName {
+		c.errorf(c.section.place(""), "the name is longer than %d bytes; write a shorter one", client.MaxName)
+	}
 	c.scope.each(c.expand)
 	for _, k := range clientKeys {
 		value, ok := c.values[k.key]
@@ -250,8 +252,8 @@ func (c *clientSection) interpret() client.Settings {
 func (c *clientSection) warn(remarks []Remark) {
 	for _, remark := range remarks {
 		key := remark.Key
-		if _, ok := c.scope.lookup(key); !ok && key == "secret" {
-			key = "secfile"
+		if key == "secret" {
+			key = c.secretKey()
 		}
 		if _, ok := c.values[key]; ok {
 			c.warnf(c.place(key), "%s", remark.Problem)
@@ -274,14 +276,39 @@ func (c *clientSection) expand(key, raw string) {
 
 // check looks at what has been read without error.
 func (c *clientSection) check(settings client.Settings) {
-	if _, ok := c.values["checker"]; ok {
-		if err := client.ValidateChecker(settings.Checker); err != nil {
-			c.wrong("checker", "%s", strings.TrimPrefix(err.Error(), "checker: "))
+	for _, fault := range settings.Faults() {
+		if key := c.keyOf(fault.Property); key != "" {
+			c.wrong(key, "%s", strings.TrimPrefix(fault.Err.Error(), key+": "))
 		}
 	}
 	if _, ok := c.values["timeout"]; ok && settings.Timeout == 0 {
 		c.warnf(c.place("timeout"), "a timeout of nothing disables the client the moment it is enabled; write for example PT5M")
 	}
+}
+
+// keyOf is the key whose value became that property, if it could be read.
+func (c *clientSection) keyOf(property client.Property) string {
+	switch property {
+	case client.PropSecret:
+		return c.secretKey()
+	case client.PropKeyID:
+		return "key_id"
+	case client.PropFingerprint:
+		return "fingerprint"
+	}
+	i := slices.IndexFunc(clientKeys, func(k clientKey) bool { return k.property == property })
+	if _, read := c.values[clientKeys[i].key]; !read {
+		return ""
+	}
+	return clientKeys[i].key
+}
+
+// secretKey is the key that the secret comes from.
+func (c *clientSection) secretKey() string {
+	if _, ok := c.scope.lookup("secret"); ok {
+		return "secret"
+	}
+	return "secfile"
 }
 
 var (
@@ -354,7 +381,7 @@ func (c *clientSection) readSecfile(settings *client.Settings, path string) {
 		shown = "the file named here"
 	}
 	c.files[path] = c.place("secfile")
-	data, mode, err := readFile(path, maxSecret)
+	data, mode, err := readFile(path, client.MaxSecret)
 	if err != nil {
 		c.wrong("secfile", "%s: %v", shown, err)
 		return

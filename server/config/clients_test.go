@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"mandos/dbusapi/notation"
 	"mandos/server/client"
 )
 
@@ -215,7 +216,7 @@ func TestErrorsInClients(t *testing.T) {
 				`clients.conf:4: [foo] secret: the client has neither secret nor secfile; write secret = and the base64 text that mandos-keygen --password prints on the client`,
 				`clients.conf:8: [bar] timeout: "5 minutes" is not a duration; write for example PT5M (five minutes), PT1H30M, P3D or P2W`,
 				`clients.conf:9: [bar] extended_timeout: "-5m" is a negative duration; write for example PT5M (five minutes)`,
-				`clients.conf:10: [bar] approval_delay: "P999Y" is longer than 292 years; write less`,
+				`clients.conf:10: [bar] approval_delay: "P999Y" is longer than 50 years; write less`,
 				`clients.conf:11: [bar] enabled: "" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`,
 				`clients.conf:12: [bar] host: a percent sign must be doubled (%%) or start %(name)s`,
 				`clients.conf:13: [bar]: "%(none)s" refers to a setting that is neither here nor in [DEFAULT]; add it, or double the percent sign if it is for the time when the checker is run`,
@@ -236,6 +237,25 @@ func TestErrorsInClients(t *testing.T) {
 		"a name must be printable": {
 			files: map[string]string{"clients.conf": "[fo\x1bo]\n" + needed},
 			want:  []string{`clients.conf:1: [fo\x1bo]: the name has a character that cannot be printed; write another name`},
+		},
+		"nothing is longer than the server can use": {
+			files: map[string]string{"clients.conf": "[" + strings.Repeat("n", 33_000) + "]\n" + needed +
+				"[host]\n" + needed + "host = " + strings.Repeat("x", 4097) + "\n" +
+				"[checker]\n" + needed + "checker = " + strings.Repeat("x", 131_072) + "\n" +
+				"[expanded]\n" + needed + "host = " + strings.Repeat("x", 4096) + "\nchecker = " + strings.Repeat("%%(host)s", 40) + "\n" +
+				"[secret]\nkey_id = " + keyID + "\nsecret = " + strings.Repeat("QUFB", 1<<20/3+1) + "\n" +
+				"[key]\nkey_id = " + strings.Repeat("A", 256) + "\nsecret = aGVsbG8=\nfingerprint = " + strings.Repeat("A", 256) + "\n" +
+				"[long]\n" + needed + "timeout = P51Y\ninterval = P50Y\n"},
+			want: []string{
+				"clients.conf:1: [" + strings.Repeat("n", 255) + "...]: the name is longer than 255 bytes; write a shorter one",
+				"clients.conf:7: [host] host: the host is longer than 4096 bytes; make it shorter",
+				"clients.conf:11: [checker] checker: the checker is longer than 131071 bytes; make it shorter",
+				"clients.conf:16: [expanded] checker: the checker, with its attributes expanded, is longer than 131071 bytes; make it shorter",
+				"clients.conf:19: [secret] secret: the secret is longer than 1048576 bytes; make it shorter",
+				"clients.conf:21: [key] key_id: the key ID is longer than 255 bytes; make it shorter",
+				"clients.conf:23: [key] fingerprint: the fingerprint is longer than 255 bytes; make it shorter",
+				`clients.conf:27: [long] timeout: "P51Y" is longer than 50 years; write less`,
+			},
 		},
 		"nothing may show the secret": {
 			files: map[string]string{"clients.conf": "[foo]\n" + needed + "checker = echo %(x)s\nx = %(Secret)s\n"},
@@ -269,7 +289,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	if err := os.Symlink("nowhere", filepath.Join(dir, "clients.d/link.conf")); err != nil {
 		t.Fatal(err)
 	}
-	for path, size := range map[string]int64{"mandos.conf": maxFile + 1, "large": maxSecret + 1} {
+	for path, size := range map[string]int64{"mandos.conf": maxFile + 1, "large": client.MaxSecret + 1} {
 		file, err := os.Create(filepath.Join(dir, path))
 		if err == nil {
 			err = errors.Join(file.Truncate(size), file.Close())
@@ -432,7 +452,7 @@ func FuzzClients(f *testing.F) {
 			return
 		}
 		for _, c := range r.clients {
-			if c.Interval <= 0 || c.Timeout < 0 || client.ValidateChecker(c.Checker) != nil {
+			if c.Interval <= 0 || c.Timeout < 0 || len(c.Faults()) > 0 {
 				t.Errorf("accepted %+v", c)
 			}
 		}
@@ -450,5 +470,11 @@ func BenchmarkLoad10000Clients(b *testing.B) {
 		if config, _, err := run("--configdir", dir); err != nil || len(config.Clients) != 10_000 {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestTheLongestDurationIsTheSameOnTheBusAndInTheFiles(t *testing.T) {
+	if notation.MaxDuration != client.MaxDuration {
+		t.Errorf("it is %v and %v", client.MaxDuration, notation.MaxDuration)
 	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"mandos/server/client"
 )
 
 // Place is where something in the configuration is: an option on the command
@@ -40,8 +42,12 @@ func (p Place) String() string {
 		fmt.Fprintf(&b, ":%d", p.Line)
 	}
 	if p.Section != "" {
-		name := strconv.Quote(p.Section)
-		fmt.Fprintf(&b, ": [%s]", name[1:len(name)-1])
+		name := p.Section
+		if len(name) > client.MaxName {
+			name = name[:client.MaxName] + "..."
+		}
+		quoted := strconv.Quote(name)
+		fmt.Fprintf(&b, ": [%s]", quoted[1:len(quoted)-1])
 	}
 	if p.Key != "" {
 		b.WriteString(" " + p.Key)

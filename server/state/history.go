@@ -14,7 +14,8 @@ import (
 var historyBucket = []byte("history")
 
 // SaveHistory stores the histories of clients, each in place of the former one;
-// one without entries is deleted.
+// one without entries is deleted. One that cannot be saved keeps no other from it,
+// and is left out.
 func (s *Store) SaveHistory(histories map[string][]map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,13 +39,14 @@ func putHistories(tx *bolt.Tx, histories map[string][]map[string]string) error {
 		return err
 	}
 	for name, entries := range histories {
-		if len(entries) == 0 {
+		content, err := json.Marshal(entries)
+		switch {
+		case err != nil || fits(name, content) != nil:
+			continue
+		case len(entries) == 0:
 			err = bucket.Delete([]byte(name))
-		} else {
-			var content []byte
-			if content, err = json.Marshal(entries); err == nil {
-				err = bucket.Put([]byte(name), content)
-			}
+		default:
+			err = bucket.Put([]byte(name), content)
 		}
 		if err != nil {
 			return fmt.Errorf("client %q: %w", name, err)

@@ -25,9 +25,6 @@ import (
 	"mandos/server/client"
 )
 
-// maxSecret bounds a decrypted secret, in bytes.
-const maxSecret = 64 << 20
-
 // encryption is what every OpenPGP implementation can read (RFC 9580, sections
 // 5.3, 5.13.1 and 3.7.1.3). The passphrase is made of a secret that is itself
 // hard to guess; the iterations, a millisecond's worth, are for one that is not.
@@ -78,14 +75,18 @@ func (s *Store) seal(name string, secret, key client.Secret) ([]byte, error) {
 // unseal makes the records that the registry continues from. Secrets that were
 // set at run time are decrypted when somebody needs them.
 func (s *Store) unseal(saved map[string]*record, configured []client.Settings) []client.Record {
-	keys := make(map[string]client.Secret, len(configured))
+	settings := make(map[string]*client.Settings, len(configured))
 	for i := range configured {
-		keys[configured[i].Name] = configured[i].Secret
+		settings[configured[i].Name] = &configured[i]
 	}
 	clear(s.sealed)
 	records := make([]client.Record, 0, len(saved))
 	for name, r := range saved {
-		key, isConfigured := keys[name]
+		now, isConfigured := settings[name]
+		var key client.Secret
+		if isConfigured {
+			key = now.Secret
+		}
 		record := client.Record{
 			Settings:   r.Settings.of(name, key),
 			Configured: r.Configured.of(name, key),
@@ -99,6 +100,9 @@ func (s *Store) unseal(saved map[string]*record, configured []client.Settings) [
 			s.sealed[name] = sealedSecret{record.Settings.Secret, key, r.Secret}
 		}
 		records = append(records, record)
+	}
+	for i := range records {
+		s.mend(&records[i], settings[records[i].Settings.Name])
 	}
 	return records
 }
@@ -221,6 +225,17 @@ func (s *Store) sealSaved(tx *bolt.Tx, name string, changes map[string][]byte) e
 	return err
 }
 
+// mend replaces what a former version has saved although it cannot be in force,
+// such as a text too long for the bus, by what is configured.
+func (s *Store) mend(r *client.Record, configured *client.Settings) {
+	if configured == nil {
+		configured = &r.Configured
+	}
+	for _, fault := range r.Settings.Mend(configured) {
+		s.log.Warn("A saved setting cannot be in force; the configured one is", "client", r.Settings.Name, "setting", string(fault.Property), "error", fault.Err)
+	}
+}
+
 // maxHexPassphrase is the length beyond which a passphrase holds the secret's
 // bytes themselves, as gpg takes no longer line of hexadecimal.
 const maxHexPassphrase = 2048
@@ -265,12 +280,12 @@ func decrypt(message []byte, key client.Secret) (client.Secret, error) {
 	if err != nil {
 		return client.Secret{}, err
 	}
-	secret, err := io.ReadAll(io.LimitReader(decrypted.UnverifiedBody, maxSecret+1))
+	secret, err := io.ReadAll(io.LimitReader(decrypted.UnverifiedBody, client.MaxSecret+1))
 	if err != nil {
 		return client.Secret{}, err
 	}
-	if len(secret) > maxSecret {
-		return client.Secret{}, fmt.Errorf("it is larger than %d MiB", maxSecret>>20)
+	if len(secret) > client.MaxSecret {
+		return client.Secret{}, fmt.Errorf("it is larger than %d MiB", client.MaxSecret>>20)
 	}
 	return client.NewSecret(secret), nil
 }

@@ -324,9 +324,10 @@ func (s *Store) Records(configured []client.Settings) ([]client.Record, error) {
 
 var errClosed = errors.New("the state is closed")
 
-// Save stores the records durably, all or none, and deletes those that are
-// dropped. After an error nothing is lost that was saved before, and a later Save
-// may succeed; whether the failed one took effect is open until then.
+// Save stores the records durably, all or none but those of which a
+// [client.UnsavableError] says that they cannot be saved, and deletes those that are
+// dropped. After another error nothing is lost that was saved before, and a later
+// Save may succeed; whether the failed one took effect is open until then.
 func (s *Store) Save(records []client.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -334,6 +335,7 @@ func (s *Store) Save(records []client.Record) error {
 		return errClosed
 	}
 	changes := make(map[string][]byte, len(records))
+	unsavable := make(client.UnsavableError)
 	for i := range records {
 		name := records[i].Settings.Name
 		if records[i].Dropped {
@@ -342,13 +344,33 @@ func (s *Store) Save(records []client.Record) error {
 			continue
 		}
 		content, err := s.encode(&records[i])
+		if err == nil {
+			err = fits(name, content)
+		}
 		if err != nil {
-			return fmt.Errorf("cannot save the state of client %s: %w", name, err)
+			unsavable[name] = err
+			continue
 		}
 		changes[name] = content
 	}
 	if err := s.write(changes); err != nil {
 		return fmt.Errorf("cannot save the state: %w", err)
+	}
+	if len(unsavable) > 0 {
+		return unsavable
+	}
+	return nil
+}
+
+// fits tells what keeps a value from being saved under a name.
+func fits(name string, content []byte) error {
+	switch {
+	case name == "":
+		return errors.New("it has no name")
+	case len(name) > bolt.MaxKeySize:
+		return fmt.Errorf("its name is longer than %d bytes", bolt.MaxKeySize)
+	case len(content) > bolt.MaxValueSize-sumSize:
+		return fmt.Errorf("it is larger than %d bytes", bolt.MaxValueSize-sumSize)
 	}
 	return nil
 }

@@ -76,6 +76,8 @@ func fill(v reflect.Value, n *int64) {
 		switch field := v.Field(i); field.Interface().(type) {
 		case time.Time:
 			field.Set(reflect.ValueOf(time.Date(2026, 11, 23, 5, 0, int(*n), 123456789, time.UTC)))
+		case time.Duration:
+			field.SetInt(*n * int64(time.Second))
 		case client.Secret:
 			field.Set(reflect.ValueOf(secret(fmt.Sprint("secret ", *n))))
 		default:
@@ -180,12 +182,57 @@ func TestSaveIsAllOrNothing(t *testing.T) {
 	save(t, s, a)
 	changed := a
 	changed.State.LastCheckerStatus = 99
-	err := s.Save([]client.Record{changed, {Settings: client.Settings{Name: strings.Repeat("x", 40_000)}}})
-	if err == nil || !strings.Contains(err.Error(), "key too large") {
+	s.db.Close() // what a disk does that fails
+	if err := s.Save([]client.Record{changed, full("b")}); err == nil {
+		t.Error("it is told to be saved")
+	}
+	if got := recordsOf(t, s, a.Configured); len(got) != 1 || got["a"] != a {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestARecordThatCannotBeSavedKeepsNoOtherFromIt(t *testing.T) {
+	s := open(t, t.TempDir())
+	a, long := full("a"), strings.Repeat("x", 40_000)
+	err := s.Save([]client.Record{full(long), a, full("")})
+	unsavable, ok := err.(client.UnsavableError)
+	if !ok || len(unsavable) != 2 || unsavable[long].Error() != "its name is longer than 32768 bytes" || unsavable[""].Error() != "it has no name" {
 		t.Errorf("got %v", err)
 	}
-	if got := recordsOf(t, reopen(t, s), a.Configured); got["a"] != a {
+	if got := recordsOf(t, reopen(t, s), a.Configured); len(got) != 1 || got["a"] != a {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestASavedSettingThatCannotBeInForceLocksNobodyOut(t *testing.T) {
+	var told bytes.Buffer
+	s, err := Open(t.TempDir(), slog.New(slog.NewTextHandler(&told, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	configured := full("a").Configured
+	saved := full("a")
+	saved.Configured = configured
+	saved.Settings.Checker, saved.Settings.Host = strings.Repeat("x", 17<<20), strings.Repeat("y", 17<<20)
+	saved.Settings.Interval, saved.Settings.Timeout = 0, 147*364*24*time.Hour
+	gone := saved
+	gone.Settings.Name, gone.Configured.Name = "gone", "gone"
+	save(t, s, saved, gone)
+	got := recordsOf(t, s, configured)
+	want := saved
+	want.Settings.Checker, want.Settings.Host = configured.Checker, configured.Host
+	want.Settings.Interval, want.Settings.Timeout = configured.Interval, configured.Timeout
+	if got["a"] != want {
+		t.Errorf("got %+v, want %+v", got["a"], want)
+	}
+	if faults := got["gone"]; len(faults.Settings.Faults()) > 0 {
+		t.Errorf("of one that is not configured: %v", faults.Settings.Faults())
+	}
+	for _, setting := range []string{"Checker", "Host", "Interval", "Timeout"} {
+		if !strings.Contains(told.String(), "client=a setting="+setting) {
+			t.Errorf("nothing is told of its %s:\n%.2000s", setting, &told)
+		}
 	}
 }
 
