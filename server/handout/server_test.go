@@ -5,12 +5,16 @@ package handout
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -383,4 +387,104 @@ func TestShutdown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// faulty is a listener that fails to accept as often as it is told to.
+type faulty struct {
+	*pipes
+	failures chan error
+	asked    atomic.Int32
+}
+
+func (f *faulty) Accept() (net.Conn, error) {
+	f.asked.Add(1)
+	select {
+	case err := <-f.failures:
+		return nil, err
+	case conn, open := <-f.conns:
+		if !open {
+			return nil, net.ErrClosed
+		}
+		return conn, nil
+	}
+}
+
+func TestAFailedAcceptMakesRoomForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, DefaultLimits, nil)
+		listener := &faulty{pipes: newPipes(), failures: make(chan error)}
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- s.server.Serve(ctx, listener) }()
+		older, younger := listener.dial(), listener.dial()
+		synctest.Wait()
+
+		before := listener.asked.Load()
+		listener.failures <- errors.New("too many open files")
+		synctest.Wait()
+		if _, err := older.Write([]byte("1")); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("the oldest stranger is still there: %v", err)
+		}
+		if asked := listener.asked.Load(); asked != before {
+			t.Errorf("it accepted %d times more before the stranger was gone", asked-before)
+		}
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		if asked := listener.asked.Load(); asked != before+1 {
+			t.Errorf("it accepted %d times more", asked-before)
+		}
+		if log := s.log.String(); !strings.Contains(log, `msg="cannot accept a connection" error="too many open files"`) {
+			t.Errorf("the log says\n%s", log)
+		}
+		if _, err := io.WriteString(younger, "1\r\n"); err != nil {
+			t.Errorf("the other stranger is gone: %v", err)
+		}
+		conn := listener.dial()
+		io.WriteString(conn, "1\r\n")
+		if got, err := (&keytlstest.Peer{Key: s.key}).Fetch(conn); string(got) != secret {
+			t.Errorf("the next one got %q, error %v", got, err)
+		}
+
+		listener.failures <- net.ErrClosed
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("without a listener it ended with %v", err)
+		}
+		stop()
+		younger.Close()
+		conn.Close()
+		s.server.Wait(t.Context())
+		s.Close(t.Context())
+	})
+}
+
+func TestAPeerThatTalksIsCutOff(t *testing.T) {
+	chatter := bytes.NewReader(make([]byte, 1<<20))
+	if err := listen(chatter); err == nil || chatter.Len() != 1<<20-64<<10 {
+		t.Errorf("it heard %d bytes and then %v", 1<<20-chatter.Len(), err)
+	}
+	if err := listen(bytes.NewReader(make([]byte, 64<<10-1))); err != nil {
+		t.Errorf("after a little less and a good-bye: %v", err)
+	}
+
+	s := newSite(t, DefaultLimits, func(c *client.Settings) { c.ApprovalDelay = time.Hour })
+	conn, err := net.Dial("tcp", net.JoinHostPort("::1", s.onLoopback(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "1\r\n")
+	tls := (&keytlstest.Peer{Key: s.key}).Server(conn)
+	if err := tls.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	const enough = 64 << 20 // more than the kernel keeps of it
+	chunk := make([]byte, 16<<10)
+	for said := 0; err == nil && said < enough; said += len(chunk) {
+		conn.SetDeadline(time.Now().Add(time.Minute))
+		_, err = tls.Write(chunk)
+	}
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it was listened to: %v", err)
+	}
+	eventually(t, func() bool { return slices.Contains(s.events(t), client.Rejected) }, func() string { return "it was not refused" })
 }

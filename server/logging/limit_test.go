@@ -79,6 +79,31 @@ func TestLimit(t *testing.T) {
 			},
 			want: map[string]int{"refused": logging.AllBurst, "left_out": 1},
 		},
+		"when many addresses have calmed down, others are told apart again": {
+			write: func(log *slog.Logger) {
+				many(log, "early")
+				time.Sleep(time.Minute)
+				for range 1000 {
+					log.Info("loud", "address", from("192.0.2.1:1"))
+				}
+				log.Info("quiet", "address", from("192.0.2.2:1"))
+			},
+			want: map[string]int{"loud": logging.EachBurst, "quiet": 1},
+		},
+		"who has not calmed down is not forgotten with those who have": {
+			write: func(log *slog.Logger) {
+				for range 1000 {
+					log.Info("loud", "address", from("192.0.2.1:1"))
+				}
+				many(log, "early")
+				time.Sleep(3 * time.Second) // in which two a second are allowed again
+				log.Info("another", "address", from("192.0.2.2:1"))
+				for range 1000 {
+					log.Info("loud", "address", from("192.0.2.1:1"))
+				}
+			},
+			want: map[string]int{"loud": logging.EachBurst + 6, "another": 1},
+		},
 		"records without an address are one source": {
 			write: func(log *slog.Logger) {
 				for range 1000 {
@@ -121,6 +146,13 @@ func TestLimit(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// many logs a record of each of as many addresses as are told apart.
+func many(log *slog.Logger, text string) {
+	for i := range logging.MaxSources {
+		log.Info(text, "address", netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1))
 	}
 }
 
