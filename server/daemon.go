@@ -237,6 +237,7 @@ func (d *daemon) work(ctx context.Context) error {
 	background.Go(func() { d.decryptSecrets(serving) })
 	background.Go(func() { d.reloadOnHangup(serving) })
 	background.Go(func() { d.tellStatus(serving) })
+	background.Go(func() { d.tellReaderGone(serving) })
 	background.Go(func() { d.notify(systemd.FeedWatchdog(serving, d.registry.Alive)) })
 
 	served := make(chan error, 1)
