@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -83,7 +84,7 @@ func Boot(t *testing.T, release string) *Machine {
 		case <-deadline:
 			t.Fatal("the machine did not boot in time")
 		case <-time.After(50 * time.Millisecond):
-			m.init = childOf(nspawn.Process.Pid)
+			m.init = systemdOf(nspawn.Process.Pid)
 		}
 	}
 	m.Await("the machine has booted", "systemctl is-system-running | grep -E 'running|degraded'")
@@ -159,13 +160,16 @@ func removeGroup(dir string) {
 	os.Remove(dir)
 }
 
-// childOf is the first child of a process, or 0.
-func childOf(pid int) (child int) {
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+// systemdOf is the systemd that a systemd-nspawn has started, or 0. Before it there
+// are processes that prepare for it.
+func systemdOf(nspawn int) int {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", nspawn))
 	for _, list := range lists {
-		if content, err := os.ReadFile(list); err == nil {
-			if _, err := fmt.Sscan(string(content), &child); err == nil {
-				return child
+		children, _ := os.ReadFile(list)
+		for _, child := range strings.Fields(string(children)) {
+			name, _ := os.ReadFile(filepath.Join("/proc", child, "comm"))
+			if pid, err := strconv.Atoi(child); err == nil && string(name) == "systemd\n" {
+				return pid
 			}
 		}
 	}
