@@ -332,6 +332,11 @@ func TestWhatTheUnitForbidsIsToldBeforehand(t *testing.T) {
 			t.Errorf("exit status %d", status)
 		}
 	})
+	t.Run("when what it may write is missing", func(t *testing.T) {
+		before := "mount -t tmpfs none /var/lib"
+		out, _ := checked(t, before, "--no-dbus", "--no-zeroconf", "--port", freePort(t), "--configdir", emptyConfiguration(t))
+		says(t, out, `warning: /var/lib/mandos: the state directory is missing, and the systemd unit mandos.service does not let the server make it: make it with "systemd-tmpfiles --create"`)
+	})
 	t.Run("to who lints", func(t *testing.T) {
 		out, err := exec.Command(mandos(t), "--findings", "--configdir", conf(t)).Output()
 		if err != nil {

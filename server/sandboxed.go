@@ -4,6 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -50,7 +53,13 @@ func sandboxed(ctx context.Context, s *settings) (problems []unitProblem) {
 	if place == (config.Place{}) {
 		place.File = s.StateDir
 	}
-	tell(place, usual, sandbox.Write(whereLeads(s.StateDir)))
+	dir := whereLeads(s.StateDir)
+	problem := sandbox.Write(dir)
+	if _, err := os.Stat(dir); problem == "" && errors.Is(err, fs.ErrNotExist) && sandbox.Write(filepath.Dir(dir)) != "" {
+		problem = fmt.Sprintf("the state directory is missing, and the systemd unit %s does not let the server make it: make it with \"systemd-tmpfiles --create\", or with \"mkdir -p -m 700 %s && chown %s: %s\"",
+			unitName, dir, serverUser(), dir)
+	}
+	tell(place, usual, problem)
 	for _, file := range slices.Sorted(maps.Keys(s.Files)) {
 		if _, err := os.Stat(file); err == nil {
 			tell(s.Files[file], true, sandbox.Read(whereLeads(file)))

@@ -54,6 +54,7 @@ func tryAsServer(ctx context.Context, t trial) (outcome, error) {
 	}
 	var answer, complaints bytes.Buffer
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), trialMode+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(question), &answer, &complaints
 	user := privileges.Find()
