@@ -9,14 +9,21 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"mandos/server/debiantest"
 )
 
 // scratch is a directory for what all tests share.
 var scratch string
 
 func TestMain(m *testing.M) {
+	debiantest.HaveUser()
 	var err error
 	if scratch, err = os.MkdirTemp("", "mandos-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if err := os.Chmod(scratch, 0o755); err != nil { // for the server, which gives root up
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -27,7 +34,10 @@ func TestMain(m *testing.M) {
 
 var built = sync.OnceValues(func() (string, error) {
 	program := filepath.Join(scratch, "mandos")
-	out, err := exec.Command("go", "build", "-o", program, "mandos/server").CombinedOutput()
+	// Built as make builds it, so that the one finds in Go's cache what the other left.
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "mandos/server")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}

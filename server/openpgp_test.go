@@ -25,7 +25,7 @@ func fetchWith(port string, peer *keytlstest.Peer) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	io.WriteString(conn, "1\r\n")
 	secret, err := peer.Fetch(conn)
 	return string(secret), err
@@ -49,12 +49,10 @@ func TestClientsOfBothGenerations(t *testing.T) {
 			t.Errorf("%s: got %q, %v\n%s", name, got, err, s.log())
 		}
 		var got string
-		for range 200 { // until the server has heard the good-bye
-			if got = clientNamed(t, server, name).LastHandoutKey; got != "" {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		eventually(t, func() bool { // once the server has heard the good-bye
+			got = clientNamed(t, server, name).LastHandoutKey
+			return got != ""
+		}, s.log)
 		if got != visit.keyType || !strings.Contains(s.log(), fmt.Sprintf("key_type=%q", visit.keyType)) {
 			t.Errorf("%s was last served by %q; the log:\n%s", name, got, s.log())
 		}
@@ -72,7 +70,7 @@ func TestRealClientWhileOpenPGPIsOffered(t *testing.T) {
 	keys, keyID := tlsKey(t, "--key-type", "ed25519")
 	s := startServer(t, d.clientsConf(keyID, "")+oldSection("old", old), "--no-dbus")
 	for range 3 {
-		if got, err := d.fetch(t, "::1:"+s.port, keys, 20*time.Second); err != nil || got != password {
+		if got, err := d.fetch(t, "::1:"+s.port, keys, patience); err != nil || got != password {
 			t.Errorf("mandos-client got %q, %v\n%s", got, err, s.log())
 		}
 		if got, err := fetchWith(s.port, &keytlstest.Peer{OpenPGP: old}); err != nil || got != "old secret" {

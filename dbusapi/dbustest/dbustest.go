@@ -135,7 +135,7 @@ func (b *Bus) Restart() {
 		b.tb.Fatalf("dbus-daemon does not start (Debian has it in the package dbus): %v", err)
 	}
 	b.daemon = daemon
-	ready := time.AfterFunc(10*time.Second, func() { daemon.Process.Kill() })
+	ready := time.AfterFunc(2*time.Minute, func() { daemon.Process.Kill() })
 	defer ready.Stop()
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); !strings.HasPrefix(line, "unix:") {
 		b.tb.Fatalf("dbus-daemon said %q and not where it listens (%v)", line, err)

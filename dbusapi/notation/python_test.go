@@ -6,12 +6,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"mandos/server/debiantest"
 )
 
 // askPython gives Python's answers to texts, all from one process.
@@ -61,25 +61,6 @@ func TestIntegersAreReadAsPythonReadsThem(t *testing.T) {
 	}
 }
 
-// debianServer is the program of Debian's server, installed or unpacked.
-func debianServer(t *testing.T) string {
-	t.Helper()
-	const installed = "/usr/sbin/mandos"
-	if script, err := os.ReadFile(installed); err == nil && bytes.HasPrefix(script, []byte("#!/usr/bin/python3")) {
-		return installed
-	}
-	dir := t.TempDir()
-	unpack := exec.Command("sh", "-c", "cd \"$1\" && apt-get download -qq mandos && dpkg -x mandos_*.deb .", "sh", dir)
-	if out, err := unpack.CombinedOutput(); err != nil {
-		const why = "Debian's package mandos cannot be had to compare with: %v\n%s"
-		if os.Getenv("CI") == "true" {
-			t.Fatalf(why, err, out)
-		}
-		t.Skipf(why, err, out)
-	}
-	return filepath.Join(dir, installed)
-}
-
 // What the Python server takes for a duration we take for the same one. Only a
 // negative one is refused here, and what is longer than our durations can be.
 func TestDurationsAreReadAsTheDebianServerReadsThem(t *testing.T) {
@@ -87,7 +68,7 @@ func TestDurationsAreReadAsTheDebianServerReadsThem(t *testing.T) {
 		"1h", "30m", "5s", "2d", "1w", "1h 30m", " ", "-", "+", "_", "٥", "m", "s")
 	texts = append(texts, "", "P1Y1D", "1h30m", "1m 1h", "P1YT1S", "PT1H1S", "P1Y2M3DT4H5M6S", "PT5M", "5M", "1.5h", "500ms", "P1W2D", "pt5m")
 	read := 0
-	for i, want := range askPython(t, "duration", texts, debianServer(t)) {
+	for i, want := range askPython(t, "duration", texts, debiantest.Mandos(t)) {
 		got, err := ParseDuration(texts[i])
 		switch {
 		case want == nil && err == nil:

@@ -28,8 +28,7 @@ type Status struct {
 	PendingApprovals int                    `json:"pendingApprovals"`
 	ConfigDir        string                 `json:"configDir"`
 	StateDir         string                 `json:"stateDir"`
-	StateProblem     string                 `json:"stateProblem"`  // why the state is not saved; empty if it is
-	ReloadProblem    string                 `json:"reloadProblem"` // why the configuration cannot be read again; empty if it can
+	StateProblem     string                 `json:"stateProblem"` // why the state is not saved; empty if it is
 	LogLevel         string                 `json:"logLevel"`
 }
 
@@ -53,7 +52,6 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		ConfigDir:        s.ConfigDir,
 		StateDir:         s.StateDir,
 		StateProblem:     s.StateProblem,
-		ReloadProblem:    s.ReloadProblem,
 		LogLevel:         s.LogLevel,
 	}
 }

@@ -108,7 +108,7 @@ func TestRunEndsWithABusThatDoesNotAnswer(t *testing.T) {
 	go func() { s.stop(); close(stopped) }()
 	select {
 	case <-stopped:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("it does not end")
 	}
 	b.Thaw()
@@ -144,7 +144,7 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 				t.Fatalf("the event is %+v, want %s", e, kind)
 			}
 			return e
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("no event, want %s", kind)
 		}
 		panic("unreachable")
@@ -213,9 +213,6 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	lie(t, b.Address, dbusapi.ServerInterface, "ClientNotFound", "FFFF", "::")
 	lie(t, b.Address, "org.freedesktop.DBus", "NameOwnerChanged", dbusapi.BusName, "", ":1.99")
 	s.stop()
-	if e := next(dbusapi.ClientRemoved); e.Client.Name != "foo" {
-		t.Errorf("removed at the end: %+v", e)
-	}
 	next(dbusapi.ServerDown)
 	serve(t, b.Address, settings("later"))
 	if e := next(dbusapi.ServerUp); len(e.Clients) != 1 || e.Clients[0].Name != "later" {

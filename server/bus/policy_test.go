@@ -5,6 +5,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -16,6 +17,7 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/dbustest"
+	"mandos/server/debiantest"
 )
 
 const policyFile = "../../etc/dbus-1/system.d/mandos.conf"
@@ -26,9 +28,9 @@ var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
 // mandosGroup is an otherwise unprivileged user in the group that may.
 func mandosGroup(t *testing.T) *syscall.Credential {
 	t.Helper()
-	u, err := user.Lookup("_mandos")
+	u, err := user.Lookup(debiantest.User)
 	if err != nil {
-		t.Fatalf("%v (Debian's package mandos makes it)", err)
+		t.Fatal(err)
 	}
 	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
@@ -41,9 +43,7 @@ func mandosGroup(t *testing.T) *syscall.Credential {
 // as has a tool run as another user.
 func as(t *testing.T, cmd *exec.Cmd, who *syscall.Credential) *exec.Cmd {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("the bus policy can be tested only as root, who can become others")
-	}
+	debiantest.NeedRoot(t, "to become another user")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	cmd.Dir = "/"
 	return cmd
@@ -87,7 +87,7 @@ func TestTheBusPolicyAllowsRootAndTheGroupAlone(t *testing.T) {
 	if view, _ := s.Client("foo"); exit == 0 || !view.Enabled {
 		t.Errorf("an ordinary user has disabled a client: %s", output)
 	}
-	if output, exit := run(t, as(t, tool(t, b.Address, "mandos-ctl"), nobody)); exit != 1 || !strings.Contains(output, "AccessDenied") && !strings.Contains(output, "Rejected send message") {
+	if output, exit := run(t, as(t, tool(t, b.Address, debiantest.MandosCtl(t)), nobody)); exit != 1 || !strings.Contains(output, "AccessDenied") && !strings.Contains(output, "Rejected send message") {
 		t.Errorf("mandos-ctl as an ordinary user: exit status %d and %s", exit, output)
 	}
 }
@@ -100,7 +100,7 @@ func TestAnOrdinaryUserHearsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listenAs := func(who *syscall.Credential) (heard func() string) {
+	listenAs := func(who *syscall.Credential) (heard func() string, end func()) {
 		script := as(t, tool(t, b.Address, "/usr/bin/python3", "-c", `
 import dbus, dbus.mainloop.glib
 from gi.repository import GLib
@@ -110,22 +110,33 @@ bus.add_signal_receiver(lambda *args, **more: print("heard", more["member"], flu
     dbus_interface="org.freedesktop.DBus.Properties", member_keyword="member")
 bus.get_name_owner("org.freedesktop.DBus")
 print("listening", flush=True)
-GLib.timeout_add(1000, lambda: (print("heard nothing", flush=True), False)[1])
+def end(*_):
+    bus.get_name_owner("org.freedesktop.DBus") # whatever the bus sent before is here with the answer
+    GLib.idle_add(lambda: print("heard nothing", flush=True), priority=GLib.PRIORITY_LOW)
+GLib.io_add_watch(0, GLib.IO_IN, end)
 GLib.MainLoop().run()
 `), who)
+		stdin, err := script.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { stdin.Close() })
+		end = func() { io.WriteString(stdin, "end\n") }
 		lines := linesOf(t, script)
 		if got := lines(); got != "listening" {
 			t.Fatalf("the listener said %q", got)
 		}
-		return lines
+		return lines, end
 	}
-	ordinary, member := listenAs(nobody), listenAs(mandosGroup(t))
+	member, _ := listenAs(mandosGroup(t))
+	ordinary, end := listenAs(nobody)
 	if err := api.SetHost(t.Context(), clients[0], "new"); err != nil {
 		t.Fatal(err)
 	}
 	if got := member(); got != "heard PropertiesChanged" {
 		t.Errorf("a member of the group %s", got)
 	}
+	end()
 	if got := ordinary(); got != "heard nothing" {
 		t.Errorf("an ordinary user %s", got)
 	}

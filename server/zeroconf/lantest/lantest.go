@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"mandos/server/debiantest"
 )
 
 // Host is a machine of its own on a network that the test made: network, mount
@@ -40,6 +42,7 @@ var hosts atomic.Int32
 // NewHost makes a host without any network.
 func NewHost(t *testing.T) *Host {
 	t.Helper()
+	debiantest.NeedRoot(t, "to make network namespaces")
 	h := &Host{T: t, Name: fmt.Sprintf("mandos-%d", hosts.Add(1))}
 	var err error
 	if h.dir, err = os.MkdirTemp("", "mandos-zeroconf-"); err != nil {
@@ -71,7 +74,7 @@ func NewHost(t *testing.T) *Host {
 		t.Fatal(err)
 	}
 	if err := holder.Start(); err != nil {
-		t.Fatalf("this test needs root, to make network namespaces: %v", err)
+		t.Fatalf("cannot make a network namespace: %v", err)
 	}
 	t.Cleanup(func() {
 		stdin.Close()
@@ -119,9 +122,21 @@ func (h *Host) write(name, text string) {
 
 // Command is one to run on the host.
 func (h *Host) Command(args ...string) *exec.Cmd {
+	if strings.HasPrefix(args[0], "avahi-") {
+		args = append([]string{avahi(h.T, args[0])}, args[1:]...)
+	}
 	cmd := exec.Command("nsenter", append([]string{"--target", fmt.Sprint(h.holder), "--net", "--mount", "--uts", "--"}, args...)...)
 	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+h.BusAddress)
 	return cmd
+}
+
+// avahi is a program of Avahi, which is not installed: it would be a service of the
+// machine's own.
+func avahi(t *testing.T, program string) string {
+	if program == "avahi-daemon" {
+		return debiantest.Program(t, program, "usr/sbin/avahi-daemon")
+	}
+	return debiantest.Program(t, "avahi-utils", "usr/bin/"+program)
 }
 
 // Run runs a command on the host, which must succeed, and returns its output.
@@ -216,7 +231,7 @@ func (h *Host) Inside(f func()) {
 // Await waits until something is so, and else tells what is instead.
 func Await(t *testing.T, what string, so func() bool, instead ...func() string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for !so() {
 		select {

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bus_test
+
+import (
+	"os"
+	"testing"
+
+	"mandos/server/debiantest"
+)
+
+func TestMain(m *testing.M) {
+	debiantest.HaveUser()
+	os.Exit(m.Run())
+}
