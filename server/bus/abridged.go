@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"mandos/dbusapi"
 	"mandos/server/client"
 )
 
@@ -13,22 +14,35 @@ import (
 // sender its connection. So texts of any length are shortened in what tells much at
 // once, and whole only where one client is asked for.
 const (
-	// maxTexts bounds the bytes of the checkers and hosts in a list of all clients.
+	maxMessage = 31 << 20
+	// maxTexts bounds the bytes of all longTexts in a list of all clients.
 	maxTexts = 8 << 20
 	// maxField bounds a field of what has happened.
 	maxField = 8 << 10
 )
 
-// listedClients are all clients, with checkers and hosts shortened as far as it takes
-// for a list of them.
-func (s *Service) listedClients() []client.View {
+// longTexts are the texts of a client that can be long.
+func longTexts(v *client.View) []*string {
+	return []*string{&v.Checker, &v.Host, &v.LastCheckerOutput}
+}
+
+// listedClients are all clients, with long texts shortened as far as it takes for a
+// list of them. In that, each client takes so many bytes, and a few times the
+// length of its name.
+func (s *Service) listedClients(each int) ([]client.View, error) {
 	views := s.registry.Clients()
-	longest := longestText(views)
+	longest, size := longestText(views), 0
 	for i := range views {
-		views[i].Checker = shortened(views[i].Checker, longest)
-		views[i].Host = shortened(views[i].Host, longest)
+		size += each + 4*len(views[i].Name)
+		for _, text := range longTexts(&views[i]) {
+			*text = shortened(*text, longest)
+			size += len(*text)
+		}
 	}
-	return views
+	if size > maxMessage {
+		return nil, errorf(dbusapi.ErrorLimitsExceeded, "%d clients are too many for this list, which would be longer than the bus takes", len(views))
+	}
+	return views, nil
 }
 
 // longestText is how long a text may be so that all of them are short enough.
@@ -36,7 +50,9 @@ func longestText(views []client.View) int {
 	for longest := client.MaxCommand; ; longest /= 2 {
 		total := 0
 		for i := range views {
-			total += min(len(views[i].Checker), longest) + min(len(views[i].Host), longest)
+			for _, text := range longTexts(&views[i]) {
+				total += min(len(*text), longest)
+			}
 		}
 		if total <= maxTexts || longest == 0 {
 			return longest

@@ -88,6 +88,27 @@ func TestAllListsAreAnsweredHoweverLongTheTextsAre(t *testing.T) {
 	}
 }
 
+func TestAListThatTheBusWouldNotTakeIsAnErrorAndDoesNotCostTheBus(t *testing.T) {
+	const many = 25_000
+	all := make([]client.Settings, many)
+	for i := range all {
+		all[i] = settings(fmt.Sprint("foo", i))
+	}
+	b := dbustest.Start(t)
+	s := serve(t, b.Address, all...)
+	root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)
+	err := root.Call(dbusapi.ObjectManagerInterface+".GetManagedObjects", 0).Err
+	if answer, ok := err.(dbus.Error); !ok || answer.Name != failed+"LimitsExceeded" {
+		t.Errorf("the answer is %v", err)
+	}
+	if clients, err := connect(t, b.Address).Clients(t.Context()); err != nil || len(clients) != many {
+		t.Errorf("the short list has %d clients, %v", len(clients), err)
+	}
+	if n := s.log.count("not on the bus"); n > 0 {
+		t.Errorf("the bus was lost %d times", n)
+	}
+}
+
 func TestAHistoryOfLongTextsIsAnswered(t *testing.T) {
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"))

@@ -19,7 +19,10 @@ var objectManager = &iface{
 	name: dbusapi.ObjectManagerInterface,
 	methods: map[string]method{
 		"GetManagedObjects": {out: "a{oa{sa{sv}}}", do: func(c *call) ([]any, error) {
-			views := c.service.listedClients()
+			views, err := c.service.listedClients(1600)
+			if err != nil {
+				return nil, err
+			}
 			all := make([]managedObject, len(views))
 			for i := range views {
 				all[i] = managedObject{objectPath(&views[i]), interfacesOf(&views[i])}
@@ -49,7 +52,11 @@ var serverInterface = &iface{
 		}},
 		"GetAllClientsWithProperties": {out: "a{oa{sv}}", do: func(c *call) ([]any, error) {
 			all := []clientValues{}
-			for _, view := range c.service.listedClients() {
+			views, err := c.service.listedClients(1100)
+			if err != nil {
+				return nil, err
+			}
+			for _, view := range views {
 				all = append(all, clientValues{objectPath(&view), clientInterface.values(&subject{client: &view})})
 			}
 			return []any{all}, nil
@@ -64,7 +71,10 @@ var serverInterface1 = &iface{
 			return c.tellingLogLevel(func() error { return c.service.daemon.Reload(c.ctx, by) })
 		})},
 		"ListClients": {out: "asaas", do: func(c *call) ([]any, error) {
-			views := c.service.listedClients()
+			views, err := c.service.listedClients(700)
+			if err != nil {
+				return nil, err
+			}
 			all := make([][]string, len(views))
 			for i := range views {
 				all[i] = valuesAsText(&subject{client: &views[i]})

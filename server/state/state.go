@@ -353,8 +353,10 @@ func (s *Store) Save(records []client.Record) error {
 		}
 		changes[name] = content
 	}
-	if err := s.write(changes); err != nil {
-		return fmt.Errorf("cannot save the state: %w", err)
+	if len(changes) > 0 {
+		if err := s.write(changes); err != nil {
+			return fmt.Errorf("cannot save the state: %w", err)
+		}
 	}
 	if len(unsavable) > 0 {
 		return unsavable
