@@ -16,7 +16,7 @@ sysconfdir ?= /etc
 # The smallest boxes that are to run this: routers, NAS, single-board computers.
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/mipsle linux/riscv64
 
-.PHONY: all help build demo test check cross bench load fuzz install uninstall clean
+.PHONY: all help build demo test test-systemd check cross bench load fuzz install uninstall clean
 
 all: build
 
@@ -41,10 +41,16 @@ test:
 	@$(MAKE) --no-print-directory check cross
 	$(GO) test -race ./...
 
+## test-systemd: boot Debian under its systemd and try the service unit there; needs root
+test-systemd:
+	@.ci/need systemd
+	$(GO) test -tags systemd -count=1 -timeout 30m ./server -run UnderSystemd
+
 ## check: format, vet and staticcheck
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these' >&2; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags systemd ./server
 	$(GO) tool staticcheck ./...
 
 ## cross: build for every platform
@@ -85,7 +91,8 @@ install: build
 	install -D -m 644 etc/dbus-1/system.d/mandos.conf $(DESTDIR)$(sysconfdir)/dbus-1/system.d/mandos.conf
 	install -D -m 755 etc/init.d/mandos $(DESTDIR)$(sysconfdir)/init.d/mandos
 	install -D -m 644 etc/systemd/mandos.service $(DESTDIR)$(libdir)/systemd/system/mandos.service
-	sed -i 's|/usr/sbin/|$(sbindir)/|' $(DESTDIR)$(sysconfdir)/init.d/mandos $(DESTDIR)$(libdir)/systemd/system/mandos.service
+	install -D -m 644 etc/systemd/mandos.socket $(DESTDIR)$(libdir)/systemd/system/mandos.socket
+	sed -i 's|/usr/sbin/|$(sbindir)/|; s|/usr/bin/|$(bindir)/|' $(DESTDIR)$(sysconfdir)/init.d/mandos $(DESTDIR)$(libdir)/systemd/system/mandos.service
 	install -D -m 644 etc/sysusers.d/mandos.conf $(DESTDIR)$(libdir)/sysusers.d/mandos.conf
 	install -D -m 644 etc/tmpfiles.d/mandos.conf $(DESTDIR)$(libdir)/tmpfiles.d/mandos.conf
 	install -D -m 644 -t $(DESTDIR)$(datadir)/man/man1 docs/man/*.1
@@ -102,7 +109,7 @@ install: build
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/mandos $(DESTDIR)$(bindir)/mandosctl
 	rm -f $(DESTDIR)$(sysconfdir)/dbus-1/system.d/mandos.conf $(DESTDIR)$(sysconfdir)/init.d/mandos
-	rm -f $(DESTDIR)$(libdir)/systemd/system/mandos.service $(DESTDIR)$(libdir)/sysusers.d/mandos.conf $(DESTDIR)$(libdir)/tmpfiles.d/mandos.conf
+	rm -f $(DESTDIR)$(libdir)/systemd/system/mandos.service $(DESTDIR)$(libdir)/systemd/system/mandos.socket $(DESTDIR)$(libdir)/sysusers.d/mandos.conf $(DESTDIR)$(libdir)/tmpfiles.d/mandos.conf
 	for page in docs/man/*; do page=$${page##*/}; section=$${page##*.}; rm -f "$(DESTDIR)$(datadir)/man/man$${section%mandos}/$$page"; done
 	rm -rf $(DESTDIR)$(datadir)/doc/mandos
 	rm -f $(DESTDIR)$(datadir)/bash-completion/completions/mandosctl $(DESTDIR)$(datadir)/zsh/vendor-completions/_mandosctl $(DESTDIR)$(datadir)/fish/vendor_completions.d/mandosctl.fish

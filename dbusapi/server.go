@@ -169,6 +169,7 @@ type Status struct {
 	ConfigDir        string
 	StateDir         string
 	StateProblem     string // why the state cannot be saved; empty if it can
+	ReloadProblem    string // why the configuration cannot be read again; empty if it can
 }
 
 func (s *Status) field(property string) any {
@@ -199,6 +200,8 @@ func (s *Status) field(property string) any {
 		return &s.StateDir
 	case "StateProblem":
 		return &s.StateProblem
+	case "ReloadProblem":
+		return &s.ReloadProblem
 	}
 	return nil
 }

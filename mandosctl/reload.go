@@ -4,21 +4,48 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"mandos/dbusapi"
 )
 
 func newReloadCommand(p *program) *cobra.Command {
-	return &cobra.Command{
+	process := 0
+	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Have the server read its configuration again",
 		Long: `Has the server read its configuration files again, as SIGHUP does. It follows them in
 what concerns the clients, and in the log level; the rest takes a restart. When
-anything is wrong with the files, the error says what, and nothing has changed.`,
-		Example: `  mandosctl reload`,
-		Args:    takes(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.reload(cmd.Context()) },
+anything is wrong with the files, the error says what, and nothing has changed.
+
+With --signal, a server that is not on the bus is sent SIGHUP; its log says then how
+it went.`,
+		Example: `  mandosctl reload
+  mandosctl reload --signal "$MAINPID"`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := p.reload(cmd.Context())
+			if process > 0 && (errors.Is(err, dbusapi.ErrNoBus) || errors.Is(err, dbusapi.ErrNoServer)) {
+				return p.hangUp(process)
+			}
+			return err
+		},
 	}
+	cmd.Flags().IntVar(&process, "signal", 0, "send SIGHUP to the process `PID` if the server is not on the bus")
+	return cmd
+}
+
+// hangUp asks a process to reload that nothing else can be asked of.
+func (p *program) hangUp(process int) error {
+	if err := syscall.Kill(process, syscall.SIGHUP); err != nil {
+		return fmt.Errorf("the server is not on the bus, and process %d cannot be sent SIGHUP: %w", process, err)
+	}
+	p.console.Printf("the server is not on the bus: SIGHUP was sent to process %d, and its log says how it goes\n", process)
+	return nil
 }
 
 func (p *program) reload(ctx context.Context) error {

@@ -80,7 +80,8 @@ setting is changed in clients.conf. The keys are those of clients.conf:
                               one may disable it at once
   extended_timeout=DURATION   the same after it received its secret
   interval=DURATION           the time between two checks; one is started at once
-  approval_delay=DURATION     how long a connection waits for approval; 0s for none
+  approval_delay=DURATION     how long a connection waits for approval; 0s for none,
+                              also for who waits now: the secret goes out at once
   approval_duration=DURATION  how long a decision holds
   approved_by_default=yes|no  what is decided when nobody decides
 ` + aboutDurations + ` All values are judged before anything is changed. For the

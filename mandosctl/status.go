@@ -30,7 +30,8 @@ announced and on the bus, how its clients stand, and where its state is kept.
 With --json, an object with "schemaVersion": 1, "version", "startedAt", "address",
 "port", "interface", "serviceName", "zeroconfState", "busName", "pid", "user",
 "clients", "clientsByState": {STATE: number}, "pendingApprovals", "configDir",
-"stateDir", "stateProblem" (empty when the state is saved), "logLevel".`,
+"stateDir", "stateProblem" (empty when the state is saved), "reloadProblem" (empty
+when the configuration can be read again), "logLevel".`,
 		Example: `  mandosctl status
   mandosctl status --json | jq .clientsByState`,
 		Args: takes(),
@@ -91,6 +92,9 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients 
 	}
 	if s.StateProblem != "" {
 		p.showLine(portrait.Line{Name: "TROUBLE", Value: "the state is not saved: " + s.StateProblem}, colours.Bad)
+	}
+	if s.ReloadProblem != "" {
+		p.showLine(portrait.Line{Name: "TROUBLE", Value: "reload will fail: " + s.ReloadProblem}, colours.Bad)
 	}
 }
 

@@ -7,39 +7,58 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
 	"syscall"
 	"time"
 
-	"mandos/dbusapi"
+	"golang.org/x/sys/unix"
+
 	"mandos/server/config"
+	"mandos/server/logging"
 	"mandos/server/privileges"
+	"mandos/server/state"
 	"mandos/server/systemd"
 )
 
 // checkTime bounds each check of the server's surroundings.
 const checkTime = 5 * time.Second
 
-// report collects what a check finds, and prints it as it comes.
+// report prints what a check finds as it comes, and counts it.
 type report struct {
 	out              io.Writer
 	errors, warnings int
 }
 
+// What a line of a report begins with.
+const (
+	isFault = "error"
+	isWarn  = "warning"
+	isFine  = "fine"
+)
+
+func (r *report) tell(v verdict) {
+	switch v.Severity {
+	case isFault:
+		r.errors++
+	case isWarn:
+		r.warnings++
+	}
+	fmt.Fprintf(r.out, "%s: %s\n", v.Severity, v.Text)
+}
+
 func (r *report) fault(format string, args ...any) {
-	r.errors++
-	fmt.Fprintf(r.out, "error: "+format+"\n", args...)
+	r.tell(verdict{isFault, fmt.Sprintf(format, args...)})
 }
 
 func (r *report) warn(format string, args ...any) {
-	r.warnings++
-	fmt.Fprintf(r.out, "warning: "+format+"\n", args...)
+	r.tell(verdict{isWarn, fmt.Sprintf(format, args...)})
 }
 
 func (r *report) fine(format string, args ...any) {
-	fmt.Fprintf(r.out, "fine: "+format+"\n", args...)
+	r.tell(verdict{isFine, fmt.Sprintf(format, args...)})
 }
 
 // check tells everything that would go wrong, without starting the server.
@@ -51,16 +70,20 @@ func check(ctx context.Context, options *config.Options, out io.Writer) error {
 		err = s.CheckFindable(systemd.PassesSocket())
 	}
 	var bad config.Errors
-	switch {
-	case errors.As(err, &bad):
-		for _, fault := range bad {
-			r.fault("%v", fault)
-		}
-	case err != nil:
+	if err != nil && !errors.As(err, &bad) {
 		return err
-	default:
+	}
+	for _, fault := range bad {
+		r.fault("%v", fault)
+	}
+	for _, warning := range s.Warnings {
+		r.warn("%v", warning)
+	}
+	if len(bad) == 0 {
 		r.checkClients(s)
 		r.checkSurroundings(ctx, s)
+	} else {
+		r.warn("nothing else was tried, as the server does not start with such errors")
 	}
 	fmt.Fprintf(out, "%d errors, %d warnings\n", r.errors, r.warnings)
 	switch {
@@ -73,9 +96,6 @@ func check(ctx context.Context, options *config.Options, out io.Writer) error {
 }
 
 func (r *report) checkClients(s *settings) {
-	for _, warning := range s.Warnings {
-		r.warn("%v", warning)
-	}
 	if len(s.Clients) == 0 {
 		r.warn("there are no clients in %s", s.ConfigDir)
 	}
@@ -85,88 +105,96 @@ func (r *report) checkClients(s *settings) {
 	r.fine("the configuration of %d clients was read from %s", len(s.Clients), s.ConfigDir)
 }
 
+// checkSurroundings tries what the start would do.
 func (r *report) checkSurroundings(ctx context.Context, s *settings) {
-	if os.Geteuid() == 0 {
-		r.fine("the server would run as %s", privileges.Find().Name)
-	} else {
-		r.fine("the server would run as the present user, for it is not started as root")
-	}
+	r.checkUser()
+	r.checkLog(s)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil && limit.Max < uint64(2*s.MaxUnproven) {
 		r.warn("the limit of open files is %d, so fewer than max_unproven = %d connections are let in; raise it", limit.Max, s.MaxUnproven)
 	}
-	if r.checkBus(ctx, s) {
-		r.fine("a server is running, so its socket and its state were not tried")
+	for _, problem := range sandboxed(ctx, s) {
+		r.tell(verdict{problem.severity, config.Error{Place: problem.Place, Problem: problem.Problem}.Error()})
+	}
+	found, err := tryAsServer(ctx, trial{
+		StateDir: s.StateDir, StateMissing: r.checkStateDir(s.StateDir),
+		Restore: s.Restore, UseDBus: s.UseDBus, Zeroconf: s.Zeroconf,
+	})
+	if err != nil {
+		r.fault("cannot try what the server does: %v", err)
 		return
 	}
-	r.checkSocket(ctx, s)
-	r.checkState(s)
+	for _, v := range found.Verdicts {
+		r.tell(v)
+	}
+	r.checkSocket(ctx, s, found.Running)
 }
 
-// checkBus tells whether a server is running already.
-func (r *report) checkBus(ctx context.Context, s *settings) (running bool) {
-	if !s.UseDBus {
+func (r *report) checkUser() {
+	if os.Geteuid() != 0 {
+		r.fine("the server would run as the present user, for it is not started as root")
+		return
+	}
+	as := privileges.Find()
+	if as.Makeshift() {
+		r.warn("%s", makeshiftUser(as))
+		return
+	}
+	r.fine("the server would run as %s", as.Name)
+}
+
+// serverUser is the name of the user that the server becomes, or stays.
+func serverUser() string {
+	if os.Geteuid() == 0 {
+		return privileges.Find().Name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Geteuid())
+}
+
+// makeshiftUser says how to have a user for the server.
+func makeshiftUser(as privileges.User) string {
+	return fmt.Sprintf("there is no user _mandos, so the server runs as %s, as others may, who can then read and write its state; "+
+		"make one with systemd-sysusers, or with \"useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin _mandos\"", as.Name)
+}
+
+func (r *report) checkLog(s *settings) {
+	if !s.Foreground && !logging.ListensToSyslog() {
+		r.warn("no log daemon listens on /dev/log, so the log of the daemon would go nowhere; start one, or the server with --foreground")
+	}
+}
+
+// checkStateDir tells whether the state directory is missing, and if so whether
+// the start can make it.
+func (r *report) checkStateDir(dir string) (missing bool) {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	server, err := dbusapi.Connect(ctx, "")
-	if err == nil {
-		defer server.Close()
-		_, err = server.Status(ctx)
-	}
-	switch {
-	case err == nil:
+	if err := state.TryToMake(dir, serverUser()); err != nil {
+		r.fault("%v", err)
 		return true
-	case errors.Is(err, dbusapi.ErrNoServer):
-		r.fine("the system bus can be reached")
-	default:
-		r.warn("D-Bus: %v; the server would do without until it comes", err)
 	}
-	return false
+	r.fine("the state directory %s would be made", dir)
+	return true
 }
 
-func (r *report) checkSocket(ctx context.Context, s *settings) {
+func (r *report) checkSocket(ctx context.Context, s *settings, running bool) {
 	if s.Socket >= 0 {
 		return // whoever opened it knows
 	}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
 	socket := s.socket()
 	listener, err := socket.Listen(ctx, func(err error) { r.warn("%v", err) })
-	if err != nil {
-		r.fault("%v", err)
-		return
-	}
-	r.fine("the server can listen on %v", listener.Addr())
-	listener.Close()
-}
-
-func (r *report) checkState(s *settings) {
-	info, err := os.Stat(s.StateDir)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		r.fine("the state directory %s would be made", s.StateDir)
+	case errors.Is(err, unix.EADDRINUSE) && running:
+		r.fine("the server that is running has the socket, so it was not tried")
 	case err != nil:
 		r.fault("%v", err)
-	case !info.IsDir():
-		r.fault("%s is no directory; remove it or set statedir", s.StateDir)
 	default:
-		r.checkOwner(s.StateDir, info)
+		r.fine("the server can listen on %v", listener.Addr())
+		listener.Close()
 	}
-}
-
-// checkOwner looks whether the user that the server becomes has the directory.
-func (r *report) checkOwner(dir string, info os.FileInfo) {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 {
-		return
-	}
-	if wanted := privileges.Find(); stat.Uid != wanted.UID {
-		owner := strconv.Itoa(int(stat.Uid))
-		if u, err := user.LookupId(owner); err == nil {
-			owner = u.Username
-		}
-		r.fault("the state directory %s belongs to %s, and the server would run as %s; chown it", dir, owner, wanted.Name)
-		return
-	}
-	r.fine("the state directory %s is the server's", dir)
 }

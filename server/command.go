@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -113,12 +114,15 @@ with mandosctl(1).`,
 		if err := makeAbsolute(cmd.Flag("configdir").Value); err != nil {
 			return err
 		}
+		if isTrial() {
+			return serveTrial(cmd.Context(), os.Stdin, cmd.OutOrStdout())
+		}
 		options.Trust = trusted()
 		if isReader() {
 			return serveReader(options)
 		}
 		if *findings {
-			return lint(options, cmd.OutOrStdout())
+			return lint(cmd.Context(), options, cmd.OutOrStdout())
 		}
 		if cmd.Flag("check").Value.String() == "true" {
 			return check(cmd.Context(), options, cmd.OutOrStdout())

@@ -102,6 +102,9 @@ func (d *daemon) openWithPrivileges(ctx context.Context) (err error) {
 		return err
 	}
 	user := privileges.Find()
+	if os.Geteuid() == 0 && user.Makeshift() {
+		d.log.Warn(makeshiftUser(user))
+	}
 	if d.reader, err = startReader(user, d.settings.options); err != nil {
 		return err
 	}
@@ -153,7 +156,7 @@ func (d *daemon) writePID() (err error) {
 
 // makeStateDir makes the state directory for the user, while root still can.
 func makeStateDir(dir string, user privileges.User) error {
-	made, err := state.MakeDirectory(dir, user.Name)
+	made, err := state.MakeDirectory(dir, serverUser())
 	if err != nil || !made || os.Geteuid() != 0 {
 		return err
 	}
@@ -234,6 +237,7 @@ func (d *daemon) work(ctx context.Context) error {
 	background.Go(func() { d.decryptSecrets(serving) })
 	background.Go(func() { d.reloadOnHangup(serving) })
 	background.Go(func() { d.tellStatus(serving) })
+	background.Go(func() { d.tellReaderGone(serving) })
 	background.Go(func() { d.notify(systemd.FeedWatchdog(serving, d.registry.Alive)) })
 
 	served := make(chan error, 1)

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -194,4 +196,28 @@ func TestVersionAndHelp(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "--no-zeroconf") || !strings.Contains(string(out), "Examples:") {
 		t.Errorf("--help: %s, error %v", out, err)
 	}
+}
+
+func TestAnOrderlyEndShowsEveryClientToBeGone(t *testing.T) {
+	s, server := onBus(t, section("host1", keytlstest.NewKey(keytlstest.Ed25519), "")+section("host2", keytlstest.NewKey(keytlstest.Ed25519), ""))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var gone []string
+	for e, err := range server.Watch(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch e.Kind {
+		case dbusapi.ServerUp:
+			s.cmd.Process.Signal(syscall.SIGTERM)
+		case dbusapi.ClientRemoved:
+			gone = append(gone, e.Client.Name)
+		case dbusapi.ServerDown:
+			if !slices.Equal(gone, []string{"host1", "host2"}) {
+				t.Errorf("gone are %q", gone)
+			}
+			return
+		}
+	}
+	t.Error("the server does not end:", s.log())
 }

@@ -4,9 +4,11 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 
 	"mandos/server/config"
 )
@@ -23,7 +25,7 @@ type finding struct {
 
 // lint tells what is wrong with the configuration alone, for mandosctl lint to
 // present: errors first, one JSON object a line.
-func lint(options *config.Options, out io.Writer) error {
+func lint(ctx context.Context, options *config.Options, out io.Writer) error {
 	options.Judge = newJudge()
 	s, err := load(options)
 	var bad config.Errors
@@ -35,12 +37,17 @@ func lint(options *config.Options, out io.Writer) error {
 		return encoder.Encode(finding{severity, cmp.Or(at.Flag, at.File), at.Line, at.Section, at.Key, problem})
 	}
 	for _, e := range bad {
-		if err := tell("error", e.Place, e.Problem); err != nil {
+		if err := tell(isFault, e.Place, e.Problem); err != nil {
 			return err
 		}
 	}
+	problems := sandboxed(ctx, s)
 	for _, w := range s.Warnings {
-		if err := tell("warning", w.Place, w.Problem); err != nil {
+		problems = append(problems, unitProblem{config.Error(w), isWarn})
+	}
+	slices.SortStableFunc(problems, func(a, b unitProblem) int { return cmp.Compare(a.severity, b.severity) })
+	for _, p := range problems {
+		if err := tell(p.severity, p.Place, p.Problem); err != nil {
 			return err
 		}
 	}

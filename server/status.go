@@ -9,6 +9,7 @@ import (
 
 	"mandos/server/bus"
 	"mandos/server/client"
+	"mandos/server/configreader"
 	"mandos/server/logging"
 	"mandos/server/systemd"
 )
@@ -30,6 +31,26 @@ func (d *daemon) Status() bus.Status {
 		LogLevel:      logging.LevelName(d.level.Level()),
 		ConfigDir:     d.settings.ConfigDir,
 		StateDir:      d.settings.StateDir,
+		ReloadProblem: d.reloadProblem(),
+	}
+}
+
+// reloadProblem is why the configuration cannot be read again; empty if it can.
+func (d *daemon) reloadProblem() string {
+	select {
+	case <-d.reader.Gone():
+		return configreader.ErrGone.Error()
+	default:
+		return ""
+	}
+}
+
+// tellReaderGone logs that the process which reads the configuration has ended.
+func (d *daemon) tellReaderGone(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-d.reader.Gone():
+		d.log.Error(configreader.ErrGone.Error())
 	}
 }
 
@@ -80,6 +101,9 @@ func (d *daemon) sentence() string {
 	}
 	if pending > 0 {
 		sentence += fmt.Sprintf(", %d waiting for approval", pending)
+	}
+	if d.reloadProblem() != "" {
+		sentence += ", cannot read the configuration again"
 	}
 	return sentence
 }

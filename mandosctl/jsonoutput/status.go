@@ -28,7 +28,8 @@ type Status struct {
 	PendingApprovals int                    `json:"pendingApprovals"`
 	ConfigDir        string                 `json:"configDir"`
 	StateDir         string                 `json:"stateDir"`
-	StateProblem     string                 `json:"stateProblem"` // why the state is not saved; empty if it is
+	StateProblem     string                 `json:"stateProblem"`  // why the state is not saved; empty if it is
+	ReloadProblem    string                 `json:"reloadProblem"` // why the configuration cannot be read again; empty if it can
 	LogLevel         string                 `json:"logLevel"`
 }
 
@@ -52,6 +53,7 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		ConfigDir:        s.ConfigDir,
 		StateDir:         s.StateDir,
 		StateProblem:     s.StateProblem,
+		ReloadProblem:    s.ReloadProblem,
 		LogLevel:         s.LogLevel,
 	}
 }

@@ -56,6 +56,8 @@ type Status struct {
 	// ConfigDir is where the configuration is read from, StateDir where the
 	// state is saved.
 	ConfigDir, StateDir string
+	// ReloadProblem is why the configuration cannot be read again; empty if it can.
+	ReloadProblem string
 }
 
 // Service is the registry's presence on the bus.

@@ -120,7 +120,7 @@ func TestValuesAreTakenInEveryTypeThatCanMeanThem(t *testing.T) {
 		{"ApprovalDelay", uint32(6000), func(v client.View) bool { return v.ApprovalDelay == 6*time.Second }},
 		{"ApprovalDelay", int64(7000), func(v client.View) bool { return v.ApprovalDelay == 7*time.Second }},
 		{"ApprovalDelay", 8000.9, func(v client.View) bool { return v.ApprovalDelay == 8*time.Second }},
-		{"ApprovalDuration", uint64(math.MaxInt64 / 1_000_000), func(v client.View) bool { return v.ApprovalDuration > 200*365*24*time.Hour }},
+		{"ApprovalDuration", uint64(client.MaxDuration / time.Millisecond), func(v client.View) bool { return v.ApprovalDuration == client.MaxDuration }},
 		{"ApprovedByDefault", int32(0), func(v client.View) bool { return !v.ApprovedByDefault }},
 		{"ApprovedByDefault", byte(1), func(v client.View) bool { return v.ApprovedByDefault }},
 		{"ApprovedByDefault", false, func(v client.View) bool { return !v.ApprovedByDefault }},

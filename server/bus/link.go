@@ -33,6 +33,7 @@ type link struct {
 	queue   chan item
 	turns   turns
 	callers callers
+	told    map[string]any // the values of the server's properties that were told last
 }
 
 // item is what the link's sender works off: an event to send signals for, or
@@ -46,9 +47,11 @@ type item struct {
 // serve brings the service on the bus and returns when that fails or ends. It
 // tells whether it was up in between.
 func (s *Service) serve(ctx context.Context) (wasUp bool, err error) {
-	ctx, drop := context.WithCancelCause(ctx)
+	lasting, drop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer drop(nil)
-	l := &link{service: s, ctx: ctx, drop: drop, queue: make(chan item, maxQueued)}
+	l := &link{service: s, ctx: lasting, drop: drop, queue: make(chan item, maxQueued), told: make(map[string]any)}
+	leave := context.AfterFunc(ctx, func() { drop(context.Cause(ctx)) })
+	defer func() { leave() }()
 	tooSlow := time.AfterFunc(connectTimeout, func() { drop(errors.New("the bus does not answer")) })
 	defer tooSlow.Stop()
 	if err := l.connect(s.address); err != nil {
@@ -56,6 +59,7 @@ func (s *Service) serve(ctx context.Context) (wasUp bool, err error) {
 	}
 	// Events are kept from here on, so that none is missed between the
 	// announcement and what was announced.
+	l.serverProperties(serverInterface1.properties)
 	s.link.Store(l)
 	defer s.link.Store(nil)
 	// Last of all: whoever sees the name can call.
@@ -65,6 +69,11 @@ func (s *Service) serve(ctx context.Context) (wasUp bool, err error) {
 	tooSlow.Stop()
 	s.connected()
 	go l.send()
+	leave()
+	leave = context.AfterFunc(ctx, func() {
+		l.farewell()
+		drop(context.Cause(ctx))
+	})
 	<-l.conn.Context().Done()
 	return true, l.why(errors.New("the bus closed the connection"))
 }
@@ -144,7 +153,7 @@ func (l *link) send() {
 		select {
 		case it := <-l.queue:
 			if it.event != nil {
-				l.emit(l.service.signals(*it.event)...)
+				l.emit(l.signals(*it.event)...)
 			}
 			l.emit(it.signals...)
 			if it.sent != nil {
@@ -162,6 +171,22 @@ func (l *link) announce() {
 	for _, view := range l.service.registry.Clients() {
 		l.emit(added(view)...)
 	}
+}
+
+// farewellTime is how long a bus has to take the farewell.
+const farewellTime = 2 * time.Second
+
+// farewell shows all clients to be gone, as they are when the server has ended:
+// mandos-monitor keeps them otherwise, and shows those of the next server besides.
+func (l *link) farewell() {
+	ctx, cancel := context.WithTimeout(l.ctx, farewellTime)
+	defer cancel()
+	var all []signal
+	for _, view := range l.service.registry.Clients() {
+		all = append(all, removed(view)...)
+	}
+	l.enqueue(item{signals: all})
+	l.flush(ctx)
 }
 
 func (l *link) emit(signals ...signal) {

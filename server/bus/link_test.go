@@ -213,6 +213,9 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	lie(t, b.Address, dbusapi.ServerInterface, "ClientNotFound", "FFFF", "::")
 	lie(t, b.Address, "org.freedesktop.DBus", "NameOwnerChanged", dbusapi.BusName, "", ":1.99")
 	s.stop()
+	if e := next(dbusapi.ClientRemoved); e.Client.Name != "foo" {
+		t.Errorf("removed at the end: %+v", e)
+	}
 	next(dbusapi.ServerDown)
 	serve(t, b.Address, settings("later"))
 	if e := next(dbusapi.ServerUp); len(e.Clients) != 1 || e.Clients[0].Name != "later" {

@@ -96,6 +96,7 @@ var serverInterface1 = &iface{
 		ofServer("ConfigDir", func(s *server) any { return s.ConfigDir }),
 		ofServer("StateDir", func(s *server) any { return s.StateDir }),
 		ofServer("StateProblem", func(s *server) any { return s.stateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
+		ofServer("ReloadProblem", func(s *server) any { return s.ReloadProblem }),
 	},
 }
 

@@ -23,15 +23,28 @@ const propertiesChanged = dbusapi.PropertiesInterface + ".PropertiesChanged"
 
 // signals are what an event looks like on the bus: first the properties that it
 // changed, each on its own, then the event itself, and last all of it in one.
-func (s *Service) signals(e client.Event) []signal {
+func (l *link) signals(e client.Event) []signal {
 	all := append(clientProperties(e), clientEvent(e)...)
-	if atServer := serverInterface1.toldAt(e.Kind); len(atServer) > 0 {
-		of := s.subject()
-		for _, p := range atServer {
-			all = append(all, changed(dbusapi.ServerPath, serverInterface1, p, &of)...)
-		}
-	}
+	all = append(all, l.serverProperties(serverInterface1.toldAt(e.Kind))...)
 	return append(all, happened(e))
+}
+
+// serverProperties tells which of the server's properties are others than were
+// told last. An event does not always change what it may change.
+func (l *link) serverProperties(may []property) (all []signal) {
+	if len(may) == 0 {
+		return nil
+	}
+	of := l.service.subject()
+	for _, p := range may {
+		now := p.read(&of)
+		if l.told[p.name] == now {
+			continue
+		}
+		l.told[p.name] = now
+		all = append(all, changed(dbusapi.ServerPath, serverInterface1, p, &of)...)
+	}
+	return all
 }
 
 // clientProperties tells which of the client's properties an event changed.

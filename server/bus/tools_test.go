@@ -226,12 +226,18 @@ func (term *terminal) showsNoMore(text string) {
 func (term *terminal) waitFor(text string, shown bool) {
 	term.t.Helper()
 	eventually(term.t, func() error {
-		screen, _ := run(term.t, tool(term.t, "", "tmux", "-S", term.socket, "capture-pane", "-p"))
+		screen := term.screen()
 		if strings.Contains(screen, text) != shown {
 			return fmt.Errorf("that the terminal shows %q should be %v:\n%s", text, shown, screen)
 		}
 		return nil
 	})
+}
+
+func (term *terminal) screen() string {
+	term.t.Helper()
+	screen, _ := run(term.t, tool(term.t, "", "tmux", "-S", term.socket, "capture-pane", "-p"))
+	return screen
 }
 
 // patience is how long a test waits for what must happen: a machine that is busy is
@@ -297,8 +303,15 @@ func TestMandosMonitor(t *testing.T) {
 	monitor.showsNoMore("foo: ")
 
 	s.stop()
-	serve(t, b.Address, settings("after-the-restart"))
+	after := serve(t, b.Address, settings("after-the-restart"))
 	monitor.shows("after-the-restart: A checker has failed!")
+	after.stop()
+	monitor.showsNoMore("after-the-restart: A checker has failed!")
+	serve(t, b.Address, settings("after-the-restart"), settings("besides"))
+	monitor.shows("besides: A checker has failed!")
+	if screen := monitor.screen(); strings.Count(screen, "after-the-restart: ") != 1 {
+		t.Errorf("after a restart a client is shown more than once:\n%s", screen)
+	}
 }
 
 // A script written for the interface as it was before PropertiesChanged.

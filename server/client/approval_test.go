@@ -33,6 +33,25 @@ func TestApproval(t *testing.T) {
 			do: func(w *world) {
 				w.want(w.fetchInBackground(ctx, keyA), "got it")
 			}},
+		"a delay of nothing, set meanwhile, hands out at once, whatever the default": {
+			settings: func(s *Settings) { s.ApprovedByDefault = false },
+			do: func(w *world) {
+				o := w.fetchInBackground(ctx, keyA)
+				none := time.Duration(0)
+				w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &none}))
+				w.pass(0)
+				w.want(o, "got it")
+			}},
+		"another delay, set meanwhile, is for those who come later": {do: func(w *world) {
+			first, hour := w.fetchInBackground(ctx, keyA), time.Hour
+			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &hour}))
+			second := w.fetchInBackground(ctx, keyA)
+			w.pass(time.Minute)
+			w.want(first, "got it")
+			w.want(second, "waiting")
+			w.pass(hour)
+			w.want(second, "got it")
+		}},
 		"approving ends the wait of all connections": {
 			settings: func(s *Settings) { s.ApprovedByDefault = false },
 			do: func(w *world) {

@@ -383,7 +383,7 @@ func (c *clientSection) readSecfile(settings *client.Settings, path string) {
 	c.files[path] = c.place("secfile")
 	data, mode, err := readFile(path, client.MaxSecret)
 	if err != nil {
-		c.wrong("secfile", "%s: %v", shown, err)
+		c.wrong("secfile", "%s: %v%s", shown, err, hiddenBySystemd(path, err))
 		return
 	}
 	if !filepath.IsAbs(path) {

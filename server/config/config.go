@@ -22,6 +22,9 @@ type Config struct {
 	Clients []client.Settings
 	// Warnings tell of what is accepted but hardly meant.
 	Warnings []Warning
+	// Files are those that were read or looked for, with the place to speak of
+	// each at: itself, or what names it.
+	Files map[string]Place
 
 	origins map[string]Place
 }

@@ -39,7 +39,7 @@ func (o *Options) Load() (*Config, error) {
 	if o.Trust != nil {
 		c.warnOfWriters(f, *o.Trust)
 	}
-	c.Warnings = f.warningList()
+	c.Warnings, c.Files = f.warningList(), f.files
 
 	if err := f.err(); err != nil {
 		return c, err

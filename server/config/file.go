@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -49,4 +50,20 @@ func warnIfPublic(f *findings, place Place, what string, mode fs.FileMode) {
 	if mode&0o004 != 0 {
 		f.warnf(place, "%s can be read by every user of this machine; chmod o-r it", what)
 	}
+}
+
+// hiddenBySystemd completes an error about a file that may well be there, for a
+// server that a systemd unit has started: units hide some directories.
+func hiddenBySystemd(path string, err error) string {
+	if os.Getenv("INVOCATION_ID") == "" || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	for setting, dirs := range map[string][]string{"ProtectHome": {"/home/", "/root/", "/run/user/"}, "PrivateTmp": {"/tmp/", "/var/tmp/"}} {
+		for _, dir := range dirs {
+			if strings.HasPrefix(path, dir) {
+				return fmt.Sprintf("; if it is there, the systemd unit does not show it to the server (%s): keep it elsewhere, as in /etc/mandos", setting)
+			}
+		}
+	}
+	return ""
 }

@@ -60,6 +60,7 @@ func (w *writers) followed(path string, look func(string)) {
 	}
 	for _, path := range paths {
 		look(path)
+		w.looked[path] = true
 		for dir := filepath.Dir(path); !w.looked[dir]; dir = filepath.Dir(dir) {
 			w.looked[dir] = true
 			w.look(Place{File: dir}, "this directory", dir, "root", true)

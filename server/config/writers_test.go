@@ -72,6 +72,9 @@ func TestWhoeverElseMayWriteIsNoticed(t *testing.T) {
 		"another user, who owns the directory above": {
 			func(dir string) error { return os.Chown(dir, stranger, 0) },
 			[]string{"DIR: this directory belongs to the user 4711"}},
+		"another user, who owns the state directory": {
+			func(dir string) error { return os.Chown(dir+"/state", stranger, 0) },
+			[]string{"DIR/state: this directory belongs to the user 4711, and who writes there can have commands run and get secrets; chown it to the user that the server runs as"}},
 		"every user, to the state directory": {
 			func(dir string) error { return os.Chmod(dir+"/state", 0o777) },
 			[]string{"DIR/state: this directory can be written by every user"}},

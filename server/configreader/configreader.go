@@ -44,7 +44,7 @@ type Reader struct {
 	read func() ([]byte, error)
 	busy chan struct{} // holds one token while a reading is under way
 	conn net.Conn      // nil in this process
-	gone chan struct{} // closed when the other process has ended
+	gone chan struct{} // closed when the other process has ended; nil in this process
 
 	process *os.Process // the other one
 }
@@ -114,6 +114,10 @@ func (r *Reader) Read(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// Gone is closed when the other process has ended, after which every reading fails.
+// In a server that reads by itself it never is.
+func (r *Reader) Gone() <-chan struct{} { return r.gone }
+
 // Close ends the other process and waits for its end. One that does not go by
 // itself is killed, and one that does not even go then, as it waits for a disk
 // that does not answer, is left behind.
@@ -158,6 +162,7 @@ func (r *Reader) ask() ([]byte, error) {
 	return data, nil
 }
 
-func died(err error) error {
-	return fmt.Errorf("the process that reads the configuration is gone, restart the server to have it read: %w", err)
-}
+// ErrGone says that the other process has ended.
+var ErrGone = errors.New("the process that reads the configuration is gone, restart the server to have it read")
+
+func died(err error) error { return fmt.Errorf("%w: %w", ErrGone, err) }

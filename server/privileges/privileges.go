@@ -32,6 +32,10 @@ type User struct {
 // (user_namespaces(7)).
 var overflow = User{Name: "65534", UID: 65534, GID: 65534}
 
+// Makeshift reports whether the user is none that was made for the server, so that
+// others may be it as well.
+func (u User) Makeshift() bool { return u.Name == "nobody" || u == overflow }
+
 // candidates are the users to look for, in that order.
 var candidates = []struct{ user, group string }{
 	{"_mandos", "_mandos"},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -119,6 +120,43 @@ func TestAStartDecryptsNothing(t *testing.T) {
 	}
 	if got := secretsOf(recordsOf(t, reopen(t, s), configured...)); !maps.Equal(got, want) {
 		t.Errorf("after a restart the secrets are %v, want %v", got, want)
+	}
+}
+
+// TestTenThousandClientsAreTakenOverAtOnce: to decrypt all of their secrets takes
+// twenty minutes of a processor, and a start must not.
+func TestTenThousandClientsAreTakenOverAtOnce(t *testing.T) {
+	const many = 10_000
+	dir := t.TempDir()
+	message := costly(t, "set at run time", "configured")
+	content := pickled(t, fmt.Sprintf(`(lambda message, settings: (
+		{"c%%d" %% i: dict(settings, name="c%%d" %% i, host="host%%d" %% i, approved=None, encrypted_secret=bytes(bytearray(message)),
+			created=datetime(2026, 11, 23, 5, 0, 0, i), last_enabled=datetime(2026, 11, 23), expires=datetime(2026, 11, 24, 5, 0, 0, i),
+			last_checked_ok=datetime(2026, 11, 23), last_checker_status=0, client_structure=["attribute%%d" %% k for k in range(30)]) for i in range(%[1]d)},
+		{"c%%d" %% i: dict(settings, host="host%%d" %% i) for i in range(%[1]d)}))(
+		bytes.fromhex("%[2]x"),
+		dict(enabled=True, approved_by_default=True, key_id="0" * 64, fingerprint="", checker_command="fping -q -- %%%%(host)s", timeout=timedelta(0, 300),
+			extended_timeout=timedelta(0, 900), interval=timedelta(0, 120), approval_delay=timedelta(0), approval_duration=timedelta(0, 1), last_checker_status=-2))`,
+		many, message))
+	if err := os.WriteFile(filepath.Join(dir, upstreamName), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	configured := make([]client.Settings, many)
+	for i := range configured {
+		configured[i] = client.Settings{Name: fmt.Sprint("c", i), Secret: secret("configured")}
+	}
+	start := time.Now()
+	s := open(t, dir)
+	records, err := s.Records(configured)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes took %v", len(content), time.Since(start))
+	if len(records) != many || stillEncrypted(records) != many {
+		t.Fatalf("%d of %d records have secrets that are still encrypted", stillEncrypted(records), len(records))
+	}
+	if r := records[many/2]; r.Settings.Host != "host"+r.Settings.Name[1:] || string(r.Settings.Secret.Bytes()) != "set at run time" {
+		t.Errorf("one of them is %+v", r)
 	}
 }
 

@@ -193,10 +193,86 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 	}
 }
 
+// TestTakeOverFromPython2 has the state in lines of text, with bytes for names and
+// texts, as Python 2 writes it.
+func TestTakeOverFromPython2(t *testing.T) {
+	const state = `((dp0
+S'old.host-1'
+p1
+(dp2
+S'name'
+p3
+g1
+sS'enabled'
+p4
+I00
+sS'approved'
+p5
+NsS'host'
+p6
+S'old.example'
+p7
+sS'checker_command'
+p8
+Vfping -q -- %(host)s
+p9
+sS'timeout'
+p10
+cdatetime
+timedelta
+p11
+(I0
+I3600
+I0
+tp12
+Rp13
+sS'last_checker_status'
+p14
+I-1
+sS'created'
+p15
+cdatetime
+datetime
+p16
+(S'\x07\xdf\x0b\x17\x05\x00\x00\x00\x00\x00'
+tRp17
+sS'encrypted_secret'
+p18
+S"it's \x8c"
+sS'client_structure'
+(lp19
+g3
+ass(dp20
+g1
+(dp21
+g4
+I01
+sg6
+g7
+sst.`
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, upstreamName), []byte(state), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	got := recordsOf(t, s)["old.host-1"]
+	want := client.Record{
+		Settings: client.Settings{Name: "old.host-1", Host: "old.example", Checker: "fping -q -- %(host)s", Timeout: time.Hour},
+		State:    client.State{Created: time.Date(2015, 11, 23, 5, 0, 0, 0, time.UTC), LastCheckerStatus: client.CheckerCrashed},
+	}
+	want.Configured = client.Settings{Name: "old.host-1", Host: "old.example", Enabled: true}
+	if got != want {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	if message := savedMessage(t, s, "old.host-1"); string(message) != "it's \x8c" {
+		t.Errorf("the encrypted secret is %q", message)
+	}
+}
+
 func TestTakeOverRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ content, want string }{
 		"an empty file":          {"", "the pickle is empty"},
-		"garbage":                {"garbage", "not a pickle of protocol 2"},
+		"garbage":                {"garbage", "bad pickle at byte 0"},
 		"half a file":            {"\x80\x02}q\x00(X\x02\x00", "ends too early"},
 		"another pickle":         {"\x80\x02}.", "something else than clients"},
 		"lists":                  {"\x80\x02]]\x86.", "where a dict should be"},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pickle reads Python's pickles of protocol 2 that are made of plain
-// data: nothing in them is ever called. The format is that of the opcodes'
+// Package pickle reads Python's pickles of the protocols 0 to 2 that are made of
+// plain data: nothing in them is ever called. The format is that of the opcodes'
 // documentation in Python's pickletools module.
 //
 // A pickle is a program for a machine with a stack and a memo. [Read] runs it
@@ -123,12 +123,14 @@ const (
 )
 
 func (m *machine) run() (any, error) {
-	header, err := m.take(2)
-	if err != nil {
-		return nil, err
-	}
-	if header[0] != opProtocol || header[1] != protocol {
-		return nil, errors.New("it is not a pickle of protocol 2")
+	if m.program[0] == opProtocol { // the older ones do not say theirs
+		header, err := m.take(2)
+		if err != nil {
+			return nil, err
+		}
+		if header[1] > protocol {
+			return nil, fmt.Errorf("it is a pickle of protocol %d, and %d is the newest that is known", header[1], protocol)
+		}
 	}
 	for {
 		m.at = m.next
@@ -198,7 +200,7 @@ func (m *machine) step(op byte) error {
 	case opReduce, opNewObject:
 		return m.call()
 	}
-	return fmt.Errorf("opcode %#02x is not for plain data", op)
+	return m.stepText(op)
 }
 
 func (m *machine) take(n int) ([]byte, error) {
@@ -382,21 +384,32 @@ func (m *machine) setItems(marked bool) error {
 		return err
 	}
 	dict, ok := target.(*Dict)
-	if !ok || len(values)%2 != 0 {
-		return errors.New("it sets items of something else than a dict, or half an item")
+	if !ok {
+		return errors.New("it sets items of something else than a dict")
 	}
-	if dict.Items == nil {
-		dict.Items = make(map[any]any)
+	if err := dict.set(values); err != nil {
+		return err
+	}
+	return m.push(dict, nil)
+}
+
+// set takes keys, each with its value behind it.
+func (d *Dict) set(values []any) error {
+	if len(values)%2 != 0 {
+		return errors.New("it sets half an item")
+	}
+	if d.Items == nil {
+		d.Items = make(map[any]any)
 	}
 	for i := 0; i < len(values); i += 2 {
 		switch values[i].(type) {
 		case nil, bool, int64, string, Bytes:
-			dict.Items[values[i]] = values[i+1]
+			d.Items[values[i]] = values[i+1]
 		default:
 			return errors.New("it has a dict key that is neither text nor a number")
 		}
 	}
-	return m.push(dict, nil)
+	return nil
 }
 
 func (m *machine) memoIndex(op byte) (uint32, error) {
@@ -411,6 +424,11 @@ func (m *machine) put(op byte) error {
 	if err != nil {
 		return err
 	}
+	return m.keep(index)
+}
+
+// keep notes the topmost value under a number.
+func (m *machine) keep(index uint32) error {
 	top, err := m.pop()
 	if err != nil {
 		return err
@@ -424,6 +442,11 @@ func (m *machine) get(op byte) error {
 	if err != nil {
 		return err
 	}
+	return m.recall(index)
+}
+
+// recall pushes the value of that number.
+func (m *machine) recall(index uint32) error {
 	value, ok := m.memo[index]
 	if !ok {
 		return fmt.Errorf("it refers to value %d, which it does not have", index)

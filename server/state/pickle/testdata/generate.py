@@ -73,4 +73,4 @@ def describe(v):
 
 for _ in range(int(sys.argv[1])):
     v = value(0, [])
-    print(pickle.dumps(v, 2).hex(), describe(v))
+    print(pickle.dumps(v, r.randrange(3)).hex(), describe(v))

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build systemd
+
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"mandos/server/systemd/boottest"
+)
+
+const unitClients = `
+[host1]
+key_id = %064d
+secret = AAAA
+host = ::1
+checker = env >/var/lib/mandos/environment; true
+interval = PT2S
+`
+
+// bootWithUnit boots a machine on which the server is installed as the README has
+// it, and not started.
+func bootWithUnit(t *testing.T, release string) *boottest.Machine {
+	t.Helper()
+	m := boottest.Boot(t, release)
+	runMake(t, "install", "DESTDIR="+m.Root())
+	m.Write("/etc/mandos/clients.conf", fmt.Sprintf(unitClients, 1), 0o600)
+	m.Run("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && systemctl reload dbus")
+	return m
+}
+
+// TestTheUnitUnderSystemd boots the unit under each systemd that it is to work
+// with.
+func TestTheUnitUnderSystemd(t *testing.T) {
+	for sentence, do := range map[string]func(t *testing.T, m *boottest.Machine){
+		"reload follows the files, and tells what is wrong with them": func(t *testing.T, m *boottest.Machine) {
+			m.Run("systemctl start mandos")
+			m.Write("/etc/mandos/clients.d/two.conf", strings.Replace(fmt.Sprintf(unitClients, 2), "host1", "host2", 1), 0o600)
+			m.Run("systemctl reload mandos")
+			m.Run("mandosctl is-enabled host2")
+			m.Write("/etc/mandos/clients.d/two.conf", "[host2]\ntimeout = soon\n", 0o600)
+			if out, err := m.Try("systemctl reload mandos"); err == nil {
+				t.Errorf("a reload of a bad configuration succeeds: %s", out)
+			}
+			if !strings.Contains(m.Journal(), "/etc/mandos/clients.d/two.conf:2") {
+				t.Errorf("the journal does not say what is wrong:\n%s", m.Journal())
+			}
+			m.Run("mandosctl is-enabled host2")
+			m.Run("systemctl is-active mandos")
+		},
+		"reload works without D-Bus": func(t *testing.T, m *boottest.Machine) {
+			m.Write("/etc/default/mandos", "DAEMON_ARGS=--no-dbus\n", 0o644)
+			m.Run("systemctl start mandos")
+			m.Write("/etc/mandos/clients.d/two.conf", strings.Replace(fmt.Sprintf(unitClients, 2), "host1", "host2", 1), 0o600)
+			m.Run("systemctl reload mandos")
+			m.Await("the reload is done", `systemctl show --property=StatusText mandos | grep '2 clients'`)
+		},
+		"the unit is never given up for what passes by itself": func(t *testing.T, m *boottest.Machine) {
+			m.Run("mv /etc/mandos/clients.conf /root/ && ln -s /srv/late/clients.conf /etc/mandos/clients.conf")
+			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\nport = sixteen\n", 0o644)
+			m.Try("systemctl start mandos")
+			m.Await("it was tried often", `test "$(systemctl show --property=NRestarts --value mandos)" -ge 7`)
+			m.Run("rm /etc/mandos/mandos.conf; mv /root/clients.conf /etc/mandos/")
+			m.Await("it serves", "systemctl is-active mandos")
+		},
+		"the reason for a failed start has the priority of an error": func(t *testing.T, m *boottest.Machine) {
+			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\nport = sixteen\n", 0o644)
+			m.Try("systemctl start mandos")
+			m.Await("the reason is an error", "journalctl --unit=mandos --priority=err --output=cat | grep sixteen")
+		},
+		"checkers live in an environment of their own": func(t *testing.T, m *boottest.Machine) {
+			m.Run("systemctl start mandos")
+			m.Await("the checker has run", "test -s /var/lib/mandos/environment")
+			environment := m.Run("cat /var/lib/mandos/environment")
+			for _, line := range []string{"USER=_mandos", "HOME=/"} {
+				if !strings.Contains("\n"+environment, "\n"+line) {
+					t.Errorf("a checker lacks %s:\n%s", line, environment)
+				}
+			}
+			if ours := regexp.MustCompile(`(?m)^(NOTIFY_SOCKET|JOURNAL_STREAM|WATCHDOG_\w+|LISTEN_\w+|INVOCATION_ID)=.*`).FindAllString(environment, -1); ours != nil {
+				t.Errorf("a checker has what is the server's: %v", ours)
+			}
+		},
+		"one checker out of memory does not end the server": func(t *testing.T, m *boottest.Machine) {
+			if policy := m.Run("systemctl show --property=OOMPolicy --value mandos"); policy != "continue" {
+				t.Errorf("OOMPolicy is %q", policy)
+			}
+		},
+		"a reader that was killed shows in status": func(t *testing.T, m *boottest.Machine) {
+			m.Run("systemctl start mandos")
+			main := m.Run("systemctl show --property=MainPID --value mandos")
+			m.Run("kill -9 $(ps --no-headers --ppid " + main + " -o pid)")
+			m.Await("status shows it", "mandosctl status | grep TROUBLE.*restart")
+		},
+		"a state directory outside of the sandbox is named with what the unit needs": func(t *testing.T, m *boottest.Machine) {
+			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\nstatedir = /srv/mandos\n", 0o644)
+			m.Run("install -d -o _mandos -g _mandos -m 700 /srv/mandos")
+			m.Try("systemctl start mandos")
+			m.Await("the reason is told", "journalctl --unit=mandos --priority=err --output=cat | grep ReadWritePaths=/srv/mandos")
+			if out := m.Run("mandos --check; true"); !strings.Contains(out, "ReadWritePaths=/srv/mandos") {
+				t.Errorf("--check does not say what the unit needs:\n%s", out)
+			}
+		},
+		"a missing state directory or user is told with the command that makes it": func(t *testing.T, m *boottest.Machine) {
+			m.Run("rmdir /var/lib/mandos")
+			m.Try("systemctl start mandos")
+			m.Await("systemd-tmpfiles is named", "journalctl --unit=mandos --output=cat | grep systemd-tmpfiles")
+			m.Run("systemctl stop mandos; userdel _mandos; install -d -o nobody -g nogroup -m 700 /var/lib/mandos; systemctl start mandos")
+			m.Await("systemd-sysusers is named", "journalctl --unit=mandos --output=cat | grep systemd-sysusers")
+		},
+		"an address that comes late is waited for": func(t *testing.T, m *boottest.Machine) {
+			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\naddress = 10.77.0.1\nport = 4711\n", 0o644)
+			m.Run("systemctl start mandos")
+			m.Run("ip link add late type dummy && ip link set late up && ip address add 10.77.0.1/24 dev late")
+			m.Await("it listens there", "socat -u OPEN:/dev/null TCP:10.77.0.1:4711,connect-timeout=2")
+		},
+		"the name on the bus and Avahi come back when the bus was restarted": func(t *testing.T, m *boottest.Machine) {
+			m.Run("ip link add lan type dummy && ip link set lan up multicast on && ip address add 10.77.0.1/24 dev lan")
+			m.Run("systemctl start mandos")
+			m.Await("it is announced", "mandosctl status | grep -i 'Zeroconf.*announced'")
+			m.Run("systemctl restart dbus")
+			m.Await("it is announced again", "mandosctl status | grep -i 'Zeroconf.*announced' && timeout 5 avahi-browse --terminate --parsable _mandos._tcp | grep -i Mandos")
+		},
+	} {
+		for _, release := range boottest.Releases {
+			t.Run(sentence+"/"+release, func(t *testing.T) {
+				m := bootWithUnit(t, release)
+				do(t, m)
+				if t.Failed() {
+					t.Log(m.Journal())
+				}
+			})
+		}
+	}
+}
