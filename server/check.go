@@ -18,6 +18,7 @@ import (
 
 	"mandos/server/config"
 	"mandos/server/logging"
+	"mandos/server/pidfile"
 	"mandos/server/privileges"
 	"mandos/server/state"
 	"mandos/server/systemd"
@@ -127,7 +128,15 @@ func (r *report) checkSurroundings(ctx context.Context, s *settings) {
 	for _, v := range found.Verdicts {
 		r.tell(v)
 	}
+	r.checkPID(s, found.Running)
 	r.checkSocket(ctx, s, found.Running)
+}
+
+// checkPID looks for another daemon than the one that has the state.
+func (r *report) checkPID(s *settings, running bool) {
+	if err := pidfile.Running(pidPath); err != nil && !s.Foreground && !running {
+		r.fault("%v", err)
+	}
 }
 
 func (r *report) checkUser() {

@@ -54,6 +54,9 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 		"a file that others can read": {
 			clients: d.section + "checker = true\n", mode: 0o644, ok: true,
 			says: []string{"warning: ", "clients.conf"}},
+		"a file that others can write": {
+			clients: d.section + "checker = true\n", mode: 0o622, ok: true,
+			says: []string{"warning: ", "clients.conf: this file can be written by every user of this machine", "have commands run", "chmod o-w it"}},
 		"a port that is taken": {
 			clients: d.section + "checker = true\n", port: takenPort,
 			says: []string{"error: cannot listen", "address already in use"}},
@@ -70,6 +73,9 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 			port := c.port
 			if port == "" {
 				port = freePort(t)
+			}
+			if err := os.Chmod(filepath.Join(dir, "clients.conf"), mode); err != nil { // in spite of the umask
+				t.Fatal(err)
 			}
 			out, err := exec.Command(mandos(t), "--check", "--foreground", "--no-dbus", "--no-zeroconf", "--port", port,
 				"--configdir", dir, "--statedir", filepath.Join(dir, "state")).CombinedOutput()
@@ -185,6 +191,42 @@ func TestCheckTriesTheStateAsTheServer(t *testing.T) {
 				t.Errorf("exit status %d:\n%s", status, out)
 			}
 		})
+	}
+}
+
+func TestCheckNoticesAnotherDaemon(t *testing.T) {
+	dir := emptyConfiguration(t)
+	args := []string{"--no-dbus", "--no-zeroconf", "--configdir", dir}
+	script := `mount -t tmpfs none /run
+state=$1 port=$2; shift 2
+"$0" "$@" --port $port --statedir $state || exit 10
+"$0" "$@" --port $port --statedir $state --check || exit 11
+"$0" "$@" --port $((port-1)) --statedir $state-2 --check && exit 12
+kill $(cat /run/mandos.pid)
+while [ -e /run/mandos.pid ]; do sleep 0.05; done
+"$0" "$@" --port $((port-1)) --statedir $state-2 --check || exit 13
+`
+	out, err := exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, mandos(t), filepath.Dir(dir) + "/state", freePort(t)}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Errorf("error %v\n%s", err, out)
+	}
+	says(t, string(out), "error: another server is running with process ID")
+}
+
+func TestCheckWithoutRoot(t *testing.T) {
+	dir := emptyConfiguration(t)
+	before := `chown -R nobody: ` + filepath.Dir(dir) + `
+exec setpriv --reuid nobody --regid nogroup --clear-groups "$0" --check --foreground "$@"`
+	out, status := checked(t, before, "--no-dbus", "--no-zeroconf", "--configdir", dir, "--statedir", dir+"/state", "--port", freePort(t))
+	says(t, out, "fine: the server would run as the present user", "fine: the state directory "+dir+"/state would be made", "0 errors")
+	if status != exitOK {
+		t.Errorf("exit status %d:\n%s", status, out)
+	}
+	before = strings.Replace(before, "chown -R nobody: "+filepath.Dir(dir), "chown -R nobody: "+dir+"; mkdir "+dir+"/state", 1)
+	out, status = checked(t, before, "--no-dbus", "--no-zeroconf", "--configdir", dir, "--statedir", dir+"/state", "--port", freePort(t))
+	says(t, out, "error: "+dir+"/state/state.db cannot be used: permission denied; "+dir+"/state belongs to root, and the server runs as nobody")
+	if status != exitFailure {
+		t.Errorf("exit status %d:\n%s", status, out)
 	}
 }
 

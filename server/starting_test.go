@@ -87,6 +87,30 @@ func TestTheReasonOfAFailedStartIsAnErrorInTheJournal(t *testing.T) {
 	}
 }
 
+func TestWhoeverElseMayWriteIsLogged(t *testing.T) {
+	s := startServer(t, plainSection(keytlstest.NewKey(keytlstest.Ed25519)), "--no-dbus")
+	path := filepath.Join(s.conf, "clients.conf")
+	eventually(t, func() bool { return strings.Contains(s.log(), "serving") }, s.log)
+	want := "WARNING: " + path + ": this file can be written by every user of this machine"
+	if strings.Contains(s.log(), want) {
+		t.Fatal("it is told before it is so")
+	}
+	if err := os.Chmod(path, 0o602); err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	eventually(t, func() bool { return strings.Contains(s.log(), want) }, s.log)
+	s.stop()
+	if err := os.Truncate(s.stderrPath, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	eventually(t, func() bool { return strings.Contains(s.log(), want) }, s.log)
+	if strings.Count(s.log(), "who writes there can") != 1 {
+		t.Errorf("there is more than one warning:\n%s", s.log())
+	}
+}
+
 func TestTheReaderHasANameInTheListOfProcesses(t *testing.T) {
 	s := startServer(t, plainSection(keytlstest.NewKey(keytlstest.Ed25519)), "--no-dbus")
 	// Any thread may have started it.

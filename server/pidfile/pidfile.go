@@ -95,6 +95,21 @@ func lock(path string) (*os.File, error) {
 	}
 }
 
+// Running fails with a [*RunningError] if another server has the file, and changes
+// nothing.
+func Running(path string) error {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil // nobody has it, or nobody can
+	}
+	defer file.Close()
+	err = unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if pid := content(file); errors.Is(err, unix.EWOULDBLOCK) || pid != os.Getpid() && isServer(pid) {
+		return &RunningError{Path: path, PID: pid}
+	}
+	return nil
+}
+
 func isAt(file *os.File, path string) bool {
 	locked, err := file.Stat()
 	if err != nil {
