@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -268,14 +269,23 @@ func fillDisk(dir string) {
 				check(fmt.Errorf("save on a full disk: %v", err))
 			}
 		}
+		err = s.SaveHistory(map[string]entries{"c": {{"what": strings.Repeat("x", 500_000)}}})
+		if err == nil || !strings.Contains(err.Error(), "cannot save the history: ") || !strings.Contains(err.Error(), "no space left on device") {
+			check(fmt.Errorf("a history on a full disk: %v", err))
+		}
 		err = begin()
 		if err == nil || !strings.Contains(err.Error(), "/new/state.db cannot be used: no space left on device; make room for it") {
 			check(fmt.Errorf("a new state on a full disk: %v", err))
 		}
 		check(os.Remove(filler.Name()))
 		check(filler.Close())
+		history := entries{{"round": fmt.Sprint(round)}}
+		check(s.SaveHistory(map[string]entries{"c": history}))
 		check(saveAs(fmt.Sprint("after ", round)))
 		verify()
+		if got, err := s.History("c"); err != nil || !reflect.DeepEqual(got, history) {
+			check(fmt.Errorf("the history is %v, error %v", got, err))
+		}
 		check(s.Close())
 		s, err = Open(dir, quiet)
 		check(err)

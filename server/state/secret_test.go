@@ -185,6 +185,14 @@ func TestSecretsAreDecryptedOnceAndForAll(t *testing.T) {
 	message := savedMessage(t, s, "other")
 	save(t, s, records...)
 	check("after a save of what the registry has", s)
+	for _, r := range records {
+		if r.Settings.Name == "other" {
+			r.Settings.Secret = secret("set later")
+			save(t, s, r)
+			want["other"] = secret("set later")
+		}
+	}
+	message = savedMessage(t, s, "other")
 	s = reopen(t, s)
 	if got := secretsOf(recordsOf(t, s, configured...)); !maps.Equal(got, want) {
 		t.Errorf("after a restart the secrets are %v, want %v", got, want)
@@ -246,7 +254,11 @@ func TestWhatWasSavedMeanwhileStays(t *testing.T) {
 			r.Settings.Host = "elsewhere"
 		}
 	}
+	late := s.sealed["other"].secret
 	save(t, s, records...)
+	if late.Found() {
+		t.Error("to save another secret, the former one was decrypted")
+	}
 	if err := s.DecryptAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
