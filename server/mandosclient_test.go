@@ -202,6 +202,14 @@ type serverProcess struct {
 // serves.
 func startServer(t *testing.T, clients string, args ...string) *serverProcess {
 	t.Helper()
+	s := prepareServer(t, clients, args...)
+	s.start()
+	return s
+}
+
+// prepareServer makes what startServer starts.
+func prepareServer(t *testing.T, clients string, args ...string) *serverProcess {
+	t.Helper()
 	dir := t.TempDir()
 	s := &serverProcess{t: t, port: freePort(t), conf: filepath.Join(dir, "etc"), state: filepath.Join(dir, "state"), stderrPath: filepath.Join(dir, "log"), args: args}
 	// The server gives root up and must still reach its state.
@@ -212,7 +220,6 @@ func startServer(t *testing.T, clients string, args ...string) *serverProcess {
 		t.Fatal(err)
 	}
 	s.configure(clients)
-	s.start()
 	return s
 }
 

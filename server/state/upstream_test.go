@@ -5,21 +5,15 @@ package state
 import (
 	"bytes"
 	"encoding/base64"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"mandos/server/client"
-	"mandos/server/debiantest"
 )
 
 // configuredBy reads as much of a clients.conf as the tests need.
@@ -309,160 +303,4 @@ func TestTakeOverRefuses(t *testing.T) {
 			}
 		})
 	}
-}
-
-// realServer is the Python server with a bus of its own.
-type realServer struct {
-	t       *testing.T
-	dir     string
-	address string // of the bus
-}
-
-// newRealServer prepares a server in a directory that is open to the server's
-// user, and has a path short enough for a socket.
-func newRealServer(t *testing.T, clientsConf string) *realServer {
-	dir, err := os.MkdirTemp("", "takeover")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &realServer{t: t, dir: dir, address: "unix:path=" + filepath.Join(dir, "bus")}
-	for _, d := range []string{"conf", "state"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if account, err := user.Lookup("_mandos"); err == nil && os.Getuid() == 0 {
-		uid, _ := strconv.Atoi(account.Uid)
-		gid, _ := strconv.Atoi(account.Gid)
-		if err := os.Chown(r.stateDir(), uid, gid); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.write("conf/clients.conf", clientsConf)
-	r.write("conf/mandos.conf", "[DEFAULT]\n")
-	r.write("bus.conf", `<busconfig><type>system</type><listen>`+r.address+`</listen><policy context="default"><allow user="*"/><allow own="*"/>
-		<allow send_type="method_call"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>`)
-	r.start("dbus-daemon", "--nofork", "--nopidfile", "--config-file="+filepath.Join(dir, "bus.conf"))
-	return r
-}
-
-func (r *realServer) stateDir() string { return filepath.Join(r.dir, "state") }
-
-func (r *realServer) write(name, content string) (path string) {
-	r.t.Helper()
-	path = filepath.Join(r.dir, name)
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-	return path
-}
-
-func (r *realServer) start(name string, arguments ...string) *exec.Cmd {
-	cmd := exec.Command(name, arguments...)
-	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+r.address)
-	if err := cmd.Start(); err != nil {
-		r.t.Fatalf("this test needs the Debian packages mandos and dbus: %v", err)
-	}
-	r.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	return cmd
-}
-
-func (r *realServer) ctl(arguments ...string) error {
-	cmd := exec.Command(debiantest.MandosCtl(r.t), arguments...)
-	cmd.Env = append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS="+r.address)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mandos-ctl %v: %w: %s", arguments, err, out)
-	}
-	return nil
-}
-
-// run has the server run, takes steps with mandos-ctl, and stops it. An error
-// means that the server failed to save its state, which now and then happens to
-// it, as gpg-agent and the server both remove the same files.
-func (r *realServer) run(steps ...[]string) error {
-	server := r.start(debiantest.Mandos(r.t), "--foreground", "--no-zeroconf", "--no-ipv6", "--address=127.0.0.1", "--port="+freePort(r.t),
-		"--configdir="+filepath.Join(r.dir, "conf"), "--statedir="+r.stateDir())
-	deadline := time.Now().Add(30 * time.Second)
-	for err := r.ctl("--is-enabled", "changed"); err != nil; err = r.ctl("--is-enabled", "changed") {
-		if time.Now().After(deadline) {
-			r.t.Fatal("the server did not start: ", err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	for _, step := range steps {
-		if err := r.ctl(step...); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
-		r.t.Fatal(err)
-	}
-	return server.Wait()
-}
-
-// TestTakeOverFromTheRealServer lets the Python server run, be steered and stop,
-// and continues from what it leaves.
-func TestTakeOverFromTheRealServer(t *testing.T) {
-	const runtimeSecret = "set at run time \x00\xff"
-	var sections strings.Builder
-	var configured []client.Settings
-	for i, c := range []struct{ name, secret string }{
-		{"changed", "the configured secret"}, {"long", strings.Repeat("long \\\n\x00", 300)}, {"removed", "r"}, {"disabled", "d"},
-	} {
-		fmt.Fprintf(&sections, "[%s]\nkey_id = %064X\nfingerprint = %040X\nsecret = %s\nhost = localhost\nchecker = :\n", c.name, i+1, i+1,
-			base64.StdEncoding.EncodeToString([]byte(c.secret)))
-		configured = append(configured, client.Settings{Name: c.name, Secret: secret(c.secret)})
-	}
-	server := newRealServer(t, sections.String())
-	steps := [][]string{
-		{"--timeout=PT77S", "--deny-by-default", "--host=elsewhere", "--checker=fping -q -- %(host)s", "changed"},
-		{"--secret=" + server.write("secret", runtimeSecret), "changed", "long"},
-		{"--disable", "disabled"},
-		{"--remove", "removed"},
-	}
-	err := server.run(steps...)
-	for try := 1; err != nil; try++ {
-		if try == 5 {
-			t.Fatal("the server never saved its state: ", err)
-		}
-		err = server.run(steps...)
-	}
-
-	got := recordsOf(t, open(t, server.stateDir()), configured...)
-	changed, long := got["changed"], got["long"]
-	if len(got) != 4 || !got["removed"].Removed || got["disabled"].Settings.Enabled || !got["disabled"].Configured.Enabled || !long.Settings.Enabled {
-		t.Errorf("got %+v", got)
-	}
-	if changed.Settings.Timeout != 77*time.Second || changed.Settings.ApprovedByDefault || changed.Settings.Host != "elsewhere" || changed.Settings.Checker != "fping -q -- %(host)s" {
-		t.Errorf("got settings %+v", changed.Settings)
-	}
-	if changed.Configured.Timeout != 5*time.Minute || !changed.Configured.ApprovedByDefault || changed.Configured.Host != "localhost" || changed.Configured.Checker != ":" {
-		t.Errorf("got configured settings %+v", changed.Configured)
-	}
-	for _, r := range []client.Record{changed, long} {
-		if r.Settings.Secret != secret(runtimeSecret) {
-			t.Errorf("%s has secret %q", r.Settings.Name, r.Settings.Secret.Bytes())
-		}
-		if age := time.Since(r.State.Created); age < 0 || age > time.Minute {
-			t.Errorf("%s was created at %v", r.Settings.Name, r.State.Created)
-		}
-	}
-	if got["disabled"].Settings.Secret != secret("d") {
-		t.Errorf("disabled has secret %q", got["disabled"].Settings.Secret.Bytes())
-	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
