@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,7 +104,7 @@ func findingsOf(ctx context.Context, o lintOptions) ([]jsonoutput.Finding, error
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot check the configuration: %w %s", server, err, errs.String())
+		return nil, fmt.Errorf("%s cannot check the configuration: %s", server, cmp.Or(strings.TrimSpace(errs.String()), err.Error()))
 	}
 	var findings []jsonoutput.Finding
 	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
@@ -113,7 +114,7 @@ func findingsOf(ctx context.Context, o lintOptions) ([]jsonoutput.Finding, error
 			return findings, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s is no mandos that belongs to this mandosctl: %w", server, err)
+			return nil, fmt.Errorf("%s is no mandos that belongs to this mandosctl", server)
 		}
 		findings = append(findings, f)
 	}

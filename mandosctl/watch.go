@@ -74,16 +74,14 @@ that runs for a minute is killed.`,
 	return cmd
 }
 
-// Kinds of what happens to the server as a whole, of which no server tells.
-const (
-	serverUp   dbusapi.HappeningKind = "server up"
-	serverDown dbusapi.HappeningKind = "server down"
-	busLost    dbusapi.HappeningKind = "bus lost"
-)
-
 func (p *program) watch(ctx context.Context, o watchOptions) error {
+	warned := false
 	err := follow.Follow(ctx, p.bus, false, func(_ *dbusapi.Server, e dbusapi.Event) error {
-		h, ok := asHappening(e)
+		if e.Kind == dbusapi.ServerUp && !warned {
+			warned = true
+			p.noteUnknown(e.Clients, o.names)
+		}
+		h, ok := follow.Happening(e)
 		if !ok || !o.wants(&h) {
 			return nil
 		}
@@ -103,19 +101,18 @@ func (p *program) watch(ctx context.Context, o watchOptions) error {
 	return err
 }
 
-// asHappening makes what is told of an event, if anything is.
-func asHappening(e dbusapi.Event) (dbusapi.Happening, bool) {
-	switch e.Kind {
-	case dbusapi.Happened:
-		return e.Happening, true
-	case dbusapi.ServerUp:
-		return dbusapi.Happening{Kind: serverUp, Time: e.Time, Reason: fmt.Sprintf("it has %d clients", len(e.Clients))}, true
-	case dbusapi.ServerDown:
-		return dbusapi.Happening{Kind: serverDown, Time: e.Time}, true
-	case follow.BusLost:
-		return dbusapi.Happening{Kind: busLost, Time: e.Time, Reason: e.Reason}, true
+// noteUnknown tells of names that fit no client, which is no error: it may come.
+func (p *program) noteUnknown(clients []dbusapi.Client, names []string) {
+	known := make([]string, len(clients))
+	for i, c := range clients {
+		known[i] = c.Name
 	}
-	return dbusapi.Happening{}, false
+	for _, name := range names {
+		fits := func(c dbusapi.Client) bool { return roster.Fits(name, c.Name) }
+		if !slices.ContainsFunc(clients, fits) {
+			p.console.Notef("The server has no client %q%s; waiting for one.", name, meant(name, known))
+		}
+	}
 }
 
 // wants tells whether an event is to be told. What concerns no client is, with

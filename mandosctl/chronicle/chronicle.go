@@ -17,6 +17,13 @@ import (
 	"mandos/dbusapi/notation"
 )
 
+// Kinds of what happens to the server as a whole, of which no server tells.
+const (
+	ServerUp   dbusapi.HappeningKind = "server up" // Reason
+	ServerDown dbusapi.HappeningKind = "server down"
+	BusLost    dbusapi.HappeningKind = "bus lost" // Reason
+)
+
 // Tone is how good the news is.
 type Tone int
 
@@ -41,7 +48,7 @@ func ToneOf(h *dbusapi.Happening) Tone {
 		return Warning
 	case dbusapi.SecretSent, dbusapi.WasEnabled, dbusapi.StateSavedAgain:
 		return Good
-	case dbusapi.ApprovalNeeded, dbusapi.SecretNotReceived, dbusapi.WasRejected, dbusapi.KeyNotFound, dbusapi.HappeningsLeftUntold:
+	case ServerDown, BusLost, dbusapi.ApprovalNeeded, dbusapi.SecretNotReceived, dbusapi.WasRejected, dbusapi.KeyNotFound, dbusapi.HappeningsLeftUntold:
 		return Warning
 	case dbusapi.WasDisabled:
 		if h.By != "server" {

@@ -43,6 +43,9 @@ func TestWhatHappenedInWords(t *testing.T) {
 		{dbusapi.Happening{Kind: dbusapi.StateNotSaved, Error: "no space"}, "the server cannot save its state: no space", Bad},
 		{dbusapi.Happening{Kind: dbusapi.StateSavedAgain}, "the server saves its state again", Good},
 		{dbusapi.Happening{Kind: dbusapi.HappeningsLeftUntold, Dropped: 12}, "12 refusals came too fast to tell them", Warning},
+		{dbusapi.Happening{Kind: ServerUp, Reason: "it has 3 clients"}, "server up: it has 3 clients", Plain},
+		{dbusapi.Happening{Kind: ServerDown}, "server down", Warning},
+		{dbusapi.Happening{Kind: BusLost, Reason: "it closed the connection"}, "bus lost: it closed the connection", Warning},
 		{dbusapi.Happening{Kind: "what a later server tells", By: admin, Reason: "for once"}, "what a later server tells by root (pid 17): for once", Plain},
 	} {
 		if got := Sentence(&c.h); got != c.want {

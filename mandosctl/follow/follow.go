@@ -7,9 +7,11 @@ package follow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/chronicle"
 )
 
 // The waits between attempts to reach the bus again: twice as long each time.
@@ -80,4 +82,26 @@ func once(ctx context.Context, address string, tell func(*dbusapi.Server, dbusap
 		}
 	}
 	return heard, ctx.Err()
+}
+
+// Happening makes what is told of an event, if anything is.
+func Happening(e dbusapi.Event) (dbusapi.Happening, bool) {
+	switch e.Kind {
+	case dbusapi.Happened:
+		return e.Happening, true
+	case dbusapi.ServerUp:
+		return dbusapi.Happening{Kind: chronicle.ServerUp, Time: e.Time, Reason: number(len(e.Clients))}, true
+	case dbusapi.ServerDown:
+		return dbusapi.Happening{Kind: chronicle.ServerDown, Time: e.Time}, true
+	case BusLost:
+		return dbusapi.Happening{Kind: chronicle.BusLost, Time: e.Time, Reason: e.Reason}, true
+	}
+	return dbusapi.Happening{}, false
+}
+
+func number(clients int) string {
+	if clients == 1 {
+		return "it has 1 client"
+	}
+	return fmt.Sprintf("it has %d clients", clients)
 }

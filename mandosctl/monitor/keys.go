@@ -52,6 +52,7 @@ func bindings() []binding {
 // press does what a key stands for.
 func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
+	m.message = "" // which was about the key before
 	if m.searching && m.typed(msg) {
 		return nil
 	}

@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,13 @@ func (m *model) eventLines() int {
 
 // list is the page with the clients, and the last events below.
 func (m *model) list() []string {
-	name := m.nameWidth()
-	lines := []string{m.colours.Strong(fit(fmt.Sprintf("  %s  %s  %s  %s  %s",
-		fit("NAME", name), fit("STATE", stateWidth), fit("CHECKED OK", timeWidth), fit("EXPIRES", timeWidth), "REASON"), m.width))}
+	name, host := m.nameWidth(), m.hostWidth()
+	header := []string{fit("NAME", name), fit("HOST", host), fit("STATE", stateWidth), fit("CHECKED OK", timeWidth), fit("EXPIRES", timeWidth), "REASON"}
+	lines := []string{m.colours.Strong(fit("  "+columns(header), m.width))}
 	first := m.firstShown()
 	last := min(first+m.pageLines(), len(m.shown))
 	for _, r := range m.shown[first:last] {
-		lines = append(lines, m.row(r, name))
+		lines = append(lines, m.row(r, name, host))
 	}
 	if len(m.shown) == 0 {
 		lines = append(lines, "", "  "+m.nobody())
@@ -73,18 +74,43 @@ func (m *model) nameWidth() int {
 	return min(width, max(m.width/3, len("NAME")))
 }
 
-func (m *model) row(r row, name int) string {
+// hostColumnFrom is how wide a screen must be for the hosts to be shown as well.
+const hostColumnFrom = 160
+
+// hostWidth is that of the longest host, within a quarter of the screen; 0 without
+// the column.
+func (m *model) hostWidth() int {
+	if m.width < hostColumnFrom {
+		return 0
+	}
+	width := len("HOST")
+	for _, r := range m.shown {
+		width = max(width, table.Width(table.Printable(r.Host)))
+	}
+	return min(width, m.width/4)
+}
+
+// columns puts cells side by side, but for those without any width.
+func columns(cells []string) string {
+	return strings.Join(slices.DeleteFunc(cells, func(cell string) bool { return cell == "" }), "  ")
+}
+
+func (m *model) row(r row, name, host int) string {
 	marker, paint := "  ", m.colours.State(r.state)
 	if r.Name == m.selected {
 		marker = "> "
 	}
-	cells := strings.Join([]string{
+	cells := columns([]string{
 		fit(table.Printable(r.Name), name),
+		fit(table.Printable(r.Host), host),
 		painted(string(r.state), stateWidth, paint),
 		fit(m.relative(r.LastCheckedOK, "never"), timeWidth),
 		fit(m.relative(r.Expires, ""), timeWidth),
-	}, "  ")
+	})
 	used := len(marker) + name + stateWidth + 2*timeWidth + 4*2
+	if host > 0 {
+		used += host + 2
+	}
 	line := cells + "  " + fit(m.reason(r), m.width-used)
 	if r.Name == m.selected {
 		return m.colours.Strong(marker) + line

@@ -16,6 +16,9 @@ import (
 	"mandos/mandosctl/standing"
 )
 
+// looking is why there is no server before one was looked for.
+const looking = "looking for the server"
+
 // page is what fills the screen.
 type page int
 
@@ -68,7 +71,7 @@ type row struct {
 func newModel(ctx context.Context, events <-chan heard, failed <-chan error, colours *palette.Palette, now time.Time) *model {
 	return &model{
 		ctx: ctx, events: events, failed: failed, colours: colours, now: now,
-		width: 80, height: 24, away: "looking for the server",
+		width: 80, height: 24, away: looking,
 		clients: make(map[string]dbusapi.Client),
 	}
 }

@@ -4,6 +4,7 @@ package monitor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/follow"
 	"mandos/mandosctl/palette"
 	"mandos/mandosctl/table"
 )
@@ -177,6 +180,68 @@ func TestOnlyWhoWaitsIsDecidedAbout(t *testing.T) {
 	m.keys("a")
 	if m.message != "a does not wait for approval" {
 		t.Errorf("it says %q", m.message)
+	}
+}
+
+func TestMessageGoesWithTheNextKey(t *testing.T) {
+	m := filled(t, "a")
+	m.keys("a")
+	if got := m.foot(); !strings.Contains(got, "a does not wait for approval") {
+		t.Errorf("the foot is %q", got)
+	}
+	m.keys("down")
+	if got := m.foot(); !strings.Contains(got, "q quit") {
+		t.Errorf("the foot is %q", got)
+	}
+}
+
+func TestHintSaysHowToQuit(t *testing.T) {
+	m := filled(t, "a")
+	for _, width := range []int{80, 90, 200} {
+		m.width = width
+		for _, page := range []page{listPage, detailsPage, eventsPage, helpPage} {
+			m.page = page
+			if got := m.foot(); !strings.Contains(got, "q quit") || table.Width(got) != width {
+				t.Errorf("at %d columns the foot of page %d is %q", width, page, got)
+			}
+		}
+	}
+}
+
+func TestLossOfTheServerIsAmongTheEvents(t *testing.T) {
+	m := filled(t, "a")
+	if len(m.happenings) != 0 {
+		t.Errorf("that the server is there is news: %+v", m.happenings)
+	}
+	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.ServerDown}})
+	m.hear(heard{new(dbusapi.Server), dbusapi.Event{Kind: dbusapi.ServerUp, Clients: []dbusapi.Client{well("a"), well("b")}}})
+	m.hear(heard{nil, dbusapi.Event{Kind: follow.BusLost, Reason: "it closed the connection"}})
+	want := []string{"server down", "server up: it has 2 clients", "bus lost: it closed the connection"}
+	var got []string
+	for i := range m.told() {
+		got = append(got, chronicle.Sentence(&m.happenings[i]))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("told is %q, want %q", got, want)
+	}
+
+	m = newModel(t.Context(), nil, nil, palette.New(false), now)
+	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.ServerDown}})
+	m.hear(heard{new(dbusapi.Server), dbusapi.Event{Kind: dbusapi.ServerUp}})
+	if len(m.told()) != 2 {
+		t.Errorf("that the server comes after the monitor is not told: %+v", m.told())
+	}
+}
+
+func TestHostsHaveAColumnOnWideScreens(t *testing.T) {
+	m := filled(t, "a")
+	m.height = 24
+	for width, want := range map[int]bool{80: false, 159: false, 160: true, 300: true} {
+		m.width = width
+		screen := m.View().Content
+		if strings.Contains(screen, "  HOST") != want || strings.Contains(screen, "a.example.org") != want {
+			t.Errorf("at %d columns:\n%s", width, screen)
+		}
 	}
 }
 

@@ -97,6 +97,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // hear takes in one event.
 func (m *model) hear(h heard) {
+	if happening, ok := follow.Happening(h.event); ok && !m.expected(h.event) {
+		m.record(happening)
+	}
 	switch e := h.event; e.Kind {
 	case dbusapi.ServerUp:
 		m.server, m.away = h.server, ""
@@ -112,9 +115,14 @@ func (m *model) hear(h heard) {
 		m.clients[e.Client.Name] = e.Client
 	case dbusapi.ClientRemoved:
 		delete(m.clients, e.Client.Name)
-	case dbusapi.Happened:
-		m.record(e.Happening)
 	}
+}
+
+// expected tells whether an event is the server's being there from the beginning on,
+// which is no news. That it is not there is.
+func (m *model) expected(e dbusapi.Event) bool {
+	first := m.away == looking
+	return first && e.Kind == dbusapi.ServerUp
 }
 
 func (m *model) goAway(why string) {

@@ -116,7 +116,11 @@ func (m *model) foot() string {
 	case m.search != "":
 		return fit(fmt.Sprintf("%d with %q  Esc all  / search again  ? help  q quit", len(m.shown), m.search), m.width)
 	}
-	return fit("a approve  d deny  + enable  - disable  c check  Enter details  / search  ? help", m.width)
+	hint := "a approve  d deny  + enable  - disable  c check  Enter details  / search  ? help  q quit"
+	if table.Width(hint) > m.width {
+		hint = "a approve  d deny  + enable  - disable  Enter details  / search  ? help  q quit"
+	}
+	return fit(hint, m.width)
 }
 
 // rule separates parts of the screen.
