@@ -546,6 +546,28 @@ func TestOtherChildrenOfTheProcessAreLeftAlone(t *testing.T) {
 	}
 }
 
+func TestAnEarlierChildInASessionOfItsOwnIsLeftAlone(t *testing.T) {
+	for name, prepare := range map[string]func(*orphans){"with lists of children": func(*orphans) {}, "without": (*orphans).withoutLists} {
+		t.Run(name, func(t *testing.T) {
+			reader := exec.Command("sleep", token())
+			reader.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			if err := reader.Start(); err != nil {
+				t.Fatal(err)
+			}
+			r := quietRunner(t)
+			prepare(r.orphans)
+			check(t, r, "setsid -f sleep 3600; true")
+			if err := reader.Process.Signal(syscall.Signal(0)); err != nil {
+				t.Errorf("it has ended after a check: %v", err)
+			}
+			reader.Process.Kill()
+			if err := reader.Wait(); err == nil || err.Error() != "signal: killed" {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	}
+}
+
 func TestNothingSurvivesTheServer(t *testing.T) {
 	_, mark, command := prepare(t, "exec sleep TOKEN")
 	server := child(t, "run the command in the argument", command)

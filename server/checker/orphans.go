@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -37,11 +38,13 @@ func newMarks(locks unix.Rlimit) (marks, error) {
 
 // orphans are the processes that became children of this one when their own
 // parents died. They are told from the children that this process started by
-// their sessions: no descendant of a checker can join this process's session.
+// their sessions: no descendant of a checker can join this process's session. A
+// child with a session of its own must be there before.
 type orphans struct {
 	mu       sync.Mutex // held from finding a child until after it was signalled or reaped
 	marks    marks
 	log      *slog.Logger
+	own      map[int]bool // children from before there were checkers, which no checker left behind
 	strays   map[int]bool // those without a running check's mark that it may not kill
 	deaths   chan os.Signal
 	done     chan struct{}
@@ -57,7 +60,13 @@ func newOrphans(locks unix.Rlimit, log *slog.Logger) (*orphans, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot watch for what checkers leave behind: %w", err)
 	}
-	o := &orphans{marks: marks, log: log, deaths: make(chan os.Signal, 1), done: make(chan struct{}), children: children}
+	o := &orphans{marks: marks, log: log, own: make(map[int]bool), deaths: make(chan os.Signal, 1), done: make(chan struct{}), children: children}
+	for _, pid := range childrenByScan() {
+		// What has another limit is of the checkers of a runner before this one.
+		if mark := markOf(pid); mark == locks.Cur || mark == 0 {
+			o.own[pid] = true
+		}
+	}
 	signal.Notify(o.deaths, unix.SIGCHLD)
 	go func() {
 		defer close(o.done)
@@ -100,6 +109,17 @@ func (o *orphans) forget(mark uint64) {
 // find lists all orphans. Where the kernel keeps no lists of children, it lists
 // the running checkers too.
 func (o *orphans) find() []int {
+	children := o.list()
+	for pid := range o.own {
+		if !slices.Contains(children, pid) {
+			delete(o.own, pid) // another may get its number
+		}
+	}
+	return slices.DeleteFunc(children, func(pid int) bool { return o.own[pid] })
+}
+
+// list lists the children in other sessions.
+func (o *orphans) list() []int {
 	if o.children == nil {
 		return childrenByScan()
 	}
