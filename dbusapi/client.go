@@ -40,6 +40,7 @@ type Client struct {
 	// The rest is unknown, and zero, with a server that has no ClientInterface1.
 	LastHandout       time.Time
 	LastHandoutKey    string
+	SecretProblem     string // why the secret can hardly be meant; empty if it can
 	LastCheckerOutput string // the last line printed, if the last check failed
 	DisabledSince     time.Time
 	DisabledBecause   string
@@ -104,6 +105,8 @@ func (c *Client) field(property string) any {
 		return &c.LastHandout
 	case "LastHandoutKey":
 		return &c.LastHandoutKey
+	case "SecretProblem":
+		return &c.SecretProblem
 	case "LastCheckerOutput":
 		return &c.LastCheckerOutput
 	case "DisabledSince":

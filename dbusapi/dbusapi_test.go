@@ -142,7 +142,7 @@ func TestErrorsAreInWordsForPeople(t *testing.T) {
 	for err, want := range map[error]string{
 		context.DeadlineExceeded: ErrTimeout.Error(),
 		io.EOF:                   ErrNoBus.Error(),
-		&net.OpError{Op: "dial", Net: "unix", Err: syscall.ENOENT}: ErrNoBus.Error() + ": no such file or directory",
+		&net.OpError{Op: "dial", Net: "unix", Err: syscall.ENOENT}: "cannot reach the system bus: no such file or directory; is dbus running?",
 	} {
 		if got := explain(err); got.Error() != want {
 			t.Errorf("%v is %q, want %q", err, got, want)

@@ -75,8 +75,11 @@ func explain(err error) error {
 // noBus says that the bus cannot be reached, and why as far as the system does.
 func noBus(err error) error {
 	var system syscall.Errno
-	if errors.As(err, &system) {
+	switch {
+	case errors.As(err, &system):
 		return &Error{Reason: ErrNoBus, Message: system.Error()}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Reason: ErrNoBus, Message: "it does not answer"}
 	}
 	return &Error{Reason: ErrNoBus}
 }
@@ -108,6 +111,9 @@ func (e *Error) Error() string {
 	switch {
 	case e.Message == "":
 		return e.Reason.Error()
+	case e.Reason == ErrNoBus:
+		problem, hint, _ := strings.Cut(e.Reason.Error(), ";")
+		return problem + ": " + e.Message + ";" + hint
 	case e.Reason == ErrBadConfiguration:
 		return e.Reason.Error() + ":\n" + e.Message
 	}

@@ -66,9 +66,9 @@ With --json, an object with "schemaVersion": 1 and "clients": [{
   "name", "state", "reason", "enabled", "host", "keyID", "fingerprint", "checker",
   "timeout", "extendedTimeout", "interval", "approvalDelay", "approvalDuration",
   "approvedByDefault", "created", "lastEnabled", "expires", "lastCheckedOK",
-  "lastCheckerStatus", "lastCheckerOutput", "checkerRunning", "approvalPending",
-  "lastApprovalRequest", "lastHandout", "lastHandoutKey", "disabledSince",
-  "disabledBecause"
+  "secretProblem", "lastCheckerStatus", "lastCheckerOutput", "checkerRunning",
+  "approvalPending", "lastApprovalRequest", "lastHandout", "lastHandoutKey",
+  "disabledSince", "disabledBecause"
 }]. Times are RFC 3339 in UTC and null for none; durations are seconds;
 lastCheckerStatus is an exit status, -1 for a crash, null before the first check.
 Fields may be added under the same version.`,

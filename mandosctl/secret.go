@@ -62,7 +62,7 @@ func (p *program) setSecret(ctx context.Context, name, file string) error {
 func (p *program) judgeSecret(client string, secret []byte) error {
 	blob, err := openpgpblob.Judge(secret)
 	if err != nil {
-		return fmt.Errorf("the secret of %s cannot be taken: %w", client, err)
+		return fmt.Errorf("the secret of %s cannot be taken: %w; %s", client, err, openpgpblob.Advice)
 	}
 	for _, r := range blob.Weak() {
 		p.console.Notef("warning: %s is a weak key; make a new one on the client with mandos-keygen --force", r.String())

@@ -41,7 +41,7 @@ func newJudge() func(client.Settings) []config.Remark {
 func judgeSecret(secret []byte, remark func(key, format string, args ...any)) {
 	blob, err := openpgpblob.Judge(secret)
 	if err != nil {
-		remark("secret", "%v", err)
+		remark("secret", "%v; %s", err, openpgpblob.Advice)
 		return
 	}
 	for _, recipient := range blob.Weak() {

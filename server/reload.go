@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,6 +13,7 @@ import (
 
 	"mandos/server/bus"
 	"mandos/server/client"
+	"mandos/server/configreader"
 	"mandos/server/systemd"
 )
 
@@ -54,8 +56,12 @@ func (d *daemon) Reload(ctx context.Context, by client.Actor) error {
 	d.notify(systemd.Reloading())
 	defer func() { d.notify(systemd.Ready(d.sentence())) }()
 	r, err := readAgain(ctx, d.reader)
-	if err != nil {
+	var refused configreader.Refusal
+	switch {
+	case errors.As(err, &refused):
 		return fmt.Errorf("%w: %w", bus.ErrBadConfiguration, err)
+	case err != nil:
+		return err
 	}
 	d.tellWarnings(r.Warnings, r.Clients)
 	if err := d.registry.Reload(ctx, by, r.Clients); err != nil {

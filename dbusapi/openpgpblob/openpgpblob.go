@@ -88,22 +88,20 @@ func Inspect(data []byte) (*Blob, error) {
 	}
 }
 
+// Advice is what to do about a secret that cannot be meant.
+const Advice = "make one with mandos-keygen --password on the client"
+
 // Judge looks at a client's secret. The error is a sentence about the secret, "it
-// ...", that says why it can hardly be meant as one, and what to do.
+// ...", that says why it can hardly be meant as one.
 func Judge(secret []byte) (*Blob, error) {
-	if len(secret) == 0 {
-		return nil, errors.New("it is empty; make one with mandos-keygen --password on the client")
-	}
 	blob, err := Inspect(secret)
 	switch {
-	case errors.Is(err, ErrPlain):
-		return nil, fmt.Errorf("%w, so that whoever reads it may have the password; make one with mandos-keygen --password on the client", err)
 	case err != nil:
-		return nil, fmt.Errorf("%w; make it again with mandos-keygen --password on the client", err)
+		return nil, err
 	case len(blob.Recipients) == 0:
-		return nil, errors.New("it is encrypted with a passphrase, and a client has only its key; make one with mandos-keygen --password there")
+		return nil, errors.New("it is encrypted with a passphrase, and a client has only its key")
 	case !blob.Integrity:
-		return nil, errors.New("it is encrypted in an old form that anybody could change unnoticed; make it again with mandos-keygen --password and a newer GnuPG")
+		return nil, errors.New("it is encrypted in an old form that anybody could change unnoticed")
 	}
 	return blob, nil
 }

@@ -47,17 +47,20 @@ func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status,
 	e := Explanation{Would: Yes}
 	e.add(Step{Answer: Yes, Text: listens(status)})
 	e.add(keySteps(c, clients)...)
+	e.add(secret(c)...)
 	e.add(validity(c, now))
 	if c.Enabled {
 		e.add(expiry(c, now)...)
 		e.add(approval(c, now))
 	}
-	switch e.Would {
-	case Yes:
+	switch {
+	case e.Would == Yes && c.SecretProblem != "":
+		e.Verdict = fmt.Sprintf("%s would get its secret now, but can hardly use it", c.Name)
+	case e.Would == Yes:
 		e.Verdict = fmt.Sprintf("%s would get its secret now", c.Name)
-	case No:
+	case e.Would == No:
 		e.Verdict = fmt.Sprintf("%s would not get its secret now", c.Name)
-	case Wait:
+	case e.Would == Wait:
 		e.Verdict = fmt.Sprintf("%s would have to wait for approval, and then be %s unless somebody decides", c.Name, standing.Default(c))
 	}
 	return e
@@ -102,6 +105,14 @@ func keySteps(c *dbusapi.Client, clients []dbusapi.Client) []Step {
 		})
 	}
 	return steps
+}
+
+// secret warns of one that the client can do nothing with, or that is none.
+func secret(c *dbusapi.Client) []Step {
+	if c.SecretProblem == "" {
+		return nil
+	}
+	return []Step{{Answer: Note, Text: "what it would get can hardly be meant: " + c.SecretProblem, Command: "mandosctl secret " + quoted(c.Name) + " FILE"}}
 }
 
 func validity(c *dbusapi.Client, now time.Time) Step {

@@ -58,6 +58,7 @@ type Client struct {
 	Expires             *time.Time `json:"expires"`
 	LastCheckedOK       *time.Time `json:"lastCheckedOK"`
 	LastCheckerStatus   *int       `json:"lastCheckerStatus"` // exit status, -1 crashed, null before the first
+	SecretProblem       string     `json:"secretProblem"`     // why the secret can hardly be meant, or empty
 	LastCheckerOutput   string     `json:"lastCheckerOutput"` // the last line of a failed one, or empty
 	CheckerRunning      bool       `json:"checkerRunning"`
 	ApprovalPending     bool       `json:"approvalPending"`
@@ -100,6 +101,7 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		LastEnabled:         orNull(c.LastEnabled),
 		Expires:             orNull(c.Expires),
 		LastCheckedOK:       orNull(c.LastCheckedOK),
+		SecretProblem:       c.SecretProblem,
 		LastCheckerOutput:   c.LastCheckerOutput,
 		CheckerRunning:      c.CheckerRunning,
 		ApprovalPending:     c.ApprovalPending,

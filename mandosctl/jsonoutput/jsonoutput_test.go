@@ -40,6 +40,7 @@ func ExampleOfClients() {
 	//       "expires": "2026-11-23T04:09:06.000007Z",
 	//       "lastCheckedOK": "2026-11-23T04:05:06.000007Z",
 	//       "lastCheckerStatus": null,
+	//       "secretProblem": "",
 	//       "lastCheckerOutput": "",
 	//       "checkerRunning": false,
 	//       "approvalPending": false,

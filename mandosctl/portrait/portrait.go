@@ -41,6 +41,7 @@ func Of(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
 			{"extended timeout", notation.FormatDuration(c.ExtendedTimeout)},
 		},
 		[]Line{
+			{"secret", doubts(c.SecretProblem)},
 			{"last hand-out", handout(c, when(c.LastHandout))},
 			{"approval", approval(c)},
 			{"last asked for", when(c.LastApprovalRequest)},
@@ -69,6 +70,14 @@ func join(groups ...[]Line) (all []Line) {
 		}
 	}
 	return all
+}
+
+// doubts are those about the secret. There is nothing to say of a good one.
+func doubts(problem string) string {
+	if problem == "" {
+		return ""
+	}
+	return "doubtful: " + problem
 }
 
 func orNever(when string) string {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
+	"mandos/dbusapi/openpgpblob"
 	"mandos/server/client"
 )
 
@@ -67,6 +68,7 @@ var clientInterface1 = &iface{
 	properties: []property{
 		of("LastHandout", func(v *client.View) any { return v.LastHandout }).toldAt(client.SecretSent),
 		of("LastHandoutKey", func(v *client.View) any { return string(v.LastHandoutKey) }).toldAt(client.SecretSent),
+		of("SecretProblem", secretProblem).following(client.PropSecret),
 		of("LastCheckerOutput", func(v *client.View) any { return v.LastCheckerOutput }),
 		of("DisabledSince", func(v *client.View) any { return v.DisabledSince }).toldAt(client.Disabled, client.Enabled),
 		of("DisabledBecause", func(v *client.View) any { return string(v.DisabledBecause) }).toldAt(client.Disabled, client.Enabled),
@@ -74,6 +76,14 @@ var clientInterface1 = &iface{
 		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }).toldAt(client.Denied, client.Approved),
 		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }).toldAt(client.Denied, client.Approved),
 	},
+}
+
+// secretProblem says why the client's secret can hardly be meant.
+func secretProblem(v *client.View) any {
+	if _, err := openpgpblob.Judge(v.Secret.Bytes()); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // of makes the row of a client's property.

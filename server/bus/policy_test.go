@@ -159,11 +159,11 @@ func TestTheNameIsRefusedByThePolicy(t *testing.T) {
 func TestTheClientSaysWhatToDo(t *testing.T) {
 	t.Run("without a bus", func(t *testing.T) {
 		_, err := dbusapi.Connect(t.Context(), "unix:path=/nonexistent/bus")
-		wantError(t, err, dbusapi.ErrNoBus, "cannot reach the system bus; is dbus running? (dial unix /nonexistent/bus: connect: no such file or directory)")
+		wantError(t, err, dbusapi.ErrNoBus, "cannot reach the system bus: no such file or directory; is dbus running?")
 	})
 	t.Run("without a server", func(t *testing.T) {
 		_, err := connect(t, dbustest.Start(t).Address).Clients(t.Context())
-		wantError(t, err, dbusapi.ErrNoServer, "is mandos running")
+		wantError(t, err, dbusapi.ErrNoServer, `start it with "systemctl start mandos"`)
 	})
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"))
@@ -190,7 +190,7 @@ func TestTheClientSaysWhatToDo(t *testing.T) {
 		_, err := api.Clients(ctx)
 		wantError(t, err, dbusapi.ErrTimeout, "did not answer in time")
 		_, err = dbusapi.Connect(ctx, b.Address)
-		wantError(t, err, dbusapi.ErrNoBus, "deadline")
+		wantError(t, err, dbusapi.ErrNoBus, "it does not answer")
 	})
 	t.Run("about a bus that went away", func(t *testing.T) {
 		b.Stop()

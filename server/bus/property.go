@@ -19,6 +19,7 @@ type property struct {
 	read  func(*subject) any                   // nil if it can only be written
 	write func(*call, client.Actor, any) error // nil if it can only be read
 	told  []client.EventKind                   // events that change it without naming it
+	from  client.Property                      // the one that it follows from and is told with, if any
 }
 
 func (p property) writtenBy(write func(*call, client.Actor, any) error) property {
@@ -30,6 +31,12 @@ func (p property) writtenBy(write func(*call, client.Actor, any) error) property
 // not count it among those that it tells of.
 func (p property) toldAt(kinds ...client.EventKind) property {
 	p.told = kinds
+	return p
+}
+
+// following names the property that this one follows from.
+func (p property) following(other client.Property) property {
+	p.from = other
 	return p
 }
 

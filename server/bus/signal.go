@@ -54,6 +54,11 @@ func clientProperties(e client.Event) (all []signal) {
 		if p, face, err := clientObject.property("", string(name)); err == nil {
 			all = append(all, changed(path, face, p, of)...)
 		}
+		for _, p := range clientInterface1.properties {
+			if p.from == name {
+				all = append(all, changed(path, clientInterface1, p, of)...)
+			}
+		}
 	}
 	for _, p := range clientInterface1.toldAt(e.Kind) {
 		all = append(all, changed(path, clientInterface1, p, of)...)

@@ -176,7 +176,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 
 	delay, secret, host := time.Minute, client.NewSecret([]byte("other")), foo.Host
 	do(s.Update(ctx, nobody, "foo", client.Update{ApprovalDelay: &delay, Secret: &secret, Host: &host}))
-	ear.hears(inTurn(both("ApprovalDelay", "60000"), "PropertiesChanged -Secret")...)
+	ear.hears(inTurn(both("ApprovalDelay", "60000"), "PropertiesChanged -Secret", `PropertiesChanged org.mandosctl.Client1 SecretProblem="it is not encrypted: it is no OpenPGP data"`)...)
 
 	handedOut := s.askForSecret(t, foo)
 	server := "/ PropertiesChanged " + dbusapi.ServerInterface1 + " PendingApprovals="

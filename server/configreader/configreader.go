@@ -49,11 +49,23 @@ type Reader struct {
 	process *os.Process // the other one
 }
 
+// Refusal is an error of the reading itself, which says what is wrong with the
+// configuration. Any other means that nobody could look.
+type Refusal struct{ error }
+
+func (r Refusal) Unwrap() error { return r.error }
+
 // Direct is a Reader that calls read in this process, for a server that gave
 // nothing up.
 func Direct(read func() ([]byte, error)) *Reader {
 	return &Reader{
-		read: func() ([]byte, error) { return safely(read) },
+		read: func() ([]byte, error) {
+			data, err := safely(read)
+			if err != nil {
+				return nil, Refusal{err}
+			}
+			return data, nil
+		},
 		busy: make(chan struct{}, 1),
 	}
 }
@@ -157,7 +169,7 @@ func (r *Reader) ask() ([]byte, error) {
 	case int64(len(data)) < length:
 		return nil, died(io.ErrUnexpectedEOF)
 	case header[0] == answerFailed:
-		return nil, errors.New(string(data))
+		return nil, Refusal{errors.New(string(data))}
 	}
 	return data, nil
 }

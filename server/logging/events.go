@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"mandos/dbusapi/openpgpblob"
 	"mandos/server/client"
 )
 
@@ -94,7 +96,7 @@ func describe(e client.Event) (slog.Level, string) {
 	case client.Disabled:
 		return describeDisabled(e)
 	case client.Changed:
-		return slog.LevelInfo, "Client " + name + " was changed"
+		return describeChanged(e)
 	case client.Vouched:
 		return slog.LevelInfo, "Client " + name + " was vouched for"
 	case client.CheckerStarted, client.CheckerCompleted, client.CheckerStopped, client.CheckerNotStarted:
@@ -123,6 +125,18 @@ func describe(e client.Event) (slog.Level, string) {
 		return slog.LevelWarn, "Refusals came too fast to log them all"
 	}
 	return slog.LevelWarn, fmt.Sprintf("Event %q of client %s", e.Kind, name)
+}
+
+// describeChanged warns of a secret that can hardly be meant. Whoever sets one on the
+// bus may set any, as ever.
+func describeChanged(e client.Event) (slog.Level, string) {
+	sentence := "Client " + e.Client.Name + " was changed"
+	if slices.Contains(e.Properties, client.PropSecret) {
+		if _, err := openpgpblob.Judge(e.Client.Secret.Bytes()); err != nil {
+			return slog.LevelWarn, fmt.Sprintf("%s, and its secret can hardly be meant: %v", sentence, err)
+		}
+	}
+	return slog.LevelInfo, sentence
 }
 
 func describeDisabled(e client.Event) (slog.Level, string) {

@@ -69,7 +69,10 @@ var events = map[client.EventKind][]struct {
 	}},
 	client.Changed: {{
 		client.Event{By: person, Properties: []client.Property{client.PropTimeout, client.PropSecret, client.PropHost}},
-		`INFO: Client foo was changed client=foo key_id=00AA actor="uid 1000, pid 77" changed=Timeout,Secret,Host timeout=5m0s secret="[secret of 25 bytes]" host=foo.example`,
+		`WARNING: Client foo was changed, and its secret can hardly be meant: it is not encrypted: it is no OpenPGP data client=foo key_id=00AA actor="uid 1000, pid 77" changed=Timeout,Secret,Host timeout=5m0s secret="[secret of 25 bytes]" host=foo.example`,
+	}, {
+		client.Event{By: person, Properties: []client.Property{client.PropHost}},
+		`INFO: Client foo was changed client=foo key_id=00AA actor="uid 1000, pid 77" changed=Host host=foo.example`,
 	}},
 	client.Vouched: {{
 		client.Event{By: person},
