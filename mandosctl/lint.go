@@ -38,7 +38,7 @@ prints all that is wrong with it, each with its file and line: what the server w
 not accept, as errors; and as warnings what it accepts but can hardly be meant:
 secrets that are not encrypted or to a weak key, two clients with one key, timeouts
 that are not longer than intervals, checkers whose program is missing, files that
-everybody can read, keys that look misspelled.
+others can read or write, keys that look misspelled, what the systemd unit forbids.
 
 The rules are those of the server: its program, mandos, which must be installed on
 this machine but need not run, is asked for them. The exit status is 1 if there are

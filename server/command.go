@@ -127,6 +127,8 @@ with mandosctl(1).`,
 		if cmd.Flag("check").Value.String() == "true" {
 			return check(cmd.Context(), options, cmd.OutOrStdout())
 		}
+		hangups := make(chan os.Signal, 1) // from here on, for one would end the start
+		signal.Notify(hangups, syscall.SIGHUP)
 		var s *settings
 		err := starting(cmd.Context(), func() (err error) {
 			if s, err = load(options); err == nil {
@@ -140,7 +142,7 @@ with mandosctl(1).`,
 		case !s.Foreground && parent == nil:
 			return launch(cmd.Context())
 		}
-		return serve(cmd.Context(), s, parent)
+		return serve(cmd.Context(), s, parent, hangups)
 	}
 	return cmd
 }

@@ -62,13 +62,14 @@ type daemon struct {
 	handout  *handout.Server
 	zeroconf *zeroconf.Announcer // nil without Zeroconf
 
+	hangups   <-chan os.Signal
 	reloading chan struct{} // holds one token while a reload is under way
 }
 
 // serve runs the server until ctx ends.
-func serve(ctx context.Context, s *settings, parent *daemonize.Parent) error {
+func serve(ctx context.Context, s *settings, parent *daemonize.Parent, hangups <-chan os.Signal) error {
 	d := &daemon{settings: s, parent: parent, started: time.Now(), level: new(slog.LevelVar), name: new(logging.ServiceName),
-		reloading: make(chan struct{}, 1)}
+		hangups: hangups, reloading: make(chan struct{}, 1)}
 	d.level.Set(s.level)
 	d.name.Set(s.ServiceName)
 	d.log = logging.New(logging.Choose(!s.Foreground), d.level, d.name)
