@@ -68,7 +68,11 @@ for a file as a whole.`,
 }
 
 func (p *program) lint(ctx context.Context, o lintOptions) error {
-	if info, err := os.Stat(o.dir); err != nil || !info.IsDir() {
+	info, err := os.Stat(o.dir)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("you may not look into %s; run this as root, with sudo", o.dir)
+	case err != nil || !info.IsDir():
 		return fmt.Errorf("%s is no directory with a configuration in it", o.dir)
 	}
 	findings, err := findingsOf(ctx, o)

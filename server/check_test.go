@@ -47,7 +47,7 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 			says: []string{"clients.conf:3: [a] secret: it is not encrypted"}},
 		"a timeout shorter than the interval": {
 			clients: d.section + "checker = true\ninterval = PT10M\n", ok: true,
-			says: []string{"[host1] timeout: 5m0s is not longer than the interval of 10m0s"}},
+			says: []string{"[host1] timeout: 5m is not longer than the interval of 10m"}},
 		"a checker whose program is missing": {
 			clients: d.section + "checker = nosuchprogram %%(host)s\n", ok: true,
 			says: []string{`there is no program "nosuchprogram"`}},

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"mandos/dbusapi/notation"
 	"mandos/dbusapi/openpgpblob"
 	"mandos/server/client"
 	"mandos/server/config"
@@ -21,7 +22,7 @@ func newJudge() func(client.Settings) []config.Remark {
 			remarks = append(remarks, config.Remark{Key: key, Problem: fmt.Sprintf(format, args...)})
 		}
 		if c.Timeout > 0 && c.Timeout <= c.Interval {
-			remark("timeout", "%v is not longer than the interval of %v, so that the client is disabled before its second check; raise it", c.Timeout, c.Interval)
+			remark("timeout", "%s is not longer than the interval of %s, so that the client is disabled before its second check; raise it", notation.FormatDuration(c.Timeout), notation.FormatDuration(c.Interval))
 		}
 		if c.Secret.Len() > 0 {
 			judgeSecret(c.Secret.Bytes(), remark)

@@ -54,7 +54,7 @@ func ownerOf(configDir string) (owner, error) {
 		info, err = os.Stat(configDir)
 	}
 	if err != nil {
-		return owner{}, err
+		return owner{}, advise(err)
 	}
 	stat := info.Sys().(*syscall.Stat_t)
 	return owner{int(stat.Uid), int(stat.Gid)}, nil
@@ -102,7 +102,7 @@ func write(path, text string, owner owner) (err error) {
 
 func advise(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w; run this as root", err)
+		return fmt.Errorf("%w; run this as root, with sudo", err)
 	}
 	return err
 }
