@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"mandos/dbusapi/dbustest"
+	"mandos/server/debiantest"
 	"mandos/server/keytls/keytlstest"
 	"mandos/server/privileges"
 	"mandos/server/state"
@@ -98,6 +99,7 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 // and its exit status.
 func checked(t *testing.T, before string, args ...string) (string, int) {
 	t.Helper()
+	debiantest.NeedRoot(t, "to have mounts of its own")
 	args = append([]string{"--mount", "sh", "-ec", before + "\n" + `exec "$0" --check --foreground "$@"`, mandos(t)}, args...)
 	cmd := exec.Command("unshare", args...)
 	out, err := cmd.CombinedOutput()
@@ -195,6 +197,7 @@ func TestCheckTriesTheStateAsTheServer(t *testing.T) {
 }
 
 func TestCheckNoticesAnotherDaemon(t *testing.T) {
+	debiantest.NeedRoot(t, "to have mounts of its own")
 	dir := emptyConfiguration(t)
 	args := []string{"--no-dbus", "--no-zeroconf", "--configdir", dir}
 	script := `mount -t tmpfs none /run
@@ -334,6 +337,7 @@ func TestAMissingUserIsNoticed(t *testing.T) {
 // TestWhatTheUnitForbidsIsToldBeforehand has systemctl answer as it does for the
 // unit that we ship.
 func TestWhatTheUnitForbidsIsToldBeforehand(t *testing.T) {
+	debiantest.NeedRoot(t, "to have mounts of its own")
 	bin := public(t)
 	answer := "#!/bin/sh\ncat <<end\nLoadState=loaded\nProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\nReadWritePaths=-/var/lib/mandos\nend\n"
 	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte(answer), 0o755); err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"mandos/server/debiantest"
 	"mandos/server/keytls/keytlstest"
 )
 
@@ -28,6 +29,7 @@ func public(t *testing.T) string {
 }
 
 func TestADaemonWithoutALogDaemonSaysOnStandardErrorWhatItLogs(t *testing.T) {
+	debiantest.NeedRoot(t, "to have mounts of its own")
 	dir := public(t)
 	script := fmt.Sprintf(`
 mount -t tmpfs none /run
@@ -175,6 +177,7 @@ func hangUpDuringStart(t *testing.T, s *serverProcess, state *os.File) (log stri
 }
 
 func TestTheReaderHasANameInTheListOfProcesses(t *testing.T) {
+	debiantest.NeedRoot(t, "for the server to have a reader")
 	s := startServer(t, plainSection(keytlstest.NewKey(keytlstest.Ed25519)), "--no-dbus")
 	// Any thread may have started it.
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))

@@ -13,14 +13,14 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+
+	"mandos/server/debiantest"
 )
 
 // TestWhoeverElseMayWriteIsNoticed makes each thing that the server reads, and
 // each directory on the way, one that others may write.
 func TestWhoeverElseMayWriteIsNoticed(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Fatal("this test needs root, to give files away")
-	}
+	debiantest.NeedRoot(t, "to give files away")
 	const stranger, server = 4711, 4712
 	// As setfacl -m u:4711:rw does.
 	acl := func(path string) error {

@@ -17,6 +17,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"mandos/server/debiantest"
 )
 
 // nobody is the user that the server of these tests runs as.
@@ -67,9 +69,7 @@ func refuseLocks() error {
 // TestNobodyIsToldToForgetWhatIsSound has the real kernel refuse what the state
 // needs, in all the ways it has.
 func TestNobodyIsToldToForgetWhatIsSound(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Fatal("this test needs root, to run as another user")
-	}
+	debiantest.NeedRoot(t, "to run as another user")
 	own := func(path string) error { return os.Chown(path, nobody, nobody) }
 	for name, test := range map[string]struct {
 		role    string // of the child, "open" if empty
