@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // checkerAttributes are the names that a checker command may refer to as
@@ -49,24 +51,36 @@ func expandChecker(command string, v View) (string, error) {
 		name, tail, ok := strings.Cut(after, ")s")
 		name, paren := strings.CutPrefix(name, "(")
 		if !ok || !paren {
-			return "", fmt.Errorf("checker: a %% sign must start %%(attribute)s or be doubled (in clients.conf: %%%%(attribute)s, or %%%%%%%% for a plain %%): %q", beginning("%"+after))
+			return "", fmt.Errorf("checker: a %% sign must start %%(attribute)s or be doubled (in clients.conf: %%%%(attribute)s, or %%%%%%%% for a plain %%): %s", shown("%"+after))
 		}
 		text, known := checkerAttributes[name]
 		if !known {
-			return "", fmt.Errorf("checker: unknown attribute in %q; known are %s", beginning("%("+name+")s"), strings.Join(slices.Sorted(maps.Keys(checkerAttributes)), ", "))
+			return "", fmt.Errorf("checker: unknown attribute in %s; known are %s", reference(name), strings.Join(slices.Sorted(maps.Keys(checkerAttributes)), ", "))
 		}
 		b.WriteString(shellQuote(text(v)))
 		rest = tail
 	}
 }
 
-// beginning is what an error shows of a command.
-func beginning(command string) string {
-	const longest = 60
-	if len(command) <= longest {
-		return command
+// reference quotes a reference to a name, if that looks like one.
+func reference(name string) string {
+	const longest = 30
+	if len(name) > longest || strings.ContainsFunc(name, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) }) {
+		return shown("%(" + name + ")s")
 	}
-	return strings.ToValidUTF8(command[:longest], "") + "..."
+	return strconv.Quote("%(" + name + ")s")
+}
+
+// shown quotes no more than the beginning of what cannot be expanded, for a slip in
+// the configuration may have put a secret there.
+func shown(s string) string {
+	const longest = len("%(...")
+	if line, _, _ := strings.Cut(s, "\n"); len(line) > longest {
+		return strconv.Quote(strings.ToValidUTF8(line[:longest], "")) + "..."
+	} else if line != s {
+		return strconv.Quote(line) + "..."
+	}
+	return strconv.Quote(s)
 }
 
 // shellQuote quotes as Python's shlex.quote does, which upstream uses.

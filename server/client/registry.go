@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -180,6 +181,15 @@ func (r *Registry) insert(c *client) {
 	r.byPath[c.objectPath] = c
 	r.index(c)
 	r.countOpenPGP(c)
+}
+
+// beginning is what an error shows of a name.
+func beginning(name string) string {
+	const longest = 60
+	if len(name) <= longest {
+		return name
+	}
+	return strings.ToValidUTF8(name[:longest], "") + "..."
 }
 
 // finder finds clients by something that several of them may have; in the order of

@@ -4,6 +4,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -53,8 +54,11 @@ func checkEncoding(f *findings, file, text string) bool {
 // LINE is the line number in the original, for errors, which makes every name
 // unique as well; the second = protects quotes at the start of the value; and
 // NUL stands for a line feed in the value.
-func canonical(f *findings, file, text string) string {
-	c := canonicalizer{findings: f, file: file}
+//
+// known are the keys that a line which only continues a value is not expected to
+// begin with.
+func canonical(f *findings, file, text string, known []string) string {
+	c := canonicalizer{findings: f, file: file, known: known}
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = strings.ReplaceAll(text, "\r", "\n")
 	number := 0
@@ -75,8 +79,9 @@ func originalValue(s string) string {
 
 type canonicalizer struct {
 	*findings
-	file string
-	out  strings.Builder
+	file  string
+	known []string
+	out   strings.Builder
 
 	// indent is that of the latest line which was no continuation.
 	indent int
@@ -103,6 +108,7 @@ func (c *canonicalizer) line(number int, line string) {
 	case content == "":
 		c.blanks++
 	case c.inValue && indent > c.indent:
+		c.warnOfSlip(number, content)
 		c.out.WriteString(strings.Repeat("\x00", c.blanks+1))
 		c.out.WriteString(content)
 		c.blanks = 0
@@ -118,6 +124,30 @@ func (c *canonicalizer) line(number int, line string) {
 	}
 }
 
+// warnOfSlip tells of a line that continues a value, and looks as if it should not. A
+// secret there would be shown wherever the value is, which is an error.
+func (c *canonicalizer) warnOfSlip(number int, content string) {
+	const problem = "this line is indented, so that it is no key %s but a part of the value above; take the space at its beginning away"
+	key, _, delimited := keyAndValue(content)
+	switch {
+	case !delimited || !slices.Contains(c.known, key):
+	case key == "secret":
+		c.errorf(Place{File: c.file, Line: number}, problem, key)
+	default:
+		c.warnf(Place{File: c.file, Line: number}, problem, key)
+	}
+}
+
+// keyAndValue takes a line apart at its first delimiter, if it has one.
+func keyAndValue(content string) (key, value string, delimited bool) {
+	at := strings.IndexAny(content, "=:")
+	if at < 0 {
+		return "", "", false
+	}
+	key = strings.ToLower(strings.TrimRightFunc(content[:at], notation.IsSpace))
+	return key, strings.TrimLeftFunc(content[at+1:], notation.IsSpace), true
+}
+
 // begin reads a line that starts something new, or says what is wrong. It
 // never quotes: a line that was not understood may be a piece of a secret.
 func (c *canonicalizer) begin(number int, content string) (problem string) {
@@ -130,13 +160,13 @@ func (c *canonicalizer) begin(number int, content string) (problem string) {
 		fmt.Fprintf(&c.out, "[%d %s]\n", number, name)
 		return ""
 	}
-	at := strings.IndexAny(content, "=:")
+	key, value, delimited := keyAndValue(content)
 	switch {
 	case c.section == 0:
 		return "this line stands above the first section; write a line like [DEFAULT] before it"
-	case at < 0:
+	case !delimited:
 		return "this line is neither [section] nor key = value; if it continues the value above, indent it"
-	case at == 0:
+	case key == "":
 		return fmt.Sprintf("there is no key before the %q; write key = value", content[:1])
 	}
 	c.settings++
@@ -145,8 +175,7 @@ func (c *canonicalizer) begin(number int, content string) (problem string) {
 		c.full = true
 		return fmt.Sprintf("there are more than %d keys in a section or %d in the file; use fewer", maxSectionSettings, maxSettings)
 	}
-	key := strings.ToLower(strings.TrimRightFunc(content[:at], notation.IsSpace))
-	fmt.Fprintf(&c.out, "%d %s==%s", number, key, strings.TrimLeftFunc(content[at+1:], notation.IsSpace))
+	fmt.Fprintf(&c.out, "%d %s==%s", number, key, value)
 	c.inValue, c.blanks = true, 0
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -375,12 +376,10 @@ func (c *clientSection) readSecret(settings *client.Settings) {
 }
 
 func (c *clientSection) readSecfile(settings *client.Settings, path string) {
-	shown := quote(path)
-	if !filepath.IsAbs(path) {
-		// It may be a secret that was put in the wrong place.
-		shown = "the file named here"
+	shown := quotePath(path)
+	if isPath(path) {
+		c.files[path] = c.place("secfile")
 	}
-	c.files[path] = c.place("secfile")
 	data, mode, err := readFile(path, client.MaxSecret)
 	if err != nil {
 		c.wrong("secfile", "%s: %v%s", shown, err, hiddenBySystemd(path, err))
@@ -391,6 +390,26 @@ func (c *clientSection) readSecfile(settings *client.Settings, path string) {
 	}
 	warnIfPublic(c.findings, c.place("secfile"), shown, mode)
 	c.setSecret(settings, "secfile", data)
+}
+
+// quotePath shows a path in an error, unless it may be a secret that was put in the
+// wrong place.
+func quotePath(path string) string {
+	if filepath.IsAbs(path) && isPath(path) {
+		return strconv.Quote(path)
+	}
+	return "the file named here"
+}
+
+// isPath reports whether what stands there for a path names a place that there is, or
+// at least is short enough to be nothing but a path.
+func isPath(path string) bool {
+	if _, err := os.Lstat(path); err == nil {
+		return true
+	}
+	dir := filepath.Dir(path)
+	_, err := os.Stat(dir)
+	return filepath.IsAbs(path) && (err == nil && dir != "/" || quote(path) == strconv.Quote(path))
 }
 
 func (c *clientSection) setSecret(settings *client.Settings, key string, secret []byte) {

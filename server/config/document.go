@@ -66,7 +66,7 @@ func parse(f *findings, file, text string, known []string) *document {
 		IgnoreContinuation:      true,
 		PreserveSurroundedQuote: true,
 		KeyValueDelimiters:      "=",
-	}, []byte(canonical(f, file, text)))
+	}, []byte(canonical(f, file, text, known)))
 	if err != nil {
 		// The error itself would quote the file.
 		f.errorf(Place{File: file}, "the file cannot be read as an ini file")

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -98,17 +97,15 @@ func describe(p Place, problem string) string {
 	return p.String() + ": " + problem
 }
 
-// quote shows a value in an error, the beginning of it if it is long.
+// quote shows a value in an error. What is long, or has several lines, is no value
+// that anybody would write there, but may be a secret that a slip has put there, or
+// have one in it: then it is its size that is shown.
 func quote(s string) string {
-	const longest = 60
-	if len(s) <= longest {
-		return strconv.Quote(s)
+	const longest = 40
+	if len(s) > longest || strings.ContainsAny(s, "\n\r") {
+		return fmt.Sprintf("a value of %d bytes", len(s))
 	}
-	end := longest
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return strconv.Quote(s[:end]) + "..."
+	return strconv.Quote(s)
 }
 
 // findings collects errors, at most one for a place, and warnings, each once:
