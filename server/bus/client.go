@@ -78,8 +78,12 @@ var clientInterface1 = &iface{
 	},
 }
 
-// secretProblem says why the client's secret can hardly be meant.
+// secretProblem says why the client's secret can hardly be meant. One that would have
+// to be decrypted first is not looked at.
 func secretProblem(v *client.View) any {
+	if !v.Secret.Found() {
+		return ""
+	}
 	if _, err := openpgpblob.Judge(v.Secret.Bytes()); err != nil {
 		return err.Error()
 	}

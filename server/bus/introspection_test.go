@@ -197,3 +197,11 @@ func dictSignature(body []any) string {
 	markDicts(msg)
 	return msg.Headers[dbus.FieldSignature].Value().(dbus.Signature).String()
 }
+
+func TestListingDecryptsNoSecret(t *testing.T) {
+	late := client.LateSecret(func() client.Secret {
+		t.Error("it was decrypted")
+		return client.Secret{}
+	})
+	valuesAsText(&subject{client: &client.View{Settings: client.Settings{Secret: late}}})
+}
