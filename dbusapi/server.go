@@ -4,6 +4,9 @@ package dbusapi
 
 import (
 	"context"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -155,10 +158,13 @@ func (s *Server) setDuration(ctx context.Context, c Client, property string, d t
 type Status struct {
 	Version string
 	// Address and Port are where it listens for clients, on the network
-	// Interface if that is not empty.
+	// Interface if that is not empty. Several are a list; no address means that
+	// it listens nowhere.
 	Address   string
 	Port      uint16
 	Interface string
+	// ListenProblem says where it does not listen although it should.
+	ListenProblem string
 
 	ServiceName      string // Zeroconf's
 	ZeroconfState    string
@@ -172,6 +178,22 @@ type Status struct {
 	ReloadProblem    string // why the configuration cannot be read again; empty if it can
 }
 
+// Listens says where clients can connect, as "[::]:4711 on eth0".
+func (s *Status) Listens() string {
+	if s.Address == "" {
+		return "nowhere"
+	}
+	var where []string
+	for _, address := range strings.Split(s.Address, ", ") {
+		where = append(where, net.JoinHostPort(address, strconv.Itoa(int(s.Port))))
+	}
+	listens := strings.Join(where, ", ")
+	if s.Interface != "" {
+		listens += " on " + s.Interface
+	}
+	return listens
+}
+
 func (s *Status) field(property string) any {
 	switch property {
 	case "Version":
@@ -182,6 +204,8 @@ func (s *Status) field(property string) any {
 		return &s.Port
 	case "Interface":
 		return &s.Interface
+	case "ListenProblem":
+		return &s.ListenProblem
 	case "ServiceName":
 		return &s.ServiceName
 	case "ZeroconfState":

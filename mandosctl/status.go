@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -28,10 +27,11 @@ func newStatusCommand(p *program) *cobra.Command {
 announced and on the bus, how its clients stand, and where its state is kept.
 
 With --json, an object with "schemaVersion": 1, "version", "startedAt", "address",
-"port", "interface", "serviceName", "zeroconfState", "busName", "pid", "user",
-"clients", "clientsByState": {STATE: number}, "pendingApprovals", "configDir",
-"stateDir", "stateProblem" (empty when the state is saved), "reloadProblem" (empty
-when the configuration can be read again), "logLevel".`,
+"port", "interface", "listenProblem" (empty when it listens wherever it should),
+"serviceName", "zeroconfState", "busName", "pid", "user", "clients",
+"clientsByState": {STATE: number}, "pendingApprovals", "configDir", "stateDir",
+"stateProblem" (empty when the state is saved), "reloadProblem" (empty when the
+configuration can be read again), "logLevel".`,
 		Example: `  mandosctl status
   mandosctl status --json | jq .clientsByState`,
 		Args: takes(),
@@ -68,19 +68,15 @@ func (p *program) status(ctx context.Context, json bool) error {
 
 func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int, now time.Time) {
 	colours := p.console.Palette
-	listens := net.JoinHostPort(s.Address, strconv.Itoa(int(s.Port)))
-	if s.Interface != "" {
-		listens += " on " + s.Interface
-	}
 	zeroconf := s.ZeroconfState
-	if s.ServiceName != "" {
-		zeroconf += fmt.Sprintf(", as %q", s.ServiceName)
+	if name := strconv.Quote(s.ServiceName); s.ServiceName != "" && !strings.Contains(zeroconf, name) {
+		zeroconf += ", as " + name
 	}
 	p.console.Printf("%s\n", colours.Strong("mandos "+printable(s.Version)))
 	for _, line := range []portrait.Line{
 		{Name: "running since", Value: p.when(s.StartedAt, now)},
 		{Name: "process", Value: fmt.Sprintf("%d, user %s", process.PID, chronicle.UserName(process.UID))},
-		{Name: "listens on", Value: listens},
+		{Name: "listens on", Value: s.Listens()},
 		{Name: "Zeroconf", Value: zeroconf},
 		{Name: "bus", Value: fmt.Sprintf("%s, as %s", dbusapi.BusName, process.Name)},
 		{Name: "clients", Value: countsInWords(clients, counts)},
@@ -89,6 +85,9 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients 
 		{Name: "log level", Value: s.LogLevel},
 	} {
 		p.showLine(line, nil)
+	}
+	if s.ListenProblem != "" {
+		p.showLine(portrait.Line{Name: "TROUBLE", Value: s.ListenProblem}, colours.Bad)
 	}
 	if s.StateProblem != "" {
 		p.showLine(portrait.Line{Name: "TROUBLE", Value: "the state is not saved: " + s.StateProblem}, colours.Bad)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/user"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mandos/server/config"
+	"mandos/server/listening"
 	"mandos/server/logging"
 	"mandos/server/pidfile"
 	"mandos/server/privileges"
@@ -129,7 +131,7 @@ func (r *report) checkSurroundings(ctx context.Context, s *settings) {
 		r.tell(v)
 	}
 	r.checkPID(s, found.Running)
-	r.checkSocket(ctx, s, found.Running)
+	r.checkSocket(s, found.Running)
 }
 
 // checkPID looks for another daemon than the one that has the state.
@@ -189,21 +191,21 @@ func (r *report) checkStateDir(dir string) (missing bool) {
 	return true
 }
 
-func (r *report) checkSocket(ctx context.Context, s *settings, running bool) {
+func (r *report) checkSocket(s *settings, running bool) {
 	if s.Socket >= 0 {
 		return // whoever opened it knows
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	socket := s.socket()
-	listener, err := socket.Listen(ctx, func(err error) { r.warn("%v", err) })
+	sockets, err := listening.Open(s.whereToListen(), slog.New(slog.DiscardHandler))
 	switch {
 	case errors.Is(err, unix.EADDRINUSE) && running:
 		r.fine("the server that is running has the socket, so it was not tried")
 	case err != nil:
 		r.fault("%v", err)
 	default:
-		r.fine("the server can listen on %v", listener.Addr())
-		listener.Close()
+		for _, problem := range sockets.State().Problems {
+			r.warn("%s", problem)
+		}
+		r.fine("the server can listen on %v", sockets.State())
+		sockets.Close()
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"runtime/debug"
@@ -23,6 +21,7 @@ import (
 	"mandos/server/daemonize"
 	"mandos/server/handout"
 	"mandos/server/history"
+	"mandos/server/listening"
 	"mandos/server/logging"
 	"mandos/server/pidfile"
 	"mandos/server/privileges"
@@ -51,7 +50,7 @@ type daemon struct {
 	log       *slog.Logger
 	logLimits *logging.Limits
 
-	listener *net.TCPListener
+	sockets  *listening.Sockets
 	pid      *pidfile.File // nil in the foreground
 	reader   *configreader.Reader
 	checker  *checker.Runner
@@ -76,7 +75,7 @@ func serve(ctx context.Context, s *settings, parent *daemonize.Parent, hangups <
 	d.tellWarnings(s.Warnings, s.Clients)
 	d.log.Debug("what the priority string offers", "priority", s.Priority, "offer", s.offer)
 	err := starting(ctx, func() error {
-		if err := d.openWithPrivileges(ctx); err != nil {
+		if err := d.openWithPrivileges(); err != nil {
 			return err
 		}
 		return d.open()
@@ -92,14 +91,14 @@ func serve(ctx context.Context, s *settings, parent *daemonize.Parent, hangups <
 }
 
 // openWithPrivileges does what root may have to do, and then gives root up for good.
-func (d *daemon) openWithPrivileges(ctx context.Context) (err error) {
-	socket := d.settings.socket()
-	if socket.File == nil {
-		if socket.File, err = systemd.Socket(); err != nil {
+func (d *daemon) openWithPrivileges() (err error) {
+	wish := d.settings.whereToListen()
+	if wish.File == nil {
+		if wish.File, err = systemd.Socket(); err != nil {
 			return err
 		}
 	}
-	if d.listener, err = socket.Listen(ctx, func(err error) { d.log.Error(err.Error()) }); err != nil {
+	if d.sockets, err = listening.Open(wish, d.log); err != nil {
 		return err
 	}
 	user := privileges.Find()
@@ -121,18 +120,18 @@ func (d *daemon) openWithPrivileges(ctx context.Context) (err error) {
 	return privileges.Harden()
 }
 
-// socket is what to listen on according to the settings.
-func (s *settings) socket() handout.Socket {
-	socket := handout.Socket{
-		Interface: s.Interface,
-		Address:   s.Address,
-		Port:      s.Port,
-		IPv4Only:  !s.UseIPv6,
+// whereToListen is what the settings say.
+func (s *settings) whereToListen() listening.Wish {
+	wish := listening.Wish{
+		Interfaces: s.Interfaces,
+		Addresses:  s.Addresses,
+		Port:       s.Port,
+		IPv4Only:   !s.UseIPv6,
 	}
 	if s.Socket >= 0 {
-		socket.File = os.NewFile(uintptr(s.Socket), fmt.Sprintf("descriptor %d", s.Socket))
+		wish.File = os.NewFile(uintptr(s.Socket), fmt.Sprintf("descriptor %d", s.Socket))
 	}
-	return socket
+	return wish
 }
 
 // writePID leaves the PID file of a daemon. Only that another one runs is a reason
@@ -197,24 +196,10 @@ func (d *daemon) open() (err error) {
 	limits.Strangers = d.settings.MaxUnproven
 	d.handout = handout.New(d.registry, d.settings.offer.Config(d.registry.NeedsOpenPGP), limits, d.logLimits.Strangers())
 	if d.settings.Zeroconf {
-		d.zeroconf = zeroconf.New(d.service(), d.log, d.name.Set)
+		service := zeroconf.Service{Name: d.settings.ServiceName, Type: "_mandos._tcp", Port: d.sockets.State().Port}
+		d.zeroconf = zeroconf.New(service, d.log, d.tellReach)
 	}
 	return nil
-}
-
-func (d *daemon) service() zeroconf.Service {
-	return zeroconf.Service{
-		Name:      d.settings.ServiceName,
-		Type:      "_mandos._tcp",
-		Port:      d.address().Port(),
-		Interface: d.settings.Interface,
-		IPv4:      !d.settings.UseIPv6,
-	}
-}
-
-// address is where we listen.
-func (d *daemon) address() netip.AddrPort {
-	return d.listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // work serves until ctx ends, and then leaves everything in order.
@@ -233,8 +218,10 @@ func (d *daemon) work(ctx context.Context) error {
 		<-d.bus.Tried()
 	}
 	if d.zeroconf != nil {
+		d.announce()
 		background.Go(func() { d.zeroconf.Run(serving) })
 	}
+	background.Go(func() { d.sockets.Run(serving, d.followSockets) })
 	background.Go(func() { d.decryptSecrets(serving) })
 	background.Go(func() { d.reloadOnHangup(serving) })
 	background.Go(func() { d.tellStatus(serving) })
@@ -242,7 +229,7 @@ func (d *daemon) work(ctx context.Context) error {
 	background.Go(func() { d.notify(systemd.FeedWatchdog(serving, d.registry.Alive)) })
 
 	served := make(chan error, 1)
-	background.Go(func() { served <- d.handout.Serve(serving, d.listener) })
+	background.Go(func() { served <- d.handout.Serve(serving, d.sockets) })
 	err := d.ready()
 	if err != nil {
 		stop(err)
@@ -258,7 +245,7 @@ func (d *daemon) work(ctx context.Context) error {
 
 // ready tells everybody who waits for it that the server serves.
 func (d *daemon) ready() error {
-	d.log.Info("serving", "version", version, "address", d.address(), "clients", len(d.settings.Clients))
+	d.log.Info("serving", "version", version, "address", d.sockets.State(), "clients", len(d.settings.Clients))
 	d.notify(systemd.Ready(d.sentence()))
 	if d.parent != nil {
 		if err := d.parent.Ready(); err != nil {

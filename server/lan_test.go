@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ type lan struct {
 	server, host *lantest.Host
 	conf, state  string
 	log          *os.File
+	wrapper      []string // what starts the server
 }
 
 func newLAN(t *testing.T) *lan {
@@ -43,8 +45,10 @@ func newLAN(t *testing.T) *lan {
 		t.Fatal(err)
 	}
 	l.conf, l.state = filepath.Join(dir, "etc"), filepath.Join(dir, "state")
-	if err := os.Mkdir(l.conf, 0o755); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{l.conf, l.state} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(l.conf, "clients.conf"), []byte(l.debian.clientsConf(keyID, "")), 0o600); err != nil {
 		t.Fatal(err)
@@ -63,8 +67,8 @@ func (l *lan) serve(args ...string) { l.serveOn(l.server, args...) }
 
 func (l *lan) serveOn(h *lantest.Host, args ...string) {
 	l.t.Helper()
-	args = append([]string{mandos(l.t), "--foreground", "--configdir", l.conf, "--statedir", filepath.Join(l.state, h.Name)}, args...)
-	daemon := h.Command(args...)
+	args = append([]string{"--foreground", "--configdir", l.conf, "--statedir", filepath.Join(l.state, h.Name)}, args...)
+	daemon := h.Command(slices.Concat(l.wrapper, []string{mandos(l.t)}, args)...)
 	daemon.Stderr = l.log
 	if err := daemon.Start(); err != nil {
 		l.t.Fatal(err)

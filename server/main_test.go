@@ -17,6 +17,10 @@ import (
 var scratch string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(withoutIPv6) != "" {
+		fmt.Fprintln(os.Stderr, becomeWithoutIPv6(os.Args[1:]))
+		os.Exit(1)
+	}
 	debiantest.HaveUser()
 	var err error
 	if scratch, err = os.MkdirTemp("", "mandos-test-"); err != nil {

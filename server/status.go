@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"mandos/server/bus"
@@ -20,11 +21,13 @@ func (d *daemon) Status() bus.Status {
 	if d.zeroconf != nil {
 		announcement = d.zeroconf.State().String()
 	}
+	sockets := d.sockets.State()
 	return bus.Status{
 		Version:       version,
-		Address:       d.address().Addr().String(),
-		Port:          d.address().Port(),
-		Interface:     d.settings.Interface,
+		Address:       sockets.Addresses(),
+		Port:          sockets.Port,
+		Interface:     sockets.Interfaces(),
+		ListenProblem: strings.Join(sockets.Problems, "; "),
 		ServiceName:   d.name.String(),
 		ZeroconfState: announcement,
 		StartedAt:     d.started,
@@ -104,6 +107,9 @@ func (d *daemon) sentence() string {
 	}
 	if d.reloadProblem() != "" {
 		sentence += ", cannot read the configuration again"
+	}
+	if problems := d.sockets.State().Problems; len(problems) > 0 {
+		sentence += "; " + strings.Join(problems, "; ")
 	}
 	return sentence
 }

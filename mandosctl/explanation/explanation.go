@@ -45,7 +45,7 @@ type Explanation struct {
 // all that the server has.
 func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status, now time.Time) Explanation {
 	e := Explanation{Would: Yes}
-	e.add(Step{Answer: Yes, Text: listens(status)})
+	e.add(listens(status))
 	e.add(keySteps(c, clients)...)
 	e.add(secret(c)...)
 	e.add(validity(c, now))
@@ -76,12 +76,15 @@ func (e *Explanation) add(steps ...Step) {
 	}
 }
 
-func listens(status dbusapi.Status) string {
+func listens(status dbusapi.Status) Step {
+	if status.Address == "" {
+		return Step{Answer: No, Text: "the server listens nowhere: " + status.ListenProblem}
+	}
 	text := fmt.Sprintf("the server listens on %s, port %d", status.Address, status.Port)
 	if status.Interface != "" {
 		text += ", of interface " + status.Interface
 	}
-	return text
+	return Step{Answer: Yes, Text: text}
 }
 
 func keySteps(c *dbusapi.Client, clients []dbusapi.Client) []Step {

@@ -81,3 +81,13 @@ func TestWhatStandsAgainstAHandout(t *testing.T) {
 		}
 	}
 }
+
+func TestAServerThatListensNowhereHandsNothingOut(t *testing.T) {
+	now := time.Now()
+	client := dbusapi.Client{Name: "foo", KeyID: "AB", Enabled: true, ApprovedByDefault: true, Expires: now.Add(time.Hour)}
+	e := Explain(&client, []dbusapi.Client{client}, dbusapi.Status{Port: 4711, ListenProblem: "interface eth0 is gone"}, now)
+	want := Step{No, "the server listens nowhere: interface eth0 is gone", ""}
+	if e.Verdict != "foo would not get its secret now" || e.Steps[0] != want {
+		t.Errorf("%q, %+v", e.Verdict, e.Steps[0])
+	}
+}

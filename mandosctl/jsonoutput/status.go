@@ -17,7 +17,8 @@ type Status struct {
 	StartedAt        *time.Time             `json:"startedAt"`
 	Address          string                 `json:"address"`
 	Port             uint16                 `json:"port"`
-	Interface        string                 `json:"interface"` // empty for all
+	Interface        string                 `json:"interface"`     // empty for all
+	ListenProblem    string                 `json:"listenProblem"` // where it should listen and does not; empty if it does
 	ServiceName      string                 `json:"serviceName"`
 	ZeroconfState    string                 `json:"zeroconfState"`
 	BusName          string                 `json:"busName"` // the unique one
@@ -42,6 +43,7 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		Address:          s.Address,
 		Port:             s.Port,
 		Interface:        s.Interface,
+		ListenProblem:    s.ListenProblem,
 		ServiceName:      s.ServiceName,
 		ZeroconfState:    s.ZeroconfState,
 		BusName:          process.Name,

@@ -22,6 +22,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godbus/dbus/v5"
+
 	"mandos/dbusapi"
 	"mandos/server/client"
 )
@@ -43,10 +45,13 @@ type Daemon interface {
 type Status struct {
 	Version string
 	// Address and Port are where it listens for clients, on the network
-	// Interface if that is not empty.
+	// Interface if that is not empty. Several addresses or interfaces are a
+	// list; no address means that it listens nowhere.
 	Address   string
 	Port      uint16
 	Interface string
+	// ListenProblem says where it does not listen although it should.
+	ListenProblem string
 	// ServiceName is the Zeroconf name at this moment, and ZeroconfState
 	// what becomes of its announcement.
 	ServiceName   string
@@ -74,6 +79,9 @@ type Service struct {
 	mu           sync.Mutex
 	state        string
 	stateProblem string
+
+	statusMu sync.Mutex
+	status   map[string]dbus.Variant // what was told last of what changes by itself
 }
 
 // New makes a service for the bus at a D-Bus address; the empty one is the
@@ -87,6 +95,7 @@ func New(registry *client.Registry, daemon Daemon, address string, log *slog.Log
 		log:      log,
 		tried:    make(chan struct{}),
 		state:    notTried,
+		status:   make(map[string]dbus.Variant),
 	}
 }
 
@@ -116,6 +125,25 @@ func (s *Service) Tell(event client.Event) {
 	}
 }
 
+// StatusChanged tells which of the properties that change by themselves are others
+// than before. It never blocks.
+func (s *Service) StatusChanged() {
+	s.statusMu.Lock()
+	defer s.statusMu.Unlock()
+	of := s.subject()
+	for _, p := range serverInterface1.properties {
+		if !p.byItself {
+			continue
+		}
+		now := variant(p.read(&of))
+		before, known := s.status[p.name]
+		s.status[p.name] = now
+		if l := s.link.Load(); l != nil && known && before.Value() != now.Value() {
+			l.enqueue(item{signals: changed(dbusapi.ServerPath, serverInterface1, p, &of)})
+		}
+	}
+}
+
 // The waits between attempts to be on the bus: twice as long each time, from
 // the first to the longest.
 const (
@@ -125,6 +153,7 @@ const (
 
 // Run keeps the service on the bus until ctx ends, which is not an error.
 func (s *Service) Run(ctx context.Context) error {
+	s.StatusChanged() // from here on
 	wait := firstRetry
 	for {
 		wasUp, err := s.serve(ctx)

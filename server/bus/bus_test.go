@@ -48,7 +48,7 @@ func (s *server) by(kind client.EventKind) client.Actor {
 // serve puts a registry with those clients on a bus and waits until it was tried.
 func serve(t testing.TB, address string, clients ...client.Settings) *server {
 	t.Helper()
-	s := &server{checker: &checker{results: make(chan client.CheckResult)}, daemon: &daemon{level: "info"}, journal: &journal{}, log: &logBook{}}
+	s := &server{checker: &checker{results: make(chan client.CheckResult)}, daemon: &daemon{level: "info", reach: bus.Status{Address: "::", Interface: "eth0", ZeroconfState: "announced"}}, journal: &journal{}, log: &logBook{}}
 	s.Registry = client.New(s.checker, s.journal)
 	s.Load(clients, nil)
 	s.bus = bus.New(s.Registry, s.daemon, address, slog.New(slog.NewTextHandler(s.log, nil)))
@@ -147,6 +147,7 @@ type daemon struct {
 	reloads  []client.Actor
 	reloaded error
 	mistake  bool
+	reach    bus.Status // of which only how clients reach it counts
 	past     []map[string]string
 }
 
@@ -154,10 +155,17 @@ func (d *daemon) Status() bus.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return bus.Status{
-		Version: "1.2.3", Address: "::", Port: 4711, Interface: "eth0",
-		ServiceName: "Mandos", ZeroconfState: "announced",
+		Version: "1.2.3", Address: d.reach.Address, Port: 4711, Interface: d.reach.Interface, ListenProblem: d.reach.ListenProblem,
+		ServiceName: "Mandos", ZeroconfState: d.reach.ZeroconfState,
 		StartedAt: time.Date(2026, 11, 23, 4, 5, 6, 7000, time.UTC), LogLevel: d.level,
 	}
+}
+
+// moves is where it listens and is announced from now on.
+func (d *daemon) moves(address, iface, problem, announced string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reach = bus.Status{Address: address, Interface: iface, ListenProblem: problem, ZeroconfState: announced}
 }
 
 func (d *daemon) SetLogLevel(_ client.Actor, level string) error {

@@ -135,7 +135,7 @@ func compareTelling(t *testing.T, face *iface, p property, xml introspect.Proper
 			emits = a.Value
 		}
 	}
-	changes := slices.Contains(told, client.Property(p.name)) || len(p.told) > 0 || p.from != "" || p.name == "LogLevel"
+	changes := slices.Contains(told, client.Property(p.name)) || len(p.told) > 0 || p.from != "" || p.byItself || p.name == "LogLevel"
 	switch {
 	case p.read == nil && emits == "invalidates":
 	case changes != (emits == "true"):

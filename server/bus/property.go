@@ -20,6 +20,13 @@ type property struct {
 	write func(*call, client.Actor, any) error // nil if it can only be read
 	told  []client.EventKind                   // events that change it without naming it
 	from  client.Property                      // the one that it follows from and is told with, if any
+	// byItself: it changes without an event, see StatusChanged.
+	byItself bool
+}
+
+func (p property) changingByItself() property {
+	p.byItself = true
+	return p
 }
 
 func (p property) writtenBy(write func(*call, client.Actor, any) error) property {

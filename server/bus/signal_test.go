@@ -4,6 +4,7 @@ package bus_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +215,24 @@ func reject(ended <-chan error) <-chan error {
 		close(refused)
 	}()
 	return refused
+}
+
+func TestWhatChangesByItselfIsToldOnce(t *testing.T) {
+	b := dbustest.Start(t)
+	s := serve(t, b.Address)
+	ear := listen(t, b.Address)
+	s.bus.StatusChanged() // nothing has
+	s.daemon.moves("", "", "interface eth0 is gone", `waiting: interface eth0 is gone`)
+	s.bus.StatusChanged()
+	s.bus.StatusChanged()
+	told := func(property, value string) string {
+		return "/ PropertiesChanged " + dbusapi.ServerInterface1 + " " + property + "=" + strconv.Quote(value)
+	}
+	ear.hears(told("Address", ""), told("Interface", ""), told("ListenProblem", "interface eth0 is gone"),
+		told("ZeroconfState", "waiting: interface eth0 is gone"))
+	s.daemon.moves("::", "", "", "announced")
+	s.bus.StatusChanged()
+	ear.hears(told("Address", "::"), told("ListenProblem", ""), told("ZeroconfState", "announced"))
 }
 
 func TestSignalsOfACallComeBeforeItsAnswer(t *testing.T) {

@@ -32,13 +32,13 @@ type Config struct {
 // Daemon is what the options say, [Options.Load] having merged command line,
 // mandos.conf and defaults.
 type Daemon struct {
-	// Interface (interface) is the network interface to listen and announce on;
-	// empty means all.
-	Interface string
-	// Address (address) to listen on; the zero Addr means all. With UseIPv6 it
-	// is an IPv6 address, IPv4 being mapped into it, else an IPv4 address. A
-	// link-local address has its zone.
-	Address netip.Addr
+	// Interfaces (interface) are the network interfaces to listen and announce on;
+	// none means all.
+	Interfaces []string
+	// Addresses (address) to listen on; none means all. IPv4 addresses are never in
+	// their mapped form, and with UseIPv6 off there are no others. A link-local one
+	// has a zone unless there are Interfaces.
+	Addresses []netip.Addr
 	// Port (port) is the TCP port; 0 lets the kernel choose.
 	Port uint16
 	// Socket (socket) is the number of an inherited descriptor to listen on;

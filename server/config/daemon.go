@@ -3,8 +3,8 @@
 package config
 
 import (
-	"net/netip"
 	"path/filepath"
+	"slices"
 )
 
 // Load reads mandos.conf, clients.conf and clients.d/*.conf below the
@@ -104,32 +104,24 @@ func (c *Config) checkTogether(f *findings) {
 	if c.Debug {
 		c.Foreground = true
 	}
-	c.fitAddress(f)
+	c.checkAddresses(f)
 	// A longer name is no DNS label (RFC 6763, section 4.1.1).
 	if c.Zeroconf && len(c.ServiceName) > 63 {
 		f.errorf(c.Origin("servicename"), "the name has %d bytes, and a Zeroconf service name at most 63; write a shorter one", len(c.ServiceName))
 	}
 }
 
-// fitAddress makes the address one of the family that the socket will have.
-func (c *Config) fitAddress(f *findings) {
-	a, place := c.Address, c.Origin("address")
-	switch {
-	case !a.IsValid():
-		return
-	case c.UseIPv6 && a.Is4():
-		a = netip.AddrFrom16(a.As16())
-	case !c.UseIPv6:
-		a = a.Unmap()
-		if a.Is6() {
+// checkAddresses refuses those that the sockets cannot have.
+func (c *Config) checkAddresses(f *findings) {
+	place := c.Origin("address")
+	for _, a := range c.Addresses {
+		switch zone := a.Zone(); {
+		case a.Is6() && !c.UseIPv6:
 			f.errorf(place, "%s is an IPv6 address, and IPv6 is turned off; write an IPv4 address or turn IPv6 on", a)
-		}
-	}
-	if a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
-		if c.Interface == "" {
+		case zone != "" && len(c.Interfaces) > 0 && !slices.Contains(c.Interfaces, zone):
+			f.errorf(place, "%s is on an interface that is not among those to listen on; add %s to interface", a, zone)
+		case a.Is6() && a.IsLinkLocalUnicast() && zone == "" && len(c.Interfaces) == 0:
 			f.errorf(place, "a link-local address needs its interface; write for example %s%%eth0 or set interface", a)
 		}
-		a = a.WithZone(c.Interface)
 	}
-	c.Address = a
 }

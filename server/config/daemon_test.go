@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,13 @@ func defaultDaemon(dir string) Daemon {
 	}
 }
 
+func addresses(texts ...string) (all []netip.Addr) {
+	for _, text := range texts {
+		all = append(all, netip.MustParseAddr(text))
+	}
+	return all
+}
+
 func TestOptions(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
@@ -91,7 +99,7 @@ func TestOptions(t *testing.T) {
 			},
 			want: func(d *Daemon) {
 				*d = Daemon{
-					Interface: "eth0", Address: netip.MustParseAddr("192.0.2.1"), Port: 4711, Socket: 3,
+					Interfaces: []string{"eth0"}, Addresses: addresses("192.0.2.1"), Port: 4711, Socket: 3,
 					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7,
 					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: "info", Check: true,
 				}
@@ -103,7 +111,7 @@ func TestOptions(t *testing.T) {
 				"restore = 0\nzeroconf = Off\nforeground = yes\ndebuglevel = critical\n",
 			want: func(d *Daemon) {
 				*d = Daemon{
-					Interface: "eth0", Address: netip.MustParseAddr("192.0.2.1"), Port: 4711, Socket: 3,
+					Interfaces: []string{"eth0"}, Addresses: addresses("192.0.2.1"), Port: 4711, Socket: 3,
 					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7,
 					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: "critical",
 				}
@@ -139,21 +147,27 @@ func TestOptions(t *testing.T) {
 			args: []string{"--debug"},
 			want: func(d *Daemon) { d.Debug, d.Foreground = true, true },
 		},
-		"an IPv4 address is mapped for an IPv6 socket": {
+		"an IPv4 address is one also while IPv6 is on": {
 			args: []string{"--address", "192.0.2.1"},
-			want: func(d *Daemon) { d.Address = netip.MustParseAddr("::ffff:192.0.2.1") },
+			want: func(d *Daemon) { d.Addresses = addresses("192.0.2.1") },
 		},
-		"a mapped address is an IPv4 one for an IPv4 socket": {
+		"a mapped address is an IPv4 one": {
 			args: []string{"--address", "::ffff:192.0.2.1", "--no-ipv6"},
-			want: func(d *Daemon) { d.Address, d.UseIPv6 = netip.MustParseAddr("192.0.2.1"), false },
+			want: func(d *Daemon) { d.Addresses, d.UseIPv6 = addresses("192.0.2.1"), false },
 		},
-		"a link-local address is on the interface": {
-			args: []string{"--address", "fe80::1", "-ieth0"},
-			want: func(d *Daemon) { d.Address, d.Interface = netip.MustParseAddr("fe80::1%eth0"), "eth0" },
+		"a link-local address may be on each of the interfaces": {
+			args: []string{"--address", "fe80::1", "-ieth0,eth1"},
+			want: func(d *Daemon) { d.Addresses, d.Interfaces = addresses("fe80::1"), []string{"eth0", "eth1"} },
 		},
 		"a link-local address may bring its interface": {
 			args: []string{"--address", "fe80::1%eth1"},
-			want: func(d *Daemon) { d.Address = netip.MustParseAddr("fe80::1%eth1") },
+			want: func(d *Daemon) { d.Addresses = addresses("fe80::1%eth1") },
+		},
+		"interfaces and addresses are lists": {
+			conf: "interface = eth0, br0,wg0 vlan7\naddress = 192.0.2.1,\n  2001:db8::1\n\tfe80::1%br0\n",
+			want: func(d *Daemon) {
+				d.Interfaces, d.Addresses = []string{"eth0", "br0", "wg0", "vlan7"}, addresses("192.0.2.1", "2001:db8::1", "fe80::1%br0")
+			},
 		},
 		"port 0 is no port": {
 			args: []string{"-p0"},
@@ -186,7 +200,7 @@ func TestOptions(t *testing.T) {
 func TestWithoutFilesThereAreNoClients(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
 	got, _, err := run("--configdir", dir)
-	if err != nil || got.Daemon != defaultDaemon(dir) || got.Clients != nil || got.Warnings != nil {
+	if err != nil || !reflect.DeepEqual(got.Daemon, defaultDaemon(dir)) || got.Clients != nil || got.Warnings != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -215,7 +229,7 @@ func TestUsageErrors(t *testing.T) {
 		`argument --socket: "-2" is not a whole number from 0 to 1048576`:                                     {"--socket=-2"},
 		`argument --max-unproven: "0" is not a whole number from 1 to 1000000`:                                {"--max-unproven=0"},
 		`argument --no-dbus: "maybe" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`: {"--no-dbus=maybe"},
-		`argument -a/--address: "localhost" is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)`: {"--address", "localhost"},
+		`argument -a/--address: "localhost" is not a numeric address, nor a list of them; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)`: {"--address", "localhost"},
 		"needs --port or --socket to work without Zeroconf": {"--configdir", dir},
 	} {
 		_, _, err := run(args...)
@@ -258,7 +272,7 @@ func TestErrorsInMandosConf(t *testing.T) {
 			want: []string{
 				`mandos.conf:2: [DEFAULT] port: "abc" is not a whole number from 0 to 65535`,
 				`mandos.conf:3: [DEFAULT] use_dbus: "" is not a boolean; write yes, true, on or 1, or else no, false, off or 0`,
-				`mandos.conf:5: [DEFAULT] address: "localhost" is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)`,
+				`mandos.conf:5: [DEFAULT] address: "localhost" is not a numeric address, nor a list of them; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)`,
 				`mandos.conf:7: [DEFAULT] socket: "%(none)s" refers to a setting that is neither here nor in [DEFAULT]; add it, or double the percent sign if it is for the time when the checker is run`,
 				`mandos.conf:8: [DEFAULT] max_unproven: "0" is not a whole number from 1 to 1000000`,
 				`mandos.conf:9: [DEFAULT] restore: a percent sign must be doubled (%%) or start %(name)s`,
@@ -277,6 +291,10 @@ func TestErrorsInMandosConf(t *testing.T) {
 		"a link-local address needs an interface": {
 			conf: "[DEFAULT]\naddress = fe80::1\n",
 			want: []string{`mandos.conf:2: [DEFAULT] address: a link-local address needs its interface; write for example fe80::1%eth0 or set interface`},
+		},
+		"an address is on one of the interfaces": {
+			conf: "[DEFAULT]\naddress = fe80::1%eth7\ninterface = eth0, eth1\n",
+			want: []string{`mandos.conf:2: [DEFAULT] address: fe80::1%eth7 is on an interface that is not among those to listen on; add eth7 to interface`},
 		},
 		"a service name must fit": {
 			conf: "[DEFAULT]\nservicename = " + strings.Repeat("x", 64),

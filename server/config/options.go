@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 
 	"mandos/dbusapi/notation"
 )
@@ -37,13 +38,16 @@ func (o *option) isSwitch() bool { return o.arg == "" }
 var options = []option{
 	{
 		flag: "interface", short: "i", key: "interface", arg: "IF", literal: true,
-		help: "listen and announce on network interface `IF` only",
-		set:  text(func(d *Daemon) *string { return &d.Interface }),
+		help: "listen and announce on network interface `IF` only, or on a list: eth0,eth1",
+		set: func(d *Daemon, value string) error {
+			d.Interfaces = list(value)
+			return nil
+		},
 	},
 	{
 		flag: "address", short: "a", key: "address", arg: "ADDR", literal: true,
-		help: "listen on the numeric address `ADDR` only",
-		set:  setAddress,
+		help: "listen on the numeric address `ADDR` only, or on a list",
+		set:  setAddresses,
 	},
 	{
 		flag: "port", short: "p", key: "port", arg: "PORT", byDefault: "0",
@@ -162,17 +166,25 @@ func setSocket(d *Daemon, value string) error {
 	return err
 }
 
-func setAddress(d *Daemon, value string) error {
-	d.Address = netip.Addr{}
-	if value == "" {
+func setAddresses(d *Daemon, value string) error {
+	d.Addresses = nil
+	for _, text := range list(value) {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			return errors.New("is not a numeric address, nor a list of them; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)")
+		}
+		d.Addresses = append(d.Addresses, address.Unmap())
+	}
+	return nil
+}
+
+// list takes a list with commas or blanks apart.
+func list(value string) []string {
+	words := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(words) == 0 {
 		return nil
 	}
-	address, err := netip.ParseAddr(value)
-	if err != nil {
-		return errors.New("is not a numeric address; write for example 192.0.2.1, 2001:db8::1, ::1 or fe80::1%eth0 (names are not looked up)")
-	}
-	d.Address = address
-	return nil
+	return words
 }
 
 // optionKeys are the keys of mandos.conf.

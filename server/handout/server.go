@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package handout talks to the Mandos clients. It listens, reads the version
+// Package handout talks to the Mandos clients. It reads the version
 // line, lets the peer prove its key in a TLS handshake with the roles reversed,
 // asks the registry whether that client may have its secret, and sends it.
 //

@@ -106,7 +106,7 @@ func (s *site) events(t testing.TB) (kinds []client.EventKind) {
 
 // onLoopback serves on a real socket and returns its address.
 func (s *site) onLoopback(t testing.TB) string {
-	listener, err := Socket{}.Listen(t.Context(), func(err error) { t.Error(err) })
+	listener, err := net.Listen("tcp", ":0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,3 +19,6 @@ func (a *Announcer) Use(address string, attempts func()) {
 
 // AnswerWithin sets how long calls may take.
 func (a *Announcer) AnswerWithin(d time.Duration) { a.timeout = d }
+
+// SightWithin sets how long it may take until the service can be found.
+func (a *Announcer) SightWithin(d time.Duration) { a.sight = d }

@@ -5,22 +5,44 @@ package zeroconf
 import (
 	"context"
 	"errors"
-	"net"
+	"slices"
 	"time"
 
 	"github.com/godbus/dbus/v5"
-	"github.com/holoplot/go-avahi"
 )
 
+// Names of D-Bus and Avahi.
 const (
-	avahiName      = "org.freedesktop.Avahi"
-	serverChanged  = "org.freedesktop.Avahi.Server.StateChanged"
-	ownerChanged   = "org.freedesktop.DBus.NameOwnerChanged"
-	collisionError = "org.freedesktop.Avahi.CollisionError"
+	dbusName   = "org.freedesktop.DBus"
+	avahiName  = "org.freedesktop.Avahi"
+	avahiGroup = avahiName + ".EntryGroup"
 
-	// maxRenames is how many names are tried before a pause.
-	maxRenames = 20
+	ownerChanged   = dbusName + ".NameOwnerChanged"
+	serverChanged  = avahiName + ".Server.StateChanged"
+	groupChanged   = avahiGroup + ".StateChanged"
+	itemNew        = avahiName + ".ServiceBrowser.ItemNew"
+	itemRemoved    = avahiName + ".ServiceBrowser.ItemRemove"
+	browserFailed  = avahiName + ".ServiceBrowser.Failure"
+	collisionError = avahiName + ".CollisionError"
 )
+
+// The numbers of Avahi's API (avahi-common/defs.h, address.h).
+const (
+	unspecified = int32(-1) // every interface, every protocol
+
+	serverRunning   = 2
+	serverCollision = 3
+	serverFailure   = 4
+
+	groupEstablished = 2
+	groupCollision   = 3
+	groupFailure     = 4
+
+	publishNoReverse = 16 // leave the names of addresses alone
+)
+
+// maxRenames is how many names are tried before a pause.
+const maxRenames = 20
 
 // trouble ends a session: what to wait for, and why if that is known.
 type trouble struct {
@@ -35,6 +57,8 @@ func (t trouble) Error() string {
 	return t.what + ": " + t.cause.Error()
 }
 
+func (t trouble) Unwrap() error { return t.cause }
+
 // What there is to wait for.
 const (
 	noBus    = "the system bus cannot be reached"
@@ -44,6 +68,7 @@ const (
 	refused  = "avahi-daemon does not take the service"
 	allTaken = "all similar service names are taken"
 	noHost   = "avahi-daemon has no host name, another host has it"
+	unseen   = "avahi-daemon shows the service on no network; is there a cable, and what do the interfaces and protocols in avahi-daemon.conf say?"
 )
 
 // session is one connection to the bus and all that hangs on it.
@@ -53,26 +78,34 @@ type session struct {
 	cancel  context.CancelCauseFunc
 	conn    *dbus.Conn
 	signals chan *dbus.Signal
-	server  *avahi.Server
-	group   *avahi.EntryGroup
-	index   int32 // of the interface
 
-	added   bool // the service is in the group
+	running bool     // Avahi has a host name, without which there are no services
+	host    string   // that name
+	groups  []*group // what is announced
+	seen    map[sighting]bool
 	renames int
+	// overdue runs while the service is looked for and cannot be found.
+	overdue *time.Timer
+	looking bool
+}
+
+// sighting is what a browser shows.
+type sighting struct {
+	index, protocol int32
+	name            string
 }
 
 // announce announces the service as long as that goes well.
 func (a *Announcer) announce(ctx context.Context) error {
-	index, err := a.interfaceIndex()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	s := &session{Announcer: a, ctx: ctx, cancel: cancel, index: index}
-	defer s.close()
+	defer cancel(nil)
+	s := &session{Announcer: a, ctx: ctx, cancel: cancel, seen: map[sighting]bool{}, overdue: time.NewTimer(a.sight)}
+	defer s.overdue.Stop()
 	if err := s.answered(s.connect); err != nil {
 		return err
 	}
+	// Upon which Avahi withdraws the service.
+	defer s.conn.Close()
 	if err := s.awaitAvahi(); err != nil {
 		return err
 	}
@@ -80,18 +113,6 @@ func (a *Announcer) announce(ctx context.Context) error {
 		return err
 	}
 	return s.follow()
-}
-
-// interfaceIndex is Avahi's number for the interface, or for all of them.
-func (a *Announcer) interfaceIndex() (int32, error) {
-	if a.service.Interface == "" {
-		return avahi.InterfaceUnspec, nil
-	}
-	link, err := net.InterfaceByName(a.service.Interface)
-	if err != nil {
-		return 0, trouble{"there is no interface " + a.service.Interface, err}
-	}
-	return int32(link.Index), nil
 }
 
 // answered limits how long do may wait for answers, for the calls have no
@@ -114,14 +135,9 @@ func (s *session) connect() error {
 	s.conn = conn
 	s.signals = make(chan *dbus.Signal)
 	conn.Signal(s.signals)
-	if s.server, err = avahi.ServerNew(conn); err != nil {
-		return trouble{noAvahi, err}
-	}
-	// go-avahi subscribes to an interface that has no signals, and it does not
-	// notice when Avahi comes and goes.
 	err = errors.Join(
-		conn.AddMatchSignal(dbus.WithMatchInterface(avahiName+".Server"), dbus.WithMatchMember("StateChanged")),
-		conn.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, avahiName)),
+		conn.AddMatchSignal(dbus.WithMatchSender(avahiName)),
+		conn.AddMatchSignal(dbus.WithMatchInterface(dbusName), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, avahiName)),
 	)
 	if err != nil {
 		return trouble{noBus, err}
@@ -129,47 +145,34 @@ func (s *session) connect() error {
 	return nil
 }
 
-// close ends the connection, upon which Avahi withdraws the service. go-avahi's
-// goroutine must be told to end, or it spins, and its channel be emptied, or it
-// waits for ever.
-func (s *session) close() {
-	s.cancel(nil)
-	if s.server == nil {
-		return
-	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		s.server.Close()
-	}()
-	for {
-		select {
-		case <-closed:
-			return
-		case _, open := <-s.signals:
-			if !open {
-				s.signals = nil
-			}
-		case <-s.groupStates():
-		}
-	}
+// call calls a method of one of Avahi's objects, without having Avahi started.
+func (s *session) call(path dbus.ObjectPath, method string, args ...any) *dbus.Call {
+	return s.conn.Object(avahiName, path).Call(method, dbus.FlagNoAutoStart, args...)
 }
 
-// awaitAvahi waits for avahi-daemon without making the bus start it: whoever
-// stopped it meant to.
+// server calls a method of Avahi's server.
+func (s *session) server(method string, args ...any) *dbus.Call {
+	return s.call("/", avahiName+".Server."+method, args...)
+}
+
+// awaitAvahi waits for avahi-daemon. A bus that was started anew has lost it, and it
+// comes back when somebody asks for it: then we do, once. Otherwise whoever stopped
+// it meant to.
 func (s *session) awaitAvahi() error {
 	var present bool
 	err := s.answered(func() error {
-		if err := s.conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, avahiName).Store(&present); err != nil {
+		if err := s.conn.BusObject().Call(dbusName+".NameHasOwner", 0, avahiName).Store(&present); err != nil {
 			return trouble{noBus, err}
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || present {
+		s.activate = s.activate && err != nil
 		return err
 	}
-	if present {
-		return nil
+	if s.activate {
+		s.activate = false
+		s.conn.BusObject().Go(dbusName+".StartServiceByName", dbus.FlagNoReplyExpected, nil, avahiName, uint32(0))
 	}
 	s.become(State{Phase: Waiting, Detail: noAvahi})
 	for {
@@ -184,30 +187,27 @@ func (s *session) awaitAvahi() error {
 	}
 }
 
-// appeared tells whether a signal says that the name has an owner now.
+// appeared reports whether a signal says that the name has an owner now.
 func appeared(signal *dbus.Signal) bool {
 	var name, from, to string
 	return signal != nil && signal.Name == ownerChanged && dbus.Store(signal.Body, &name, &from, &to) == nil && to != ""
 }
 
-// begin makes an entry group, and fills it if Avahi is ready for that.
+// begin looks for services, and announces ours if Avahi is ready for that.
 func (s *session) begin() error {
-	group, err := s.server.EntryGroupNew()
-	if err != nil {
-		return trouble{noAvahi, err}
+	var state int32
+	err := s.server("ServiceBrowserNew", unspecified, unspecified, s.service.Type, "", uint32(0)).Err
+	if err == nil {
+		err = s.server("GetState").Store(&state)
 	}
-	s.group = group
-	state, err := s.server.GetState()
 	if err != nil {
 		return trouble{noAvahi, err}
 	}
 	return s.serverState(state)
 }
 
-// follow does what Avahi's changes of state ask for, until something is wrong.
+// follow does what the changes ask for, until something is wrong.
 func (s *session) follow() error {
-	look := time.NewTicker(interfacePeriod)
-	defer look.Stop()
 	for {
 		var err error
 		select {
@@ -215,23 +215,15 @@ func (s *session) follow() error {
 			return trouble{what: noBus}
 		case signal := <-s.signals:
 			err = s.answered(func() error { return s.signal(signal) })
-		case state := <-s.groupStates():
-			err = s.answered(func() error { return s.groupState(state) })
-		case <-look.C:
-			err = s.sameInterface()
+		case <-s.moved:
+			err = s.answered(s.arrange)
+		case <-s.overdue.C:
+			s.tell(true)
 		}
 		if err != nil {
 			return err
 		}
 	}
-}
-
-// groupStates never yields anything while there is no group.
-func (s *session) groupStates() <-chan avahi.EntryGroupState {
-	if s.group == nil {
-		return nil
-	}
-	return s.group.StateChangeChannel
 }
 
 func (s *session) signal(signal *dbus.Signal) error {
@@ -241,103 +233,104 @@ func (s *session) signal(signal *dbus.Signal) error {
 	case signal.Name == ownerChanged:
 		return trouble{what: noAvahi}
 	case signal.Name == serverChanged:
-		var state int32
-		var reason string
-		if err := dbus.Store(signal.Body, &state, &reason); err != nil {
-			return trouble{noAvahi, err}
-		}
-		s.log.Debug("Avahi server state change", "state", state)
-		return s.serverState(state)
+		return s.serverSignal(signal)
+	case signal.Name == groupChanged:
+		return s.groupSignal(signal)
+	case signal.Name == itemNew, signal.Name == itemRemoved:
+		return s.browserSignal(signal)
+	case signal.Name == browserFailed:
+		return trouble{what: failed}
 	}
 	return nil
 }
 
-// serverState follows the state of Avahi's host name, without which there are no services.
+func (s *session) serverSignal(signal *dbus.Signal) error {
+	var state int32
+	var reason string
+	if err := dbus.Store(signal.Body, &state, &reason); err != nil {
+		return trouble{noAvahi, err}
+	}
+	s.log.Debug("Avahi server state change", "state", state)
+	return s.serverState(state)
+}
+
+// serverState follows the state of Avahi's host name.
 func (s *session) serverState(state int32) error {
+	s.running = state == serverRunning
 	switch state {
-	case avahi.ServerRunning:
-		return s.add()
-	case avahi.ServerFailure:
+	case serverRunning:
+		if err := s.server("GetHostName").Store(&s.host); err != nil {
+			return trouble{noAvahi, err}
+		}
+		return s.arrange()
+	case serverFailure:
 		return trouble{what: failed}
-	case avahi.ServerCollision:
+	case serverCollision:
 		s.become(State{Phase: Waiting, Detail: noHost})
 	default:
 		s.become(State{Phase: Announcing, Name: s.service.Name})
 	}
-	if !s.added {
-		return nil
-	}
 	return s.withdraw()
 }
 
-func (s *session) withdraw() error {
-	s.added = false
-	if err := s.group.Reset(); err != nil {
+// browserSignal notes which services can be found, and where. Those of other hosts do
+// not matter: where ours is established, no other has its name.
+func (s *session) browserSignal(signal *dbus.Signal) error {
+	var at sighting
+	var kind, domain string
+	var flags uint32
+	if err := dbus.Store(signal.Body, &at.index, &at.protocol, &at.name, &kind, &domain, &flags); err != nil {
 		return trouble{noAvahi, err}
 	}
+	if signal.Name == itemNew {
+		s.seen[at] = true
+	} else {
+		delete(s.seen, at)
+	}
+	s.tell(false)
 	return nil
 }
 
-// groupState follows the state of the service.
-func (s *session) groupState(state avahi.EntryGroupState) error {
-	s.log.Debug("Avahi entry group state change", "state", state.State)
-	switch state.State {
-	case avahi.EntryGroupEstablished:
-		s.established()
-	case avahi.EntryGroupCollision:
-		s.log.Info("Zeroconf service name collision")
-		if err := s.withdraw(); err != nil {
-			return err
-		}
-		if err := s.rename(); err != nil {
-			return err
-		}
-		return s.add()
-	case avahi.EntryGroupFailure:
-		return trouble{refused, errors.New(state.Error)}
+// tell says how the announcement stands. That it cannot be found is told when it is
+// overdue.
+func (s *session) tell(overdue bool) {
+	if !s.running {
+		return // and that was told
 	}
-	return nil
+	state := State{Phase: Announcing, Name: s.service.Name}
+	target := s.whereTo()
+	found := s.found(target.Places)
+	switch {
+	case len(target.Places) == 0:
+		state = State{Phase: Waiting, Detail: target.Nowhere}
+	case len(found) > 0:
+		state = State{Phase: Announced, Name: s.service.Name, Detail: inWords(found)}
+	case overdue || s.State().Detail == unseen:
+		state = State{Phase: Waiting, Detail: unseen}
+	case !s.looking:
+		s.overdue.Reset(s.sight)
+	}
+	s.looking = state.Phase == Announcing
+	s.become(state)
 }
 
-// add puts the service into the group, under the first name that no other
-// service on this machine has.
-func (s *session) add() error {
-	if s.added {
-		return nil
-	}
-	protocol := int32(avahi.ProtoInet6)
-	if s.service.IPv4 {
-		protocol = avahi.ProtoInet
-	}
-	for {
-		s.become(State{Phase: Announcing, Name: s.service.Name})
-		s.log.Debug("Adding Zeroconf service", "name", s.service.Name, "type", s.service.Type)
-		err := s.group.AddService(s.index, protocol, 0, s.service.Name, s.service.Type, "", "", s.service.Port, nil)
-		var said dbus.Error
-		if errors.As(err, &said) && said.Name == collisionError {
-			s.log.Info("Local Zeroconf service name collision")
-			if err := s.rename(); err != nil {
-				return err
-			}
-			continue
+// found are those of the places where a browser finds the service.
+func (s *session) found(places []Place) (found []string) {
+	for _, p := range places {
+		established := slices.ContainsFunc(s.groups, func(g *group) bool { return g.established && g.covers(p) })
+		if established && s.seen[sighting{p.Index, p.protocol(), s.service.Name}] {
+			found = append(found, p.String())
 		}
-		if err == nil {
-			err = s.group.Commit()
-		}
-		if err != nil {
-			return trouble{refused, err}
-		}
-		s.added = true
-		return nil
 	}
+	return found
 }
 
 func (s *session) rename() error {
 	if s.renames++; s.renames > maxRenames {
 		return trouble{what: allTaken}
 	}
-	name, err := s.server.GetAlternativeServiceName(s.service.Name)
-	if err != nil {
+	var name string
+	if err := s.server("GetAlternativeServiceName", s.service.Name).Store(&name); err != nil {
 		return trouble{allTaken, err}
 	}
 	s.log.Info("Changing Zeroconf service name", "from", s.service.Name, "to", name)
@@ -345,12 +338,8 @@ func (s *session) rename() error {
 	return nil
 }
 
-// sameInterface fails when the interface is another one than the service was
-// announced on.
-func (s *session) sameInterface() error {
-	index, err := s.interfaceIndex()
-	if err == nil && index != s.index {
-		err = trouble{what: "the interface " + s.service.Interface + " was replaced"}
-	}
-	return err
+// isCollision reports whether another service of this machine has the name.
+func isCollision(err error) bool {
+	var said dbus.Error
+	return errors.As(err, &said) && said.Name == collisionError
 }

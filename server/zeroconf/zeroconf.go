@@ -3,10 +3,14 @@
 // Package zeroconf announces the service on the local network through Avahi, so
 // that clients find the server without being told where it is.
 //
-// Avahi, its bus and the network interface may be absent, go and come back at
+// Avahi, its bus and the places to announce at may be absent, go and come back at
 // any time. The announcer then waits for them and announces anew; the server goes
-// on meanwhile. All trouble has one cure: the connection to the bus and all that
-// hangs on it are thrown away and built again.
+// on meanwhile. Trouble with the bus or with Avahi has one cure: the connection to
+// the bus and all that hangs on it are thrown away and built again.
+//
+// Avahi takes a service for networks that do not exist, and says that it is
+// established. The announcer looks for its own service as any browser does, and
+// calls announced only what it has found.
 package zeroconf
 
 import (
@@ -14,6 +18,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,11 +35,33 @@ type Service struct {
 	Type string
 	// Port is the TCP port.
 	Port uint16
-	// Interface limits the announcement to one network interface; empty means
-	// all.
+}
+
+// Target says where to announce the service.
+type Target struct {
+	Places []Place
+	// AllIPv6 says that the service is at all addresses of every interface that has
+	// IPv6, and AllIPv4 the same of IPv4.
+	AllIPv6, AllIPv4 bool
+	// Nowhere says why there are no places.
+	Nowhere string
+}
+
+// Place is where to announce the service.
+type Place struct {
 	Interface string
+	Index     int32 // of the interface
 	// IPv4 announces over IPv4 instead of IPv6.
 	IPv4 bool
+	// Addresses are where the service is; none means at any of the interface's.
+	Addresses []netip.Addr
+}
+
+func (p Place) String() string {
+	if p.IPv4 {
+		return p.Interface + " over IPv4"
+	}
+	return p.Interface + " over IPv6"
 }
 
 // Phase is how far the announcement is.
@@ -43,7 +71,7 @@ type Phase string
 const (
 	Waiting    Phase = "waiting"    // for what the detail says
 	Announcing Phase = "announcing" // Avahi makes sure that the name is free
-	Announced  Phase = "announced"
+	Announced  Phase = "announced"  // a browser finds it
 	Stopped    Phase = "stopped"
 )
 
@@ -52,12 +80,14 @@ type State struct {
 	Phase Phase
 	// Name is the service name while it is being announced.
 	Name string
-	// Detail is what is waited for.
+	// Detail is what is waited for, or where it can be found.
 	Detail string
 }
 
 func (s State) String() string {
 	switch {
+	case s.Phase == Announced:
+		return fmt.Sprintf("%s as %q on %s", s.Phase, s.Name, s.Detail)
 	case s.Name != "":
 		return fmt.Sprintf("%s as %q", s.Phase, s.Name)
 	case s.Detail != "":
@@ -73,37 +103,44 @@ const (
 	// calm is how long an attempt must have lasted for the next pause to be short again.
 	calm          = time.Minute
 	answerTimeout = 10 * time.Second
-	// interfacePeriod is how often the interface is looked at.
-	interfacePeriod = 2 * time.Second
+	// sightTimeout is how long it may take until the service can be found.
+	sightTimeout = 15 * time.Second
 )
 
 // Announcer keeps one service announced.
 type Announcer struct {
 	service Service
 	log     *slog.Logger
-	renamed func(name string)
+	changed func()
 	dial    func(...dbus.ConnOption) (*dbus.Conn, error)
 	timeout time.Duration // for an answer
+	sight   time.Duration // until the service can be found
+	moved   chan struct{}
 
-	logged State  // only Run uses it
-	known  string // the name last told to renamed; only Run uses it
+	logged   State // only Run uses it
+	activate bool  // whether to have the bus start Avahi; only Run uses it
 
-	mu    sync.Mutex
-	state State
+	mu     sync.Mutex
+	state  State
+	known  string // the name that it can be found by, or had last
+	target Target
 }
 
-// New makes an announcer, which does nothing before Run. It calls renamed
-// whenever the service is established under another name than before, beginning
-// with service.Name.
-func New(service Service, log *slog.Logger, renamed func(name string)) *Announcer {
+// New makes an announcer, which does nothing before Run and announces nowhere
+// before Move. It calls changed whenever the State or the Name is another one.
+func New(service Service, log *slog.Logger, changed func()) *Announcer {
 	return &Announcer{
-		service: service,
-		log:     log,
-		renamed: renamed,
-		dial:    dbus.ConnectSystemBus,
-		timeout: answerTimeout,
-		known:   service.Name,
-		state:   State{Phase: Waiting, Detail: "to be started"},
+		service:  service,
+		log:      log,
+		changed:  changed,
+		dial:     dbus.ConnectSystemBus,
+		timeout:  answerTimeout,
+		sight:    sightTimeout,
+		moved:    make(chan struct{}, 1),
+		activate: true,
+		state:    State{Phase: Waiting, Detail: "to be started"},
+		known:    service.Name,
+		target:   Target{Nowhere: "to be told where"},
 	}
 }
 
@@ -112,6 +149,30 @@ func (a *Announcer) State() State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.state
+}
+
+// Name is the one that the service was last announced by, or else is to be.
+func (a *Announcer) Name() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known
+}
+
+// Move says where to announce from now on.
+func (a *Announcer) Move(to Target) {
+	a.mu.Lock()
+	a.target = to
+	a.mu.Unlock()
+	select {
+	case a.moved <- struct{}{}:
+	default:
+	}
+}
+
+func (a *Announcer) whereTo() Target {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.target
 }
 
 // Run announces the service until ctx ends, and then withdraws it.
@@ -139,6 +200,9 @@ func (a *Announcer) Run(ctx context.Context) {
 func (a *Announcer) waitFor(err error) {
 	what := trouble{what: err.Error()}
 	errors.As(err, &what)
+	if what.what == noBus {
+		a.activate = true
+	}
 	var details []any
 	if what.cause != nil {
 		details = []any{"error", what.cause}
@@ -149,25 +213,36 @@ func (a *Announcer) waitFor(err error) {
 // become enters a state and logs it, unless it is the one that was logged last.
 func (a *Announcer) become(s State, details ...any) {
 	a.mu.Lock()
+	before := a.state
 	a.state = s
+	if s.Phase == Announced {
+		a.known = s.Name
+	}
 	a.mu.Unlock()
+	if s != before {
+		a.changed()
+	}
 	if s.Phase == Announcing || s == a.logged {
 		return
 	}
+	logged := a.logged
 	a.logged = s
-	switch s.Phase {
-	case Waiting:
+	switch {
+	case s.Phase == Waiting:
 		a.log.With(details...).Warn("Zeroconf service is not announced, waiting", "reason", s.Detail)
-	case Announced:
-		a.log.Info("Zeroconf service established", "name", s.Name)
+	case s.Phase == Announced && logged.Phase == Announced && s.Name == logged.Name:
+		a.log.Debug("Zeroconf service moved", "name", s.Name, "on", s.Detail)
+	case s.Phase == Announced:
+		a.log.Info("Zeroconf service established", "name", s.Name, "on", s.Detail)
 	}
 }
 
-// established tells under which name the service can be found now.
-func (a *Announcer) established() {
-	a.become(State{Phase: Announced, Name: a.service.Name})
-	if a.known != a.service.Name {
-		a.known = a.service.Name
-		a.renamed(a.known)
+// maxShown is how many places are told one by one.
+const maxShown = 6
+
+func inWords(places []string) string {
+	if more := len(places) - maxShown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(places[:maxShown], ", "), more)
 	}
+	return strings.Join(places, ", ")
 }

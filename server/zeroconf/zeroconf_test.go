@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,15 +58,38 @@ func (a *announcement) logged(text string) int {
 	return strings.Count(a.log.String(), text)
 }
 
+// renamed notes each name that the service has had.
+func (a *announcement) renamed() {
+	if name := a.Name(); name != a.names[len(a.names)-1] {
+		a.names = append(a.names, name)
+	}
+}
+
+// over6 is a place on the host.
+func over6(h *lantest.Host, name string) zeroconf.Place {
+	return zeroconf.Place{Interface: name, Index: int32(h.Index(name))}
+}
+
+func over4(h *lantest.Host, name string) zeroconf.Place {
+	p := over6(h, name)
+	p.IPv4 = true
+	return p
+}
+
+func at(places ...zeroconf.Place) zeroconf.Target { return zeroconf.Target{Places: places} }
+
 func announce(h *lantest.Host, service zeroconf.Service, prepare ...func(*announcement)) *announcement {
 	h.T.Helper()
 	service.Type = "_mandos._tcp"
 	if service.Port == 0 {
 		service.Port = 4711
 	}
-	a := &announcement{t: h.T}
-	a.Announcer = zeroconf.New(service, slog.New(slog.NewTextHandler(a, nil)), func(name string) { a.names = append(a.names, name) })
+	a := &announcement{t: h.T, names: []string{service.Name}}
+	a.Announcer = zeroconf.New(service, slog.New(slog.NewTextHandler(a, nil)), a.renamed)
 	a.Use(h.BusAddress, func() { a.attempts.Add(1) })
+	if h.Index("eth0") != 0 {
+		a.Move(at(over6(h, "eth0")))
+	}
 	for _, f := range prepare {
 		f(a)
 	}
@@ -102,8 +126,8 @@ func sees(h *lantest.Host, want ...string) {
 const (
 	mandos       = "eth0;IPv6;Mandos;4711;"
 	mandos2      = "eth0;IPv6;Mandos #2;4711;"
-	asMandos     = `announced as "Mandos"`
-	asMandos2    = `announced as "Mandos #2"`
+	asMandos     = `announced as "Mandos" on eth0 over IPv6`
+	asMandos2    = `announced as "Mandos #2" on eth0 over IPv6`
 	waitsForBus  = "waiting: the system bus cannot be reached"
 	waitsForMdns = "waiting: avahi-daemon is not running"
 )
@@ -116,7 +140,7 @@ func TestAnnounced(t *testing.T) {
 	sees(there, mandos)
 	a.stop()
 	sees(there)
-	if a.State().Phase != zeroconf.Stopped || len(a.names) != 0 || a.logged("level=WARN") != 0 {
+	if a.State().Phase != zeroconf.Stopped || len(a.names) != 1 || a.logged("level=WARN") != 0 {
 		t.Errorf("%v, renamed %q, log:\n%s", a.State(), a.names, a.log.String())
 	}
 }
@@ -124,51 +148,128 @@ func TestAnnounced(t *testing.T) {
 func TestAnnouncedOverIPv4(t *testing.T) {
 	t.Parallel()
 	here, there := lantest.Pair(t)
-	announce(here, zeroconf.Service{Name: "Mandos", IPv4: true}).await(asMandos)
+	a := announce(here, zeroconf.Service{Name: "Mandos"})
+	a.await(asMandos)
+	a.Move(at(over4(here, "eth0")))
+	a.await(`announced as "Mandos" on eth0 over IPv4`)
 	sees(there, "eth0;IPv4;Mandos;4711;")
 }
 
 func TestAnnouncedOnOneInterface(t *testing.T) {
 	t.Parallel()
-	here, there := lantest.NewHost(t), lantest.NewHost(t)
+	here, there := twoCables(t)
+	a := announce(here, zeroconf.Service{Name: "Mandos"})
+	a.Move(at(over6(here, "eth1")))
+	a.await(`announced as "Mandos" on eth1 over IPv6`)
+	sees(there, "eth1;IPv6;Mandos;4711;")
+}
+
+func twoCables(t *testing.T) (here, there *lantest.Host) {
+	here, there = lantest.NewHost(t), lantest.NewHost(t)
 	here.Cable(there, "eth0")
 	here.Cable(there, "eth1")
 	for _, h := range []*lantest.Host{here, there} {
 		h.StartBus()
 		h.StartAvahi()
 	}
-	a := announce(here, zeroconf.Service{Name: "Mandos", Interface: "eth1"})
-	a.await(asMandos)
-	sees(there, "eth1;IPv6;Mandos;4711;")
+	return here, there
 }
 
-func TestInterfaceComesAndGoes(t *testing.T) {
+func TestPlacesComeAndGoOneByOne(t *testing.T) {
 	t.Parallel()
-	here, there := lantest.NewHost(t), lantest.NewHost(t)
-	for _, h := range []*lantest.Host{here, there} {
-		h.StartBus()
-		h.StartAvahi()
+	here, there := twoCables(t)
+	a := announce(here, zeroconf.Service{Name: "Mandos"})
+	a.Move(at(over6(here, "eth0"), over4(here, "eth1")))
+	a.await(`announced as "Mandos" on eth0 over IPv6, eth1 over IPv4`)
+	sees(there, mandos, "eth1;IPv4;Mandos;4711;")
+	a.Move(at(over6(here, "eth0")))
+	a.await(asMandos)
+	a.Move(zeroconf.Target{Nowhere: "there is no network"})
+	a.await("waiting: there is no network")
+	a.Move(at(over4(here, "eth0")))
+	a.await(`announced as "Mandos" on eth0 over IPv4`)
+}
+
+// TestAllPlacesOfOneKindAreWithdrawn: Avahi tells only one network of the end of
+// several services that differ in nothing but their interface.
+func TestAllPlacesOfOneKindAreWithdrawn(t *testing.T) {
+	t.Parallel()
+	here, there := twoCables(t)
+	a := announce(here, zeroconf.Service{Name: "Mandos"})
+	all := at(over6(here, "eth0"), over6(here, "eth1"))
+	all.AllIPv6 = true
+	a.Move(all)
+	a.await(`announced as "Mandos" on eth0 over IPv6, eth1 over IPv6`)
+	sees(there, mandos, "eth1;IPv6;Mandos;4711;")
+	all = at(over4(here, "eth0"), over4(here, "eth1"))
+	all.AllIPv4 = true
+	a.Move(all)
+	a.await(`announced as "Mandos" on eth0 over IPv4, eth1 over IPv4`)
+	sees(there, "eth0;IPv4;Mandos;4711;", "eth1;IPv4;Mandos;4711;")
+	a.stop()
+	sees(there)
+}
+
+// TestOneAddressIsAnnouncedAlone has two addresses on an interface, one of which the
+// server listens on.
+func TestOneAddressIsAnnouncedAlone(t *testing.T) {
+	t.Parallel()
+	here, there := lantest.Pair(t)
+	here.Run("ip", "address", "add", "192.0.2.77/24", "dev", "eth0")
+	here.Run("ip", "address", "add", "2001:db8::7/64", "dev", "eth0")
+	for _, address := range []string{"192.0.2.77", "2001:db8::7"} {
+		place := zeroconf.Place{Interface: "eth0", Index: int32(here.Index("eth0")), Addresses: []netip.Addr{netip.MustParseAddr(address)}}
+		place.IPv4 = place.Addresses[0].Is4()
+		a := announce(here, zeroconf.Service{Name: "Mandos"})
+		a.Move(at(place))
+		a.await(fmt.Sprintf("announced as %q on %v", "Mandos", place))
+		for range 3 { // it would be any of them
+			if found := there.Browse(); len(found) != 1 || found[0].Address != address {
+				t.Fatalf("%s is not found, but %v", address, found)
+			}
+		}
+		a.stop()
+		sees(there)
 	}
-	a := announce(here, zeroconf.Service{Name: "Mandos", Interface: "eth0"})
-	a.await("waiting: there is no interface eth0")
-	here.Cable(there, "eth0")
+}
+
+// TestAnnouncedIsWhatABrowserFinds: Avahi says that a service is established which
+// is on no network.
+func TestAnnouncedIsWhatABrowserFinds(t *testing.T) {
+	t.Parallel()
+	here, there := lantest.Pair(t)
+	here.Run("sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+	a := announce(here, zeroconf.Service{Name: "Mandos"}, func(a *announcement) { a.SightWithin(time.Second) })
+	a.await("waiting: avahi-daemon shows the service on no network; is there a cable, and what do the interfaces and protocols in avahi-daemon.conf say?")
+	sees(there)
+	here.Run("sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=0")
 	a.await(asMandos)
 	sees(there, mandos)
+}
 
+func TestInterfaceGoesDownAndUp(t *testing.T) {
+	t.Parallel()
+	here, there := lantest.Pair(t)
+	a := announce(here, zeroconf.Service{Name: "Mandos"}, func(a *announcement) { a.SightWithin(time.Second) })
+	a.await(asMandos)
 	here.Run("ip", "link", "set", "eth0", "down")
+	lantest.Await(t, "that it is not called announced", func() bool { return a.State().Phase == zeroconf.Waiting })
 	lantest.Kill(there.Avahi) // it would go on showing what it remembers
 	there.StartAvahi()
 	sees(there)
 	here.Run("ip", "link", "set", "eth0", "up")
+	a.await(asMandos)
 	sees(there, mandos)
 
 	here.Run("ip", "link", "delete", "eth0")
-	a.await("waiting: there is no interface eth0")
+	a.Move(zeroconf.Target{Nowhere: "interface eth0 is gone"})
+	a.await("waiting: interface eth0 is gone")
 	here.Cable(there, "eth0")
+	a.Move(at(over6(here, "eth0")))
 	a.await(asMandos)
 	sees(there, mandos)
-	if n := a.logged("there is no interface eth0"); n != 2 {
-		t.Errorf("the loss of the interface was logged %d times, not twice", n)
+	if n := a.logged("interface eth0 is gone"); n != 1 {
+		t.Errorf("the loss of the interface was logged %d times, not once", n)
 	}
 }
 
@@ -180,7 +281,7 @@ func TestNameTakenOnTheNetwork(t *testing.T) {
 	a.await(asMandos2)
 	sees(here, mandos2, mandos)
 	a.stop()
-	if !slices.Equal(a.names, []string{"Mandos #2"}) || a.logged("Zeroconf service name collision") != 1 {
+	if !slices.Equal(a.names, []string{"Mandos", "Mandos #2"}) || a.logged("Zeroconf service name collision") != 1 {
 		t.Errorf("renamed %q, log:\n%s", a.names, a.log.String())
 	}
 }
@@ -193,7 +294,7 @@ func TestNameTakenOnTheSameHost(t *testing.T) {
 	a.await(asMandos2)
 	sees(there, "eth0;IPv6;Mandos #2;4712;", mandos)
 	a.stop()
-	if !slices.Equal(a.names, []string{"Mandos #2"}) || a.logged("Local Zeroconf service name collision") != 1 {
+	if !slices.Equal(a.names, []string{"Mandos", "Mandos #2"}) || a.logged("Local Zeroconf service name collision") != 1 {
 		t.Errorf("renamed %q, log:\n%s", a.names, a.log.String())
 	}
 }
@@ -233,6 +334,31 @@ func TestBusIsKilledAndStartedAgain(t *testing.T) {
 	}
 }
 
+// TestBusThatWasRestartedGetsAvahiBack: Avahi has ended with the bus, and comes when
+// somebody asks for it.
+func TestBusThatWasRestartedGetsAvahiBack(t *testing.T) {
+	t.Parallel()
+	here, there := lantest.Pair(t)
+	a := announce(here, zeroconf.Service{Name: "Mandos"})
+	a.await(asMandos)
+	here.ActivateAvahi()
+
+	// Whoever stops it alone means to.
+	lantest.Kill(here.Avahi)
+	a.await(waitsForMdns)
+	here.StartAvahi()
+	a.await(asMandos)
+
+	lantest.Kill(here.Bus)
+	lantest.Kill(here.Avahi)
+	here.StartBus()
+	a.await(asMandos)
+	sees(there, mandos)
+	if n := a.logged(waitsForMdns[len("waiting: "):]); n < 1 || n > 2 {
+		t.Errorf("logged %d times that Avahi is not running:\n%s", n, a.log.String())
+	}
+}
+
 func TestNothingThereAtTheStart(t *testing.T) {
 	t.Parallel()
 	here, there := lantest.NewHost(t), lantest.NewHost(t)
@@ -241,9 +367,12 @@ func TestNothingThereAtTheStart(t *testing.T) {
 	there.StartAvahi()
 	a := announce(here, zeroconf.Service{Name: "Mandos"})
 	a.await(waitsForBus)
+	a.Move(zeroconf.Target{Nowhere: "there is no network"})
 	here.StartBus()
 	a.await(waitsForMdns)
 	here.StartAvahi()
+	a.await("waiting: there is no network")
+	a.Move(at(over6(here, "eth0")))
 	a.await(asMandos)
 	sees(there, mandos)
 }
@@ -312,7 +441,7 @@ func TestBusOfTheEnvironment(t *testing.T) {
 	}
 	defer listener.Close()
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+path)
-	a := zeroconf.New(zeroconf.Service{Name: "Mandos"}, slog.New(slog.DiscardHandler), func(string) {})
+	a := zeroconf.New(zeroconf.Service{Name: "Mandos"}, slog.New(slog.DiscardHandler), func() {})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {

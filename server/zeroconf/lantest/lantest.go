@@ -86,7 +86,7 @@ func NewHost(t *testing.T) *Host {
 	h.holder = holder.Process.Pid
 	h.write("bus.conf", `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>custom</type><listen>`+h.BusAddress+`</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow user="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`)
+<servicedir>`+h.dir+`</servicedir><policy context="default"><allow user="*"/><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`)
 	h.write("avahi.conf", "[server]\nhost-name="+h.Name+"\nenable-dbus=yes\n[wide-area]\nenable-wide-area=no\n[publish]\npublish-hinfo=no\npublish-workstation=no\n")
 	return h
 }
@@ -103,13 +103,18 @@ func Pair(t *testing.T) (here, there *Host) {
 	return here, there
 }
 
-// Cable connects two hosts, each with an interface of that name.
+// Cable connects two hosts, each with an interface of that name: 192.0.2.1 and
+// 192.0.2.2, or 198.51.100.1 and .2 on eth1.
 func (h *Host) Cable(to *Host, name string) {
 	h.T.Helper()
+	network := "192.0.2"
+	if name == "eth1" {
+		network = "198.51.100"
+	}
 	h.Run("ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", fmt.Sprint(to.holder))
 	for i, end := range []*Host{h, to} {
 		end.Run("ip", "link", "set", name, "up")
-		end.Run("ip", "address", "add", fmt.Sprintf("192.0.2.%d/24", i+1), "dev", name)
+		end.Run("ip", "address", "add", fmt.Sprintf("%s.%d/24", network, i+1), "dev", name)
 	}
 }
 
@@ -185,23 +190,63 @@ func (h *Host) StartBus() {
 // StartAvahi starts the host's avahi-daemon and waits until it answers.
 func (h *Host) StartAvahi() {
 	h.T.Helper()
-	h.Avahi = h.Start("avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "--file="+filepath.Join(h.dir, "avahi.conf"))
+	h.Avahi = h.Start(h.avahi()...)
 	Await(h.T, "avahi-daemon", func() bool { return h.Command("avahi-browse", "--terminate", "_none._tcp").Run() == nil })
 }
 
+func (h *Host) avahi() []string {
+	return []string{"avahi-daemon", "--no-drop-root", "--no-chroot", "--no-rlimits", "--file=" + filepath.Join(h.dir, "avahi.conf")}
+}
+
+// ActivateAvahi lets the bus start avahi-daemon from its next start on, when it is
+// asked for it, as the system bus does.
+func (h *Host) ActivateAvahi() {
+	h.T.Helper()
+	daemon := h.avahi()
+	path, err := exec.LookPath(daemon[0])
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	daemon[0] = path
+	h.write("org.freedesktop.Avahi.service", "[D-BUS Service]\nName=org.freedesktop.Avahi\nExec="+strings.Join(daemon, " ")+"\n")
+	h.T.Cleanup(func() { h.Command(path, "--kill").Run() })
+}
+
+// Index is the number of a network interface, 0 if there is none.
+func (h *Host) Index(name string) (index int) {
+	h.Inside(func() {
+		if link, err := net.InterfaceByName(name); err == nil {
+			index = link.Index
+		}
+	})
+	return index
+}
+
+// Service is one that a host finds.
+type Service struct {
+	Interface, Protocol, Name, Address, Port string
+}
+
 // Found are the services of the type that the host finds, each as
-// interface;protocol;name;address family;port.
-func (h *Host) Found() []string {
+// interface;protocol;name;port;.
+func (h *Host) Found() (services []string) {
+	for _, s := range h.Browse() {
+		services = append(services, strings.Join([]string{s.Interface, s.Protocol, s.Name, s.Port, ""}, ";"))
+	}
+	return services
+}
+
+// Browse finds the services of the type.
+func (h *Host) Browse() (services []Service) {
 	out, err := h.Command("avahi-browse", "--resolve", "--parsable", "--terminate", "--no-db-lookup", "_mandos._tcp").Output()
 	if err != nil {
 		return nil // not running yet
 	}
-	var services []string
 	for line := range strings.Lines(string(out)) {
 		f := strings.Split(strings.TrimSpace(line), ";")
 		if len(f) >= 10 && f[0] == "=" {
 			name := strings.NewReplacer(`\032`, " ", `\035`, "#").Replace(f[3])
-			services = append(services, strings.Join([]string{f[1], f[2], name, f[8], f[9]}, ";"))
+			services = append(services, Service{f[1], f[2], name, f[7], f[8]})
 		}
 	}
 	return services

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package zeroconf
+
+import (
+	"errors"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// entry is what Avahi is told to announce.
+type entry struct {
+	index, protocol int32
+	addresses       []netip.Addr // none means those of Avahi's host name
+}
+
+// covers reports whether the service is announced at a place by the entry.
+func (e entry) covers(p Place) bool {
+	return e.protocol == p.protocol() && (e.index == unspecified || e.index == p.Index)
+}
+
+// protocol is Avahi's number.
+func (p Place) protocol() int32 {
+	if p.IPv4 {
+		return 0
+	}
+	return 1
+}
+
+// entries are as few as possible: when one of several that are equal but for their
+// interface is withdrawn, Avahi does not tell that network.
+func (t Target) entries() (entries []entry) {
+	for _, p := range t.Places {
+		e := entry{p.Index, p.protocol(), p.Addresses}
+		if p.IPv4 && t.AllIPv4 || !p.IPv4 && t.AllIPv6 {
+			e = entry{index: unspecified, protocol: p.protocol()}
+		}
+		if !slices.ContainsFunc(entries, e.equal) {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+func (e entry) equal(other entry) bool { return reflect.DeepEqual(e, other) }
+
+// group is an entry in Avahi. Each has one, so that nothing happens to the others
+// when one comes or goes.
+type group struct {
+	entry
+	path        dbus.ObjectPath
+	established bool
+}
+
+// arrange announces the service where it should be, and nowhere else, under the
+// first name that no other service on this machine has.
+func (s *session) arrange() error {
+	if !s.running {
+		return nil
+	}
+	entries := s.whereTo().entries()
+	for _, g := range slices.Clone(s.groups) {
+		if !slices.ContainsFunc(entries, g.equal) {
+			if err := s.free(g); err != nil {
+				return err
+			}
+		}
+	}
+	for _, e := range entries {
+		if slices.ContainsFunc(s.groups, func(g *group) bool { return g.equal(e) }) {
+			continue
+		}
+		err := s.add(e)
+		if isCollision(err) {
+			s.log.Info("Local Zeroconf service name collision")
+			return s.renameAll()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.tell(false)
+	return nil
+}
+
+// add has Avahi announce the service.
+func (s *session) add(e entry) error {
+	g := &group{entry: e}
+	if err := s.server("EntryGroupNew").Store(&g.path); err != nil {
+		return trouble{noAvahi, err}
+	}
+	s.groups = append(s.groups, g)
+	s.log.Debug("Adding Zeroconf service", "name", s.service.Name, "type", s.service.Type, "interface", e.index, "protocol", e.protocol)
+	host := ""
+	if len(e.addresses) > 0 {
+		host = hostOf(s.host, e.addresses[0])
+	}
+	for _, address := range e.addresses {
+		err := s.call(g.path, avahiGroup+".AddAddress", e.index, e.protocol, uint32(publishNoReverse), host, address.String()).Err
+		if err != nil {
+			return trouble{refused, err}
+		}
+	}
+	err := s.call(g.path, avahiGroup+".AddService", e.index, e.protocol, uint32(0),
+		s.service.Name, s.service.Type, "", host, s.service.Port, [][]byte{}).Err
+	if err == nil {
+		err = s.call(g.path, avahiGroup+".Commit").Err
+	}
+	if err != nil {
+		return trouble{refused, err}
+	}
+	return nil
+}
+
+// hostOf is the host name under which one address of this machine is announced.
+// Avahi's own has all addresses, which are not all listened on.
+func hostOf(host string, address netip.Addr) string {
+	suffix := "-" + strings.NewReplacer(".", "-", ":", "-").Replace(address.WithZone("").String())
+	const longest = 63 // RFC 1035, section 2.3.4
+	if len(host)+len(suffix) > longest {
+		host = host[:longest-len(suffix)]
+	}
+	return host + suffix + ".local"
+}
+
+func (s *session) free(g *group) error {
+	s.groups = slices.DeleteFunc(s.groups, func(other *group) bool { return other == g })
+	if err := s.call(g.path, avahiGroup+".Free").Err; err != nil {
+		return trouble{noAvahi, err}
+	}
+	return nil
+}
+
+// withdraw announces nothing any more.
+func (s *session) withdraw() error {
+	for _, g := range slices.Clone(s.groups) {
+		if err := s.free(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renameAll announces the service by another name.
+func (s *session) renameAll() error {
+	if err := s.withdraw(); err != nil {
+		return err
+	}
+	if err := s.rename(); err != nil {
+		return err
+	}
+	return s.arrange()
+}
+
+// groupSignal follows the state of what is announced.
+func (s *session) groupSignal(signal *dbus.Signal) error {
+	var state int32
+	var reason string
+	if err := dbus.Store(signal.Body, &state, &reason); err != nil {
+		return trouble{noAvahi, err}
+	}
+	at := slices.IndexFunc(s.groups, func(g *group) bool { return g.path == signal.Path })
+	if at < 0 {
+		return nil // it was freed
+	}
+	g := s.groups[at]
+	s.log.Debug("Avahi entry group state change", "state", state, "interface", g.index, "protocol", g.protocol)
+	g.established = state == groupEstablished
+	switch state {
+	case groupCollision:
+		s.log.Info("Zeroconf service name collision")
+		return s.renameAll()
+	case groupFailure:
+		return trouble{refused, errors.New(reason)}
+	}
+	s.tell(false)
+	return nil
+}
