@@ -201,6 +201,7 @@ func TestCheckNoticesAnotherDaemon(t *testing.T) {
 	dir := emptyConfiguration(t)
 	args := []string{"--no-dbus", "--no-zeroconf", "--configdir", dir}
 	script := `mount -t tmpfs none /run
+[ ! -S /dev/log ] || mount --bind /dev/null /dev/log
 state=$1 port=$2; shift 2
 "$0" "$@" --port $port --statedir $state || exit 10
 "$0" "$@" --port $port --statedir $state --check || exit 11
@@ -213,7 +214,7 @@ while [ -e /run/mandos.pid ]; do sleep 0.05; done
 	if err != nil {
 		t.Errorf("error %v\n%s", err, out)
 	}
-	says(t, string(out), "error: another server is running with process ID")
+	says(t, string(out), "error: another server is running with process ID", "warning: no log daemon listens on /dev/log")
 }
 
 func TestCheckWithoutRoot(t *testing.T) {
@@ -254,6 +255,17 @@ func TestCheckLeavesARunningServerAlone(t *testing.T) {
 
 	out, _ = checked(t, ":", "--port", freePort(t), "--no-zeroconf", "--configdir", s.conf, "--statedir", s.state+"2")
 	says(t, out, "warning: D-Bus: the name se.recompile.Mandos is taken: another Mandos server is running, with another state directory")
+}
+
+func TestCheckNoticesAServerThatIsNotOnTheBus(t *testing.T) {
+	bus := dbustest.Start(t)
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.Address)
+	s := startServer(t, "", "--no-dbus")
+	out, status := checked(t, ":", "--port", s.port, "--no-zeroconf", "--configdir", s.conf, "--statedir", s.state)
+	says(t, out, "warning: D-Bus: the server that is running is not on the system bus, though it could be")
+	if status != exitOK {
+		t.Errorf("exit status %d", status)
+	}
 }
 
 // policy writes a policy file of a bus.
