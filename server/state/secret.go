@@ -79,7 +79,6 @@ func (s *Store) unseal(saved map[string]*record, configured []client.Settings) [
 	for i := range configured {
 		settings[configured[i].Name] = &configured[i]
 	}
-	clear(s.sealed)
 	records := make([]client.Record, 0, len(saved))
 	for name, r := range saved {
 		now, isConfigured := settings[name]

@@ -6,10 +6,13 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -281,5 +284,70 @@ func TestADroppedRecordDoesNotComeBackDecrypted(t *testing.T) {
 	}
 	if r, ok := recordsOf(t, reopen(t, s), configured...)["same0"]; ok {
 		t.Errorf("it is there: %+v", r)
+	}
+}
+
+// TestTheLogTellsOfDecrypting looks at what is logged, and at what must not be.
+func TestTheLogTellsOfDecrypting(t *testing.T) {
+	dir := t.TempDir()
+	s, configured, _ := takenOver(t, dir, 1)
+	var log bytes.Buffer
+	s.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if err := s.DecryptAll(t.Context()); err != nil || log.Len() > 0 { // before Records there is nothing to do
+		t.Errorf("error %v, and the log says %s", err, &log)
+	}
+	for i := range configured {
+		if configured[i].Name == "other" {
+			configured[i].Secret = secret("changed meanwhile")
+		}
+	}
+	if _, err := s.Records(configured); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DecryptAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`level=INFO msg="Decrypting the saved secrets in the background" clients=2`,
+		`level=DEBUG msg="Failed to decrypt the saved secret; the configured one is in force" client=other error=`,
+		`level=INFO msg="All saved secrets are decrypted" clients=2 took=`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, &log)
+		}
+	}
+	for _, bad := range []string{"set at run time", "changed meanwhile", `"configured"`} {
+		if strings.Contains(log.String(), bad) {
+			t.Errorf("the log has %s:\n%s", bad, &log)
+		}
+	}
+
+	log.Reset()
+	cutOff, configured, _ := takenOver(t, t.TempDir(), 1)
+	cutOff.log = s.log
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := cutOff.Records(configured); err != nil {
+		t.Fatal(err)
+	}
+	if err := cutOff.DecryptAll(ctx); err != nil || !strings.Contains(log.String(), "Decrypting the saved") || strings.Contains(log.String(), "All saved") {
+		t.Errorf("cut off: error %v, and the log says\n%s", err, &log)
+	}
+}
+
+func TestDecryptingForAClosedState(t *testing.T) {
+	s, configured, _ := takenOver(t, t.TempDir(), 1)
+	records, err := s.Records(configured)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DecryptAll(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := stillEncrypted(records); n != 0 {
+		t.Errorf("%d secrets are still encrypted", n)
 	}
 }
