@@ -210,12 +210,18 @@ func (d *daemon) work(ctx context.Context) error {
 	listening, leave := context.WithCancel(lasting) // to the registry, to its last event
 	defer leave()
 	var background sync.WaitGroup
+	starting, started := context.WithCancel(serving)
+	defer started()
+	background.Go(func() { systemd.ExtendStart(starting) })
 
 	d.registry.Start()
 	background.Go(func() { d.history.Run(listening) })
 	if d.bus != nil {
 		background.Go(func() { d.bus.Run(listening) })
-		<-d.bus.Tried()
+		select {
+		case <-d.bus.Tried():
+		case <-serving.Done():
+		}
 	}
 	if d.zeroconf != nil {
 		d.announce()
@@ -231,6 +237,7 @@ func (d *daemon) work(ctx context.Context) error {
 	served := make(chan error, 1)
 	background.Go(func() { served <- d.handout.Serve(serving, d.sockets) })
 	err := d.ready()
+	started()
 	if err != nil {
 		stop(err)
 	}

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"mandos/server/client"
 	"mandos/server/configreader"
+	"mandos/server/debiantest"
+	"mandos/server/keytls/keytlstest"
 )
 
 func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
@@ -54,4 +57,17 @@ func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
 	if err := <-next; !errors.Is(err, broken) {
 		t.Errorf("the one after that answered %v", err)
 	}
+}
+
+// TestCheckersLeaveTheReaderAlone reloads when checks have ended, each of which ends
+// what checkers may have left behind.
+func TestCheckersLeaveTheReaderAlone(t *testing.T) {
+	debiantest.NeedRoot(t, "which alone has a reader")
+	key := keytlstest.NewKey(keytlstest.Ed25519)
+	s := startServer(t, plainSection(key)+"interval = PT1S\n", "--no-dbus", "--debuglevel", "debug")
+	eventually(t, func() bool { return linesWith(s.log(), "Checker for host1 succeeded") >= 2 }, s.log)
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return linesWith(s.log(), "configuration reloaded") == 1 }, s.log)
 }
