@@ -329,3 +329,36 @@ func TestWhatIsToldInWhichOrder(t *testing.T) {
 		w.wantSignals("removed")
 	})
 }
+
+func TestAnEnabledClientHasTwoIntervalsAndSaysSoOnDisk(t *testing.T) {
+	ctx, a := context.Background(), host("a", keyA)
+	off := a
+	off.Enabled = false
+	for sentence, enable := range map[string]func(w *world) error{
+		"by a person":          func(w *world) error { return w.Enable(ctx, admin, "a") },
+		"by the configuration": func(w *world) error { return w.Reload(ctx, FromConfiguration, []Settings{a}) },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{off}, func(w *world) {
+				w.checks.behave(fail)
+				w.pass(time.Minute)
+				w.must(enable(w))
+				want := w.wall().Add(4 * time.Minute)
+				if record, _ := w.disk.get("a"); !record.State.Expires.Equal(want) {
+					t.Errorf("saved is %v, want %v", record.State.Expires, want)
+				}
+				if v := w.client("a"); !v.Expires.Equal(want) {
+					t.Errorf("it expires at %v, want %v", v.Expires, want)
+				}
+				w.pass(4*time.Minute - 1)
+				if !w.enabled("a") {
+					t.Error("it is disabled before")
+				}
+				w.pass(1)
+				if w.enabled("a") {
+					t.Error("it is enabled after that")
+				}
+			})
+		})
+	}
+}
