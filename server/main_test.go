@@ -17,8 +17,8 @@ import (
 var scratch string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(withoutIPv6) != "" {
-		fmt.Fprintln(os.Stderr, becomeWithoutIPv6(os.Args[1:]))
+	if os.Getenv(otherKernel) != "" {
+		fmt.Fprintln(os.Stderr, becomeOnOtherKernel(os.Args[1:]))
 		os.Exit(1)
 	}
 	debiantest.HaveUser()

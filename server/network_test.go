@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -20,30 +21,55 @@ import (
 	"mandos/server/zeroconf/lantest"
 )
 
-// withoutIPv6 marks the process that is to become another one, in which there are no
-// IPv6 sockets, as on a kernel that was booted with ipv6.disable=1. It has the address
-// of the bus, for that of the tests leads nowhere.
-const withoutIPv6 = "MANDOS_TEST_WITHOUT_IPV6"
+// otherKernel marks the process that is to become another one, on a kernel that lacks
+// something.
+const otherKernel = "MANDOS_TEST_KERNEL"
 
-// becomeWithoutIPv6 has the kernel answer socket(AF_INET6) as one without IPv6 does,
-// and executes a command.
-func becomeWithoutIPv6(args []string) error {
-	runtime.LockOSThread() // the filter is the thread's, and what it executes keeps it
+// kernels are what a system call fails with that has that argument.
+var kernels = map[string]struct {
+	call, argument, value uint32
+	errno                 unix.Errno
+}{
+	// as one that was booted with ipv6.disable=1
+	"without IPv6": {unix.SYS_SOCKET, 0, unix.AF_INET6, unix.EAFNOSUPPORT},
+	// as RestrictAddressFamilies= of systemd
+	"without netlink": {unix.SYS_SOCKET, 0, unix.AF_NETLINK, unix.EAFNOSUPPORT},
+	// as one before Linux 5.7 for whoever is not root
+	"without binding": {unix.SYS_SETSOCKOPT, 2, unix.SO_BINDTOIFINDEX, unix.EPERM},
+}
+
+// on is what starts a command on such a kernel. That of the tests has no bus.
+func (l *lan) on(kernel string) []string {
+	self, err := os.Executable()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return []string{"env", otherKernel + "=" + kernel, self, l.server.BusAddress}
+}
+
+// becomeOnOtherKernel executes a command, with the address of the bus before it.
+func becomeOnOtherKernel(args []string) error {
+	kernel, ok := kernels[os.Getenv(otherKernel)]
+	if !ok {
+		return fmt.Errorf("there is no kernel %q", os.Getenv(otherKernel))
+	}
+	runtime.LockOSThread()          // the filter is the thread's, and what it executes keeps it
+	const nr, firstArgument = 0, 16 // in struct seccomp_data
 	filter := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 3},
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 16}, // seccomp_data.args[0]
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.AF_INET6, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EAFNOSUPPORT)},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: nr},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: kernel.call, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: firstArgument + 8*kernel.argument},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: kernel.value, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(kernel.errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
 		return fmt.Errorf("seccomp: %w", err)
 	}
-	os.Setenv("DBUS_SYSTEM_BUS_ADDRESS", os.Getenv(withoutIPv6))
-	os.Unsetenv(withoutIPv6)
-	return syscall.Exec(args[0], args, os.Environ())
+	os.Setenv("DBUS_SYSTEM_BUS_ADDRESS", args[0])
+	os.Unsetenv(otherKernel)
+	return syscall.Exec(args[1], args[1:], os.Environ())
 }
 
 func (l *lan) status() (status dbusapi.Status, err error) {
@@ -104,11 +130,7 @@ func TestWithoutIPv6TheServerIsFoundAndServesOverIPv4(t *testing.T) {
 			return []string{"--interface", "eth0"}
 		}, "::"},
 		"where the kernel has none": {func(l *lan) []string {
-			self, err := os.Executable()
-			if err != nil {
-				l.t.Fatal(err)
-			}
-			l.wrapper = []string{"env", withoutIPv6 + "=" + l.server.BusAddress, self}
+			l.wrapper = l.on("without IPv6")
 			return nil
 		}, "0.0.0.0"},
 	} {
@@ -177,6 +199,43 @@ func TestAnInterfaceThatComesLate(t *testing.T) {
 		return err == nil && status.Address == "" && strings.Contains(status.ListenProblem, "a port below 1024 needs root") &&
 			strings.HasPrefix(status.ZeroconfState, "waiting: ")
 	}, l.logged)
+}
+
+// TestAKernelThatDoesNotLetItBind has the server do as it always did, and say so.
+func TestAKernelThatDoesNotLetItBind(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t)
+	l.wrapper = l.on("without binding")
+	l.serve("--interface", "eth0")
+	l.becomes("::", "", "no permission to bind to interface eth0: before Linux 5.7 it takes root or CAP_NET_RAW, which the server gives up once it has started; restart it as root; listening on all interfaces",
+		announcedOn("eth0 over IPv6"))
+	l.boots()
+}
+
+func TestASandboxWithoutNetlinkStillServes(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t)
+	l.wrapper = l.on("without netlink")
+	l.serve("--port", "4711")
+	const unseen = "cannot see the network interfaces: netlink: address family not supported by protocol; what changes there is not noticed"
+	l.becomes("::", "", unseen, "waiting: "+unseen)
+	var err error
+	l.host.Inside(func() {
+		var conn net.Conn
+		if conn, err = net.Dial("tcp", "["+l.linkLocal()+"%eth0]:4711"); err == nil {
+			conn.Close()
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// linkLocal is the address that the server has on eth0.
+func (l *lan) linkLocal() string {
+	fields := strings.Fields(l.server.Run("ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "link"))
+	address, _, _ := strings.Cut(fields[3], "/")
+	return address
 }
 
 func TestListsOfInterfacesAndAddresses(t *testing.T) {

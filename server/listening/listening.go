@@ -95,7 +95,8 @@ type Sockets struct {
 	accepts  sync.WaitGroup
 
 	// Only Open and Run use these.
-	network network
+	network network         // nil until the kernel has told
+	unseen  error           // why the network could not be read last
 	failed  map[end]error   // why it could not be opened
 	bound   map[string]bool // interfaces that were bound to once
 
@@ -133,9 +134,7 @@ func (s *Sockets) openFirst() (err error) {
 			return err
 		}
 	}
-	if _, err := s.look(); err != nil {
-		return err
-	}
+	s.look()
 	for _, e := range s.ends {
 		// Not to be let bind to an interface is no reason not to serve.
 		if err := s.failed[e]; err != nil && !errors.As(err, new(*bindError)) {
@@ -148,7 +147,8 @@ func (s *Sockets) openFirst() (err error) {
 // choosePort takes a free port for several sockets, or for one that may have to be
 // opened again.
 func (s *Sockets) choosePort() (err error) {
-	if s.port == 0 && (len(s.ends) > 1 || s.ends[0].iface != "") {
+	single := len(s.ends) == 1 && s.ends[0].iface == ""
+	if s.port == 0 && !single {
 		s.reserve, s.port, err = reserve(s.wish.IPv4Only)
 	}
 	return err
@@ -166,11 +166,7 @@ func (s *Sockets) Run(ctx context.Context, changed func()) {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
-		news, err := s.look()
-		if err != nil {
-			s.log.Error("cannot follow the network", "error", err)
-		}
-		if news {
+		if s.look() {
 			changed()
 		}
 		select {
@@ -183,10 +179,11 @@ func (s *Sockets) Run(ctx context.Context, changed func()) {
 }
 
 // look brings the sockets in line with the network, and reports whether the State
-// is another one.
-func (s *Sockets) look() (news bool, err error) {
-	if s.network, err = readNetwork(); err != nil {
-		return false, err
+// is another one. A network that cannot be read has not changed.
+func (s *Sockets) look() (news bool) {
+	network, err := readNetwork()
+	if s.unseen = err; err == nil {
+		s.network = network
 	}
 	if s.wish.File == nil {
 		s.dropGone()
@@ -195,7 +192,7 @@ func (s *Sockets) look() (news bool, err error) {
 		}
 		s.standIn()
 	}
-	return s.note(), nil
+	return s.note()
 }
 
 // dropGone closes the sockets whose interface is another one now, or none.

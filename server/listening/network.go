@@ -36,11 +36,15 @@ type linkAddress struct {
 // named finds an interface, or nil.
 func (n network) named(name string) *link {
 	for i := range n {
-		if n[i].name == name || slices.Contains(n[i].otherNames, name) {
+		if n[i].isNamed(name) {
 			return &n[i]
 		}
 	}
 	return nil
+}
+
+func (l *link) isNamed(name string) bool {
+	return l.name == name || slices.Contains(l.otherNames, name)
 }
 
 // has reports whether an address is one of this machine's, on that link if the

@@ -120,24 +120,28 @@ func (s *Sockets) find() State {
 		state.Sockets = append(state.Sockets, Socket{address, o.iface, o.index})
 	}
 	state.AllIPv6, state.AllIPv4 = true, true
+	state.Nowhere = "no network interface is up with an address that the server listens on"
 	for i := range s.network {
 		l := &s.network[i]
 		if !l.up || l.loopback {
 			continue // which leads to no host
 		}
-		place, ok := s.placeOn(l)
+		place, ok, coming := s.placeOn(l)
 		if ok {
 			state.Places = append(state.Places, place)
+		}
+		if coming {
+			state.Nowhere = "the IPv6 addresses are not ready yet"
 		}
 		all := ok && len(place.Addresses) == 0
 		state.AllIPv6 = state.AllIPv6 && (all && !place.IPv4 || !l.uses(netip.Addr.Is6))
 		state.AllIPv4 = state.AllIPv4 && (all && place.IPv4 || !l.uses(netip.Addr.Is4))
 	}
-	if len(state.Places) == 0 {
-		state.Nowhere = "no network interface is up with an address that the server listens on"
-		if len(state.Problems) > 0 {
-			state.Nowhere = strings.Join(state.Problems, "; ")
-		}
+	switch {
+	case len(state.Places) > 0:
+		state.Nowhere = ""
+	case len(state.Problems) > 0:
+		state.Nowhere = strings.Join(state.Problems, "; ")
 	}
 	return state
 }
@@ -149,6 +153,9 @@ func (s *Sockets) problems() (problems []string) {
 			problems = append(problems, problem)
 		}
 	}
+	if s.unseen != nil {
+		note("%v; what changes there is not noticed", s.unseen)
+	}
 	everywhere := ""
 	if len(s.wish.Interfaces) > 0 && len(s.bound) == 0 && len(s.sockets()) > 0 {
 		everywhere = "; listening on all interfaces"
@@ -157,7 +164,7 @@ func (s *Sockets) problems() (problems []string) {
 		switch {
 		case s.failed[e] != nil:
 			note("%v%s", s.failed[e], everywhere)
-		case e.iface == "" || s.indexOf(e.iface) != 0:
+		case e.iface == "" || s.indexOf(e.iface) != 0 || s.network == nil:
 		case s.bound[e.iface]:
 			note("interface %s is gone; it is listened on again when it is back", e.iface)
 		case everywhere != "":
@@ -167,7 +174,7 @@ func (s *Sockets) problems() (problems []string) {
 		}
 	}
 	for _, o := range s.sockets() {
-		if o.address.IsValid() && !o.address.IsUnspecified() && !s.network.has(o.address, 0) {
+		if o.address.IsValid() && !o.address.IsUnspecified() && s.network != nil && !s.network.has(o.address, 0) {
 			note("address %s is on no interface; clients reach the server when it is", o.address)
 		}
 	}
@@ -175,25 +182,29 @@ func (s *Sockets) problems() (problems []string) {
 }
 
 // placeOn is how hosts on that link find a socket. Over IPv6 alone, where that works:
-// every client has a link-local address.
-func (s *Sockets) placeOn(l *link) (Place, bool) {
+// every client has a link-local address. No other place is one than on the interfaces
+// that are meant, wherever sockets may listen until those are there.
+func (s *Sockets) placeOn(l *link) (p Place, ok, coming bool) {
+	if len(s.wish.Interfaces) > 0 && !slices.ContainsFunc(s.wish.Interfaces, l.isNamed) {
+		return Place{}, false, false
+	}
 	place := Place{Interface: l.name, Index: l.index}
 	any6, of6, coming := s.served(l, netip.Addr.Is6, func(o *socket) bool { return o.ipv6 })
 	if any6 || len(of6) > 0 {
 		if !any6 {
 			place.Addresses = of6
 		}
-		return place, true
+		return place, true, false
 	}
 	any4, of4, _ := s.served(l, netip.Addr.Is4, func(o *socket) bool { return o.ipv4 })
 	if coming || !any4 && len(of4) == 0 {
-		return Place{}, false
+		return Place{}, false, coming
 	}
 	place.IPv4 = true
 	if !any4 {
 		place.Addresses = of4
 	}
-	return place, true
+	return place, true, false
 }
 
 // served finds the addresses of a link, of one family, that are listened on, and
