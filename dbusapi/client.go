@@ -44,6 +44,7 @@ type Client struct {
 	LastCheckerOutput string // the last line printed, if the last check failed
 	DisabledSince     time.Time
 	DisabledBecause   string
+	DisabledBy        string // who did it, as Happening.By
 	ApprovalsPending  int
 	DeniedUntil       time.Time // when a decision that is in force ends
 	ApprovedUntil     time.Time
@@ -54,6 +55,7 @@ type Client struct {
 const (
 	ByAdministrator = "by an administrator"
 	ByConfiguration = "by the configuration"
+	BeforeTakeOver  = "it was disabled when the state of another server was taken over"
 )
 
 // field is where in a Client a property goes.
@@ -113,6 +115,8 @@ func (c *Client) field(property string) any {
 		return &c.DisabledSince
 	case "DisabledBecause":
 		return &c.DisabledBecause
+	case "DisabledBy":
+		return &c.DisabledBy
 	case "ApprovalsPending":
 		return &c.ApprovalsPending
 	case "DeniedUntil":

@@ -20,6 +20,7 @@ type HappeningKind string
 const (
 	WasAdded             HappeningKind = "added"               // By
 	WasRemoved           HappeningKind = "removed"             // By, Reason
+	WasForgotten         HappeningKind = "forgotten"           // By
 	WasEnabled           HappeningKind = "enabled"             // By
 	WasDisabled          HappeningKind = "disabled"            // By, Reason
 	WasChanged           HappeningKind = "changed"             // By, Values

@@ -265,8 +265,15 @@ func (s *Server) SetLogLevel(ctx context.Context, level string) error {
 	return s.call(ctx, ServerPath, PropertiesInterface+".Set", []any{ServerInterface1, "LogLevel", dbus.MakeVariant(level)})
 }
 
+// Reloaded is what a reload did, by the names of clients. All is empty with a
+// server that does not say.
+type Reloaded struct {
+	Added, Removed, Changed []string
+}
+
 // Reload has the server read its configuration again. An error says what is
 // wrong with it, and nothing was changed then.
-func (s *Server) Reload(ctx context.Context) error {
-	return s.call(ctx, ServerPath, ServerInterface1+".Reload", nil)
+func (s *Server) Reload(ctx context.Context) (reloaded Reloaded, err error) {
+	err = s.call(ctx, ServerPath, ServerInterface1+".Reload", nil, &reloaded.Added, &reloaded.Removed, &reloaded.Changed)
+	return reloaded, err
 }

@@ -186,7 +186,7 @@ func (p *program) welcome(ctx context.Context, server *dbusapi.Server, c dbusapi
 
 // reloadWith has the server read its configuration, which must give it the new client.
 func reloadWith(ctx context.Context, server *dbusapi.Server, s *section.Section, configDir string) (dbusapi.Client, error) {
-	if err := server.Reload(ctx); err != nil {
+	if _, err := server.Reload(ctx); err != nil {
 		return dbusapi.Client{}, err
 	}
 	clients, err := server.Clients(ctx)

@@ -56,7 +56,7 @@ func (p *program) reload(ctx context.Context) error {
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := server.Reload(ctx); err != nil {
+	if _, err := server.Reload(ctx); err != nil {
 		return err
 	}
 	p.console.Printf("configuration reloaded\n")

@@ -191,7 +191,9 @@ func (d *daemon) open() (err error) {
 	if err != nil {
 		return errors.Join(err, d.store.Close())
 	}
-	d.registry.Load(d.settings.Clients, records)
+	if err := d.load(records); err != nil {
+		return errors.Join(err, d.store.Close())
+	}
 	limits := handout.DefaultLimits
 	limits.Strangers = d.settings.MaxUnproven
 	d.handout = handout.New(d.registry, d.settings.offer.Config(d.registry.NeedsOpenPGP), limits, d.logLimits.Strangers())

@@ -22,6 +22,7 @@ type reading struct {
 	Level    slog.Level
 	Clients  []client.Settings
 	Secrets  [][]byte // one for each of the clients
+	NoFile   bool     // clients.conf is missing
 	Warnings []config.Warning
 }
 
@@ -63,7 +64,7 @@ func encodeReading(options *config.Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reading{Level: s.level, Clients: s.Clients, Warnings: s.Warnings}
+	r := reading{Level: s.level, Clients: s.Clients, NoFile: s.NoClientsFile, Warnings: s.Warnings}
 	for _, c := range s.Clients {
 		r.Secrets = append(r.Secrets, c.Secret.Bytes())
 	}

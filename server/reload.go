@@ -33,19 +33,19 @@ func (d *daemon) reloadOnHangup(ctx context.Context) {
 func (d *daemon) reloadFor(ctx context.Context) {
 	ctx, cancel := context.WithTimeoutCause(ctx, hangupPatience, fmt.Errorf("it was given up after %v", hangupPatience))
 	defer cancel()
-	if err := d.Reload(ctx, client.FromConfiguration); err != nil {
+	if _, err := d.Reload(ctx, client.FromConfiguration); err != nil {
 		d.log.Error("the configuration was not reloaded, and nothing was changed", "error", err)
 	}
 }
 
 // Reload reads the configuration again and follows it in all that concerns the
 // clients, and in the log level. It is part of [bus.Daemon].
-func (d *daemon) Reload(ctx context.Context, by client.Actor) error {
+func (d *daemon) Reload(ctx context.Context, by client.Actor) (client.Reloaded, error) {
 	select {
 	case d.reloading <- struct{}{}:
 		defer func() { <-d.reloading }()
 	case <-ctx.Done():
-		return fmt.Errorf("an earlier reload is still under way: %w", context.Cause(ctx))
+		return client.Reloaded{}, fmt.Errorf("an earlier reload is still under way: %w", context.Cause(ctx))
 	}
 	d.notify(systemd.Reloading())
 	defer func() { d.notify(systemd.Ready(d.sentence())) }()
@@ -53,15 +53,44 @@ func (d *daemon) Reload(ctx context.Context, by client.Actor) error {
 	var refused configreader.Refusal
 	switch {
 	case errors.As(err, &refused):
-		return fmt.Errorf("%w: %w", bus.ErrBadConfiguration, err)
+		return client.Reloaded{}, fmt.Errorf("%w: %w", bus.ErrBadConfiguration, err)
 	case err != nil:
-		return err
+		return client.Reloaded{}, err
 	}
 	d.tellWarnings(r.Warnings, r.Clients)
-	if err := d.registry.Reload(ctx, by, r.Clients); err != nil {
-		return err
+	if names := d.registry.Missing(r.Clients); r.NoFile && len(names) > 0 {
+		return client.Reloaded{}, d.refuseToLose(names, r.NoFile)
+	}
+	reloaded, err := d.registry.Reload(ctx, by, r.Clients)
+	if vanished := (*client.VanishedError)(nil); errors.As(err, &vanished) {
+		return client.Reloaded{}, d.refuseToLose(vanished.Names, r.NoFile)
+	}
+	if err != nil {
+		return client.Reloaded{}, err
 	}
 	d.level.Set(r.Level)
-	d.log.Info("configuration reloaded", "actor", by, "clients", len(r.Clients))
-	return nil
+	d.log.Info("configuration reloaded", "actor", by, "clients", len(r.Clients),
+		"added", reloaded.Added, "removed", reloaded.Removed, "changed", reloaded.Changed)
+	d.tellAway(reloaded.Away)
+	return reloaded, nil
+}
+
+// tellAway says which sections have no effect.
+func (d *daemon) tellAway(names []string) {
+	for _, name := range names {
+		d.log.Info("Client "+name+" stays away, for it was removed; mandosctl enable brings it back", "client", name)
+	}
+}
+
+// refuseToLose is the error about a configuration in which those clients are
+// missing although nobody can have meant that.
+func (d *daemon) refuseToLose(names []string, noFile bool) error {
+	file := d.settings.ClientsFile
+	problem := fmt.Sprintf("there is no client in %s, nor in clients.d beside it", file)
+	if noFile {
+		problem = fmt.Sprintf("%s does not exist", file)
+	}
+	return fmt.Errorf("%s, although the server knows clients that would be gone: %s. Nothing was changed. Put the file back; "+
+		"a client that is to go is removed with mandosctl remove before its section is. To forget all of them, start mandos once with --forget-all",
+		problem, client.Enumerate(names))
 }

@@ -24,15 +24,19 @@ func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
 		return nil, <-answer
 	})
 	d := &daemon{settings: new(settings), log: slog.New(slog.DiscardHandler), reader: reader, registry: client.New(nil, nil), reloading: make(chan struct{}, 1)}
+	reload := func(ctx context.Context) error {
+		_, err := d.Reload(ctx, client.FromConfiguration)
+		return err
+	}
 	first := make(chan error, 1)
-	go func() { first <- d.Reload(t.Context(), client.FromConfiguration) }()
+	go func() { first <- reload(t.Context()) }()
 	<-asked
 
 	late := make(chan error)
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		go func() { late <- d.Reload(ctx, client.FromConfiguration) }()
+		go func() { late <- reload(ctx) }()
 	}
 	for range 3 {
 		select {
@@ -51,7 +55,7 @@ func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
 	}
 
 	next := make(chan error, 1)
-	go func() { next <- d.Reload(t.Context(), client.FromConfiguration) }()
+	go func() { next <- reload(t.Context()) }()
 	<-asked
 	answer <- broken
 	if err := <-next; !errors.Is(err, broken) {

@@ -84,7 +84,7 @@ func TestNothingTheServerSaysShowsASecret(t *testing.T) {
 			wantKept(t, sentence+", "+mode, string(said))
 		}
 		s.configure(section)
-		err := server.Reload(t.Context())
+		_, err := server.Reload(t.Context())
 		if err == nil {
 			t.Errorf("%s: reloaded", sentence)
 		}

@@ -58,7 +58,7 @@ func Of(c *dbusapi.Client, now time.Time) State {
 // deliberately tells whether somebody disabled the client, as far as is known.
 func deliberately(c *dbusapi.Client) bool {
 	switch c.DisabledBecause {
-	case "", dbusapi.ByAdministrator, dbusapi.ByConfiguration:
+	case "", dbusapi.ByAdministrator, dbusapi.ByConfiguration, dbusapi.BeforeTakeOver:
 		return true
 	}
 	return false

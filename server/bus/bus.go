@@ -35,7 +35,7 @@ type Daemon interface {
 	SetLogLevel(by client.Actor, level string) error
 	// Reload reads the configuration again. An error means that nothing was
 	// changed.
-	Reload(ctx context.Context, by client.Actor) error
+	Reload(ctx context.Context, by client.Actor) (client.Reloaded, error)
 	// History is what happened to a client last, the oldest first, as Encode
 	// writes it.
 	History(name string) ([]map[string]string, error)

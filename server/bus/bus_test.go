@@ -4,6 +4,7 @@ package bus_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,12 +46,20 @@ func (s *server) by(kind client.EventKind) client.Actor {
 	return client.Actor{}
 }
 
+// reload reads a configuration.
+func reload(ctx context.Context, s *server, by client.Actor, configured []client.Settings) error {
+	_, err := s.Reload(ctx, by, configured)
+	return err
+}
+
 // serve puts a registry with those clients on a bus and waits until it was tried.
 func serve(t testing.TB, address string, clients ...client.Settings) *server {
 	t.Helper()
 	s := &server{checker: &checker{results: make(chan client.CheckResult)}, daemon: &daemon{level: "info", reach: bus.Status{Address: "::", Interface: "eth0", ZeroconfState: "announced"}}, journal: &journal{}, log: &logBook{}}
 	s.Registry = client.New(s.checker, s.journal)
-	s.Load(clients, nil)
+	if _, err := s.Load(clients, nil); err != nil {
+		t.Fatal(err)
+	}
 	s.bus = bus.New(s.Registry, s.daemon, address, slog.New(slog.NewTextHandler(s.log, nil)))
 	s.Subscribe(func(e client.Event) {
 		s.mu.Lock()
@@ -91,7 +100,7 @@ func connect(t testing.TB, address string) *dbusapi.Server {
 func settings(name string) client.Settings {
 	return client.Settings{
 		Name:              name,
-		KeyID:             strings.Repeat("AB", 30) + fmt.Sprintf("%04X", len(name)),
+		KeyID:             fmt.Sprintf("%X", sha256.Sum256([]byte(name))),
 		Fingerprint:       strings.Repeat("CD", 20),
 		Secret:            client.NewSecret([]byte("secret of " + name)),
 		Host:              name + ".example.org",
@@ -178,14 +187,14 @@ func (d *daemon) SetLogLevel(_ client.Actor, level string) error {
 	return nil
 }
 
-func (d *daemon) Reload(_ context.Context, by client.Actor) error {
+func (d *daemon) Reload(_ context.Context, by client.Actor) (client.Reloaded, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.mistake {
 		panic("a mistake in reloading")
 	}
 	d.reloads = append(d.reloads, by)
-	return d.reloaded
+	return client.Reloaded{Added: []string{"new"}, Removed: []string{"old", "older"}}, d.reloaded
 }
 
 func (d *daemon) History(name string) ([]map[string]string, error) {

@@ -141,14 +141,19 @@ type method struct {
 // changing makes the function of a method that changes something. It finds out who
 // asks, and answers only when the signals about the change are out.
 func changing(do func(*call, client.Actor) error) func(*call) ([]any, error) {
+	return answering(func(c *call, by client.Actor) ([]any, error) { return nil, do(c, by) })
+}
+
+// answering is changing for a method that answers something.
+func answering(do func(*call, client.Actor) ([]any, error)) func(*call) ([]any, error) {
 	return func(c *call) ([]any, error) {
 		by, err := c.link.callers.actor(c.ctx, c.link.conn, c.sender)
 		if err != nil {
 			return nil, fmt.Errorf("cannot find out who asks: %w", err)
 		}
-		err = do(c, by)
+		answer, err := do(c, by)
 		c.link.flush(c.ctx)
-		return nil, err
+		return answer, err
 	}
 }
 

@@ -30,12 +30,14 @@ func asDBusError(err error) error {
 	}
 	var answer *dbus.Error
 	var noClient *client.NoClientError
+	var noSection *client.NoSectionError
+	var stillThere *client.StillThereError
 	switch {
 	case errors.As(err, &answer):
 		return answer
 	case errors.As(err, &noClient):
 		return errorf(dbusapi.ErrorUnknownObject, "%v", err)
-	case errors.Is(err, client.ErrBadSetting):
+	case errors.Is(err, client.ErrBadSetting), errors.As(err, &noSection), errors.As(err, &stillThere):
 		return errorf(dbusapi.ErrorInvalidArgs, "%v", err)
 	case errors.Is(err, ErrBadConfiguration):
 		return errorf(dbusapi.ErrorBadConfiguration, "%s", strings.TrimPrefix(err.Error(), ErrBadConfiguration.Error()+": "))

@@ -43,7 +43,7 @@ func happening(e client.Event) dbusapi.Happening {
 		h.Error = validText(e.Err.Error())
 	}
 	switch e.Kind {
-	case client.Added, client.Removed, client.Enabled, client.Disabled, client.Vouched, client.CheckerStopped, client.Approved, client.Denied:
+	case client.Added, client.Removed, client.Forgotten, client.Enabled, client.Disabled, client.Vouched, client.CheckerStopped, client.Approved, client.Denied:
 		h.By = e.By.String()
 	case client.Changed:
 		h.By, h.Values = e.By.String(), changedSettings(e)

@@ -165,7 +165,7 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	}
 
 	do(api.Disable(ctx, up.Clients[0]))
-	for _, property := range []string{"Expires", "Enabled", "DisabledSince", "DisabledBecause"} {
+	for _, property := range []string{"Expires", "Enabled", "DisabledSince", "DisabledBecause", "DisabledBy"} {
 		e := next(dbusapi.Changed)
 		if len(e.Properties) != 1 || e.Properties[0] != property {
 			t.Fatalf("changed are %v, want %s", e.Properties, property)
@@ -200,7 +200,7 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	if e := next(dbusapi.ClientNotFound); e.KeyID != "0123" || e.Address != "2001:db8::7" {
 		t.Errorf("not found: %+v", e)
 	}
-	do(s.Reload(ctx, client.Actor{}, []client.Settings{foo, settings("bar")}))
+	do(reload(ctx, s, client.Actor{}, []client.Settings{foo, settings("bar")}))
 	bar := next(dbusapi.ClientAdded).Client
 	if bar.Name != "bar" || !bar.Enabled {
 		t.Errorf("added: %+v", bar)

@@ -9,6 +9,7 @@ import (
 	"github.com/godbus/dbus/v5"
 
 	"mandos/dbusapi"
+	"mandos/server/client"
 )
 
 // listed are the properties of a client that ListClients tells.
@@ -59,4 +60,36 @@ func asText(value any) string {
 		return string(v)
 	}
 	panic("bus: a property of a client has a value that cannot be written as text")
+}
+
+// goneColumn is one of the values that ListGone tells of a client.
+type goneColumn struct {
+	name string
+	get  func(*client.Absentee) any
+}
+
+var goneColumns = []goneColumn{
+	{"Name", func(a *client.Absentee) any { return a.Name }},
+	{"KeyID", func(a *client.Absentee) any { return a.Key.KeyID }},
+	{"Fingerprint", func(a *client.Absentee) any { return a.Key.Fingerprint }},
+	{"GoneSince", func(a *client.Absentee) any { return a.GoneSince }},
+	{"Because", func(a *client.Absentee) any { return string(a.Because) }},
+	{"By", func(a *client.Absentee) any { return a.By }},
+	{"Since", func(a *client.Absentee) any { return a.Since }},
+	{"DeniedUntil", func(a *client.Absentee) any { return a.DeniedUntil }},
+}
+
+var goneNames = func() (names []string) {
+	for _, column := range goneColumns {
+		names = append(names, column.name)
+	}
+	return names
+}()
+
+func goneAsText(a *client.Absentee) []string {
+	values := make([]string, len(goneColumns))
+	for i, column := range goneColumns {
+		values[i] = asText(column.get(a))
+	}
+	return values
 }

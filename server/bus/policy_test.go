@@ -180,7 +180,8 @@ func TestTheClientSaysWhatToDo(t *testing.T) {
 	})
 	t.Run("about a configuration that is wrong", func(t *testing.T) {
 		s.daemon.reloading(errors.New("clients.conf:7: no such\nkey"), false)
-		wantError(t, api.Reload(t.Context()), dbusapi.ErrFailed, "clients.conf:7: no such key")
+		_, err := api.Reload(t.Context())
+		wantError(t, err, dbusapi.ErrFailed, "clients.conf:7: no such key")
 	})
 	t.Run("about a bus that does not answer", func(t *testing.T) {
 		b.Freeze()

@@ -109,6 +109,14 @@ func validText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+func validTexts(texts []string) []string {
+	valid := make([]string, len(texts))
+	for i, text := range texts {
+		valid[i] = validText(text)
+	}
+	return valid
+}
+
 // values are all readable properties of an interface.
 func (i *iface) values(of *subject) values {
 	all := make(values, 0, len(i.properties))

@@ -67,9 +67,28 @@ var serverInterface = &iface{
 var serverInterface1 = &iface{
 	name: dbusapi.ServerInterface1,
 	methods: map[string]method{
-		"Reload": {do: changing(func(c *call, by client.Actor) error {
-			return c.tellingLogLevel(func() error { return c.service.daemon.Reload(c.ctx, by) })
+		"Reload": {out: "asasas", do: answering(func(c *call, by client.Actor) ([]any, error) {
+			var reloaded client.Reloaded
+			err := c.tellingLogLevel(func() (err error) {
+				reloaded, err = c.service.daemon.Reload(c.ctx, by)
+				return err
+			})
+			return []any{validTexts(reloaded.Added), validTexts(reloaded.Removed), validTexts(reloaded.Changed)}, err
 		})},
+		"EnableClient": {in: "s", do: changing(func(c *call, by client.Actor) error {
+			return c.service.registry.Enable(c.ctx, by, c.args[0].(string))
+		})},
+		"Forget": {in: "s", do: changing(func(c *call, by client.Actor) error {
+			return c.service.registry.Forget(c.ctx, by, c.args[0].(string))
+		})},
+		"ListGone": {out: "asaas", do: func(c *call) ([]any, error) {
+			gone := c.service.registry.Absent()
+			all := make([][]string, len(gone))
+			for i := range gone {
+				all[i] = goneAsText(&gone[i])
+			}
+			return []any{goneNames, all}, nil
+		}},
 		"ListClients": {out: "asaas", do: func(c *call) ([]any, error) {
 			views, err := c.service.listedClients(700)
 			if err != nil {

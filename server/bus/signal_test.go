@@ -164,13 +164,13 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	do(s.Disable(ctx, nobody, "foo"))
 	ear.hears(inTurn(both("CheckerRunning", "true"), "CheckerStarted fping -q -- foo.example.org",
 		both("Expires", `""`), both("CheckerRunning", "false"), both("Enabled", "false"),
-		own("DisabledSince", "~"), own("DisabledBecause", `"by an administrator"`))...)
+		own("DisabledSince", "~"), own("DisabledBecause", `"by an administrator"`), own("DisabledBy", "~"))...)
 
 	do(<-reject(s.askForSecret(t, foo)))
 	ear.hears("Rejected Disabled")
 
 	do(s.Enable(ctx, nobody, "foo"))
-	ear.hears(inTurn(both("Enabled", "true"), both("LastEnabled", "~"), both("Expires", "~"), own("DisabledSince", `""`), own("DisabledBecause", `""`))...)
+	ear.hears(inTurn(both("Enabled", "true"), both("LastEnabled", "~"), both("Expires", "~"), own("DisabledSince", `""`), own("DisabledBecause", `""`), own("DisabledBy", `""`))...)
 
 	do(<-s.askForSecret(t, foo))
 	ear.hears(inTurn(both("Expires", "~"), own("LastHandout", "~"), own("LastHandoutKey", `"raw public key"`), "GotSecret")...)
@@ -190,7 +190,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	do(<-reject(s.askForSecret(t, client.Settings{KeyID: "0123"})))
 	ear.hears("/ ClientNotFound 0123 2001:db8::7")
 
-	do(s.Reload(ctx, nobody, []client.Settings{foo, settings("bar")}))
+	do(reload(ctx, s, nobody, []client.Settings{foo, settings("bar")}))
 	count := "/ PropertiesChanged " + dbusapi.ServerInterface1 + " ClientCount="
 	ear.hears("/ InterfacesAdded /clients/bar 4 interfaces", "/ ClientAdded /clients/bar", count+"2")
 	do(s.Remove(ctx, nobody, "foo"))
@@ -201,7 +201,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	do(api.SetLogLevel(ctx, "debug"))
 	ear.hears("/ PropertiesChanged " + dbusapi.ServerInterface1 + ` LogLevel="debug"`)
 	do(api.SetLogLevel(ctx, "debug"))
-	do(s.Reload(ctx, nobody, []client.Settings{settings("bar"), settings("last")}))
+	do(reload(ctx, s, nobody, []client.Settings{settings("bar"), settings("last")}))
 	ear.hears("/ InterfacesAdded /clients/last 4 interfaces")
 }
 

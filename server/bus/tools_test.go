@@ -72,13 +72,13 @@ func TestMandosCtlCommands(t *testing.T) {
 		holds  func(client.View) bool
 	}{
 		"enable":               {"--enable foo", disabled, func(v client.View) bool { return v.Enabled }},
-		"disable":              {"--disable foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.ByAdministrator }},
+		"disable":              {"--disable foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.KindDisabled }},
 		"bump the timeout":     {"--bump-timeout foo", enabled, func(v client.View) bool { return !v.LastCheckedOK.IsZero() }},
 		"start the checker":    {"--start-checker foo", enabled, func(v client.View) bool { return v.CheckerRunning }},
 		"stop the checker":     {"--stop-checker foo", enabled, func(v client.View) bool { return !v.CheckerRunning }},
 		"set the checker":      {"--checker ping foo", enabled, func(v client.View) bool { return v.Checker == "ping" }},
 		"set the timeout":      {"--timeout PT3M foo", enabled, func(v client.View) bool { return v.Timeout == 3*time.Minute && v.Enabled }},
-		"a timeout of nothing": {"--timeout PT0S foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.TimedOut }},
+		"a timeout of nothing": {"--timeout PT0S foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.KindExpired }},
 		"the extended timeout": {"--extended-timeout PT30M foo", enabled, func(v client.View) bool { return v.ExtendedTimeout == 30*time.Minute }},
 		"set the interval":     {"--interval PT4M foo", enabled, func(v client.View) bool { return v.Interval == 4*time.Minute && v.CheckerRunning }},
 		"the approval delay":   {"--approval-delay PT10S foo", enabled, func(v client.View) bool { return v.ApprovalDelay == 10*time.Second }},

@@ -15,14 +15,30 @@ func TestContractHasTheRegistrysWords(t *testing.T) {
 	for reason, want := range map[string]client.Reason{
 		dbusapi.ByAdministrator: client.ByAdministrator,
 		dbusapi.ByConfiguration: client.ByConfiguration,
+		dbusapi.BeforeTakeOver:  client.BeforeTakeOver,
 	} {
 		if reason != string(want) {
 			t.Errorf("%q should be %q", reason, want)
 		}
 	}
+	for code, want := range map[string]client.Kind{
+		dbusapi.CodeDisabled:      client.KindDisabled,
+		dbusapi.CodeRemoved:       client.KindRemoved,
+		dbusapi.CodeConfiguration: client.KindConfiguration,
+		dbusapi.CodeTakenOver:     client.KindTakenOver,
+		dbusapi.CodeExpired:       client.KindExpired,
+		dbusapi.CodeNeverChecked:  client.KindNeverChecked,
+		dbusapi.CodeCheckFailed:   client.KindCheckFailed,
+		dbusapi.CodeGraceSpent:    client.KindGraceSpent,
+	} {
+		if code != string(want) {
+			t.Errorf("%q should be %q", code, want)
+		}
+	}
 	for kind, want := range map[dbusapi.HappeningKind]client.EventKind{
 		dbusapi.WasAdded:             client.Added,
 		dbusapi.WasRemoved:           client.Removed,
+		dbusapi.WasForgotten:         client.Forgotten,
 		dbusapi.WasEnabled:           client.Enabled,
 		dbusapi.WasDisabled:          client.Disabled,
 		dbusapi.WasChanged:           client.Changed,

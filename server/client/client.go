@@ -13,6 +13,10 @@
 // comes the client is disabled, and only a person enables it again. An enabled
 // client that was disabled before has two intervals to prove itself.
 //
+// Whatever lowers a client is a fact that stays, by the client's name and by its
+// key, until a person raises the client: see [Standing]. It outlives the client's
+// section in the configuration; see newSuccession.
+//
 // # Time
 //
 // Expiry, intervals and approvals run on the monotonic clock, which neither
@@ -23,9 +27,9 @@
 // at that moment.
 //
 // A restart has only the wall clock to go by. A client whose last check
-// succeeded gets at least one timeout from the start on. A saved expiry later
-// than that stands, but not beyond the client's longest timeout, whatever the
-// clock says. One whose last check failed, or which was never checked, keeps its
+// succeeded gets at least one timeout from the start on, once for each successful
+// check. A saved expiry later than that stands, but not beyond the client's longest
+// timeout, whatever the clock says. One whose last check failed, or which was never checked, keeps its
 // saved expiry, is checked once before it comes, and is disabled at once if it
 // has passed.
 //
@@ -42,13 +46,11 @@ import "time"
 
 // client is one client of the registry, guarded by the registry's mutex.
 type client struct {
-	Settings
-	State
-	configured Settings // as the configuration had it when last read
+	Record
 	objectPath string
 	position   int // in the order of the configuration
 
-	gone         bool // removed; whoever still holds a pointer must refuse
+	gone         bool // dropped; whoever still holds a pointer must refuse
 	needsOpenPGP bool // and is counted by the registry
 
 	deadline   time.Time // Expires on the monotonic clock
@@ -63,11 +65,9 @@ type client struct {
 	stirred    chan struct{} // closed and replaced when those who wait must look again
 }
 
-func newClient(settings Settings, objectPath string, position int) *client {
+func newClient(record Record, objectPath string, position int) *client {
 	return &client{
-		Settings:   settings,
-		State:      State{LastCheckerStatus: NeverChecked},
-		configured: settings,
+		Record:     record,
 		objectPath: objectPath,
 		position:   position,
 		stirred:    make(chan struct{}),
@@ -90,8 +90,8 @@ func (r *Registry) view(c *client) View {
 }
 
 func (r *Registry) recordOf(c *client) Record {
-	record := Record{Settings: c.Settings, Configured: c.configured, State: c.State}
-	record.State.Expires = r.expires(c)
+	record := c.Record
+	record.Expires = r.expires(c)
 	return record
 }
 

@@ -9,21 +9,28 @@ import (
 	"time"
 )
 
-// Enable makes a disabled client valid again. It does nothing to an enabled one.
+// Enable makes a disabled client valid again, and brings one back that was
+// removed while its section stands. It does nothing to an enabled one.
 func (r *Registry) Enable(ctx context.Context, by Actor, name string) error {
 	return r.propose(ctx, &change{
+		name: name,
 		plan: func(saved recordSource) ([]Record, error) {
 			record, ok := saved(name)
-			if !ok {
+			switch {
+			case !ok:
 				return nil, &NoClientError{name}
-			}
-			if record.Settings.Enabled {
+			case !record.Gone.IsZero():
+				return nil, &NoSectionError{name}
+			case record.Enabled:
 				return nil, nil
 			}
-			enabling(&record.Settings, &record.State, r.wall())
+			record.raise(r.wall())
 			return []Record{record}, nil
 		},
 		apply: func() []Event {
+			if away, ok := r.absent[name]; ok && away.Gone.IsZero() {
+				return r.bringBack(away, by)
+			}
 			c := r.clients[name]
 			if c == nil || c.Enabled {
 				return nil
@@ -33,30 +40,24 @@ func (r *Registry) Enable(ctx context.Context, by Actor, name string) error {
 	})
 }
 
-// Disable makes a client invalid at once, and refuses those who wait for it.
+// Disable makes a client invalid at once, and refuses those who wait for it. That
+// a disabled client is disabled again is one more fact, which only somebody raises
+// who has seen it.
 func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		if !c.Enabled {
-			return nil
-		}
-		return r.disable(c, by, ByAdministrator)
+		c.Standing = c.lower(NewLowering(KindDisabled, by.String(), r.wall(), c.key()))
+		return r.lowered(c, by, KindDisabled)
 	})
 }
 
-// Remove takes a client out at once. It stays out until its section is removed
-// from the configuration or changed in it.
+// Remove takes a client out at once. It stays out, by its key, until somebody
+// enables it or its section has another key.
 func (r *Registry) Remove(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		return r.remove(c, by, ByAdministrator)
+		c.Standing = c.lower(NewLowering(KindRemoved, by.String(), r.wall(), c.key()))
+		r.leave(c)
+		return r.durably(name, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: ByAdministrator})
 	})
-}
-
-func (r *Registry) remove(c *client, by Actor, why Reason) <-chan error {
-	record := r.recordOf(c)
-	record.Removed = true
-	r.removed[c.Name] = record
-	r.drop(c)
-	return r.durably(c.Name, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: why})
 }
 
 // Approve decides, for the client's approval duration, what becomes of those
@@ -65,11 +66,11 @@ func (r *Registry) Approve(ctx context.Context, by Actor, name string, approve b
 	return r.now(ctx, name, func(c *client) <-chan error {
 		r.decideFor(c, approve, c.ApprovalDuration)
 		if approve {
-			c.DeniedUntil = time.Time{}
+			c.DeniedUntil, c.DeniedFor, c.DeniedKey = time.Time{}, 0, Key{}
 			r.touch(name, Event{Kind: Approved, Time: r.wall(), Client: r.view(c), By: by})
 			return r.told()
 		}
-		c.DeniedUntil = r.wall().Add(c.ApprovalDuration)
+		c.DeniedUntil, c.DeniedFor, c.DeniedKey = r.wall().Add(c.ApprovalDuration), c.ApprovalDuration, c.key()
 		return r.durably(name, Event{Kind: Denied, Time: r.wall(), Client: r.view(c), By: by})
 	})
 }
@@ -82,7 +83,7 @@ func (r *Registry) decideFor(c *client, approve bool, d time.Duration) {
 	c.approved, c.decided = &approve, r.wall().Add(d)
 	c.approvalUp = r.after(c, d, func() {
 		c.approved, c.approvalUp = nil, nil
-		c.DeniedUntil = time.Time{}
+		c.DeniedUntil, c.DeniedFor, c.DeniedKey = time.Time{}, 0, Key{}
 		c.stir()
 	})
 	c.stir()
@@ -122,6 +123,7 @@ func (r *Registry) now(ctx context.Context, name string, do func(*client) <-chan
 	c, closed := r.clients[name], r.closed
 	var done <-chan error
 	if c != nil && !closed {
+		r.expireIfDue(c)
 		done = do(c)
 	}
 	r.mu.Unlock()
@@ -153,12 +155,13 @@ type Update struct {
 // interval starts a check and the interval anew.
 func (r *Registry) Update(ctx context.Context, by Actor, name string, u Update) error {
 	return r.propose(ctx, &change{
+		name: name,
 		plan: func(saved recordSource) ([]Record, error) {
 			record, ok := saved(name)
-			if !ok {
+			if !ok || record.absent() {
 				return nil, &NoClientError{name}
 			}
-			before := record.Settings.Timeout
+			before := record.Timeout
 			if len(u.applyTo(&record.Settings)) == 0 {
 				return nil, nil
 			}
@@ -215,7 +218,7 @@ func (r *Registry) settled(c *client, before Settings, changed []Property, by Ac
 	event := Event{Kind: Changed, Time: r.wall(), Client: r.view(c), By: by, Properties: changed}
 	switch {
 	case c.Enabled && left <= 0:
-		r.disable(c, by, TimedOut)
+		r.expire(c, KindExpired, by)
 	case c.Enabled && c.Interval != before.Interval:
 		r.schedule(c, c.Interval)
 		r.startChecker(c)

@@ -15,6 +15,7 @@ type EventKind string
 const (
 	Added             EventKind = "added"
 	Removed           EventKind = "removed"         // By, Reason
+	Forgotten         EventKind = "forgotten"       // By; the client was gone before
 	Enabled           EventKind = "enabled"         // By
 	Disabled          EventKind = "disabled"        // By, Reason
 	Changed           EventKind = "changed"         // By, Properties
@@ -96,6 +97,10 @@ const (
 	TimedOut        Reason = "no successful check within its timeout"
 	NeverCheckedOK  Reason = "it expired while the server was down and no check of it ever succeeded"
 	CheckFailedLast Reason = "it expired while the server was down and its last check had failed"
+	GraceSpent      Reason = "it expired while the server was down, and no check of it had succeeded since the start before"
+	BeforeTakeOver  Reason = "it was disabled when the state of another server was taken over"
+
+	RemovedByAdministrator Reason = "removed by an administrator"
 
 	IsDisabled       Reason = "Disabled"
 	WasDenied        Reason = "Denied"

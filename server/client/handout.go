@@ -99,6 +99,7 @@ func (r *Registry) decide(ctx context.Context, h *Handout) Reason {
 	c := h.client
 	var waited <-chan time.Time
 	for late := false; ; {
+		r.expireIfDue(c)
 		switch {
 		case r.closed:
 			return ShuttingDown
@@ -176,6 +177,7 @@ func (h *Handout) Received(note string) {
 	r, c := h.registry, h.client
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.expireIfDue(c)
 	c.LastHandout, c.LastHandoutKey = r.wall(), h.id.Kind
 	var properties []Property
 	if c.Enabled && !c.gone && time.Until(c.deadline) < c.ExtendedTimeout {

@@ -53,3 +53,62 @@ func (s *Settings) idleFingerprint() string {
 	}
 	return s.Fingerprint
 }
+
+// Key is what the configuration says of a client's key: by this a client stays
+// known under whatever name.
+type Key struct{ KeyID, Fingerprint string }
+
+func (s *Settings) key() Key {
+	key := Key{s.KeyID, s.Fingerprint}
+	if key.KeyID == emptyKeyID {
+		key.KeyID = ""
+	}
+	return key
+}
+
+// same tells whether both are of one host. Fingerprints are compared where a
+// key ID is missing only: beside key IDs they are often a filler that all
+// clients share.
+func (k Key) same(other Key) bool {
+	if k.KeyID != "" && other.KeyID != "" {
+		return k.KeyID == other.KeyID
+	}
+	return k.Fingerprint != "" && k.Fingerprint == other.Fingerprint
+}
+
+// differs tells whether both are known and not of one host. What cannot be
+// compared does not differ.
+func (k Key) differs(other Key) bool {
+	comparable := k.KeyID != "" && other.KeyID != "" || k.Fingerprint != "" && other.Fingerprint != ""
+	return comparable && !k.same(other)
+}
+
+// foundBy are the parts under which those of the same key find this one.
+func (k Key) foundBy() (parts []string) {
+	if k.KeyID != "" {
+		parts = append(parts, "key ID "+k.KeyID)
+	}
+	if k.Fingerprint != "" {
+		parts = append(parts, "fingerprint "+k.Fingerprint)
+		if k.KeyID == "" {
+			parts = append(parts, "only fingerprint "+k.Fingerprint)
+		}
+	}
+	return parts
+}
+
+// finds are the parts that those of the same key are found by. They are few even
+// if all clients with key IDs have one fingerprint.
+func (k Key) finds() (parts []string) {
+	switch {
+	case k.KeyID == "" && k.Fingerprint == "":
+	case k.KeyID == "":
+		parts = append(parts, "fingerprint "+k.Fingerprint)
+	default:
+		parts = append(parts, "key ID "+k.KeyID)
+		if k.Fingerprint != "" {
+			parts = append(parts, "only fingerprint "+k.Fingerprint)
+		}
+	}
+	return parts
+}

@@ -5,93 +5,87 @@ package client
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
 
 // Load fills the registry with the configured clients, each continued from what
 // was saved of it. Clients that expired while no server ran are disabled. It must
-// be called once, before Start.
-func (r *Registry) Load(configured []Settings, saved []Record) {
+// be called once, before Start. It fails, with a [*VanishedError], if no client is
+// left of those that were saved.
+func (r *Registry) Load(configured []Settings, saved []Record) (Reloaded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	records := make(map[string]Record, len(saved))
-	for _, record := range saved {
-		records[record.Settings.Name] = record
+	if err := vanished(configured, saved); err != nil {
+		return Reloaded{}, err
 	}
-	for i, settings := range configured {
-		record, known := records[settings.Name]
-		delete(records, settings.Name)
-		switch {
-		case known && record.Removed && !comesBack(record, settings):
-			r.removed[settings.Name] = record
-			continue
-		case known && !record.Removed:
-			r.restore(record, settings, i)
-		default:
-			r.create(settings, i)
+	next := newSuccession(configured, saved, r.wall())
+	for i := range next.heirs {
+		h := &next.heirs[i]
+		if h.absent() {
+			r.absent[h.Name] = absentee{h.Record, h.position}
+		} else {
+			r.appear(h)
 		}
-		r.queue.unsaved[settings.Name] = struct{}{}
+		r.queue.unsaved[h.Name] = struct{}{}
 	}
-	for name := range records {
-		r.queue.unsaved[name] = struct{}{} // not configured any more: to be deleted
+	for _, record := range next.gone {
+		r.absent[record.Name] = absentee{Record: record}
 	}
+	for _, name := range next.leaving {
+		r.queue.unsaved[name] = struct{}{}
+	}
+	r.note(r.forgotten(next.dropped)...)
+	return next.reloaded(), nil
 }
 
-// create begins the life of a client that the server has not met before.
-func (r *Registry) create(settings Settings, position int) *client {
-	c := newClient(settings, r.freeObjectPath(settings.Name), position)
-	c.Created = r.wall()
-	r.insert(c)
-	if !c.Enabled {
-		c.DisabledSince, c.DisabledBecause = c.Created, ByConfiguration
-		return c
-	}
-	c.LastEnabled = c.Created
-	first := r.randomUpTo(c.Interval)
-	r.expireIn(c, max(c.Timeout, first+c.Interval))
-	r.schedule(c, first)
-	return c
-}
-
-// restore continues the life of a client from what was saved of it.
-func (r *Registry) restore(saved Record, settings Settings, position int) {
-	merged, _ := merge(saved, settings)
-	c := newClient(merged.Settings, r.freeObjectPath(settings.Name), position)
-	c.configured, c.State = merged.Configured, merged.State
-	c.Expires = time.Time{}
+// appear makes a client of a section that had none.
+func (r *Registry) appear(h *heir) *client {
+	c := newClient(h.Record, r.freeObjectPath(h.Name), h.position)
 	r.insert(c)
 	r.restoreDenial(c)
 	switch {
-	case c.Enabled && !saved.Settings.Enabled:
-		r.note(r.enable(c, FromConfiguration))
+	case !h.known && c.Enabled:
+		first := r.randomUpTo(c.Interval)
+		r.expireIn(c, max(c.Timeout, first+c.Interval))
+		r.schedule(c, first)
+	case c.Enabled && !h.former.Enabled:
+		r.note(r.revive(c, FromConfiguration))
 	case c.Enabled:
-		r.restoreExpiry(c, merged.State.Expires)
-	case saved.Settings.Enabled:
-		r.disable(c, FromConfiguration, ByConfiguration)
+		r.restoreExpiry(c)
+	case h.known && h.former.Enabled:
+		c.Enabled = true // until this is told
+		r.lowered(c, FromConfiguration, c.DisabledBecause)
 	}
+	return c
 }
 
 func (r *Registry) restoreDenial(c *client) {
-	left := min(c.DeniedUntil.Sub(r.wall()), c.ApprovalDuration)
+	left := min(c.DeniedUntil.Sub(r.wall()), c.DeniedFor)
 	if left <= 0 {
-		c.DeniedUntil = time.Time{}
+		c.DeniedUntil, c.DeniedFor, c.DeniedKey = time.Time{}, 0, Key{}
 		return
 	}
 	r.decideFor(c, false, left)
 }
 
 // restoreExpiry follows the rule for restarts in the package comment.
-func (r *Registry) restoreExpiry(c *client, expires time.Time) {
-	left := expires.Sub(r.wall())
+func (r *Registry) restoreExpiry(c *client) {
+	left := c.Expires.Sub(r.wall())
 	switch {
-	case c.LastCheckerStatus == 0:
-		left = max(left, c.Timeout)
-	case left <= 0 && c.LastCheckerStatus == NeverChecked:
-		r.disable(c, Actor{}, NeverCheckedOK)
+	case c.graceful() && left < c.Timeout:
+		left = c.Timeout
+		c.GraceSpent = true
+	case left > 0:
+	case c.LastCheckerStatus == NeverChecked:
+		r.expire(c, KindNeverChecked, Actor{})
 		return
-	case left <= 0:
-		r.disable(c, Actor{}, CheckFailedLast)
+	case c.LastCheckerStatus == 0:
+		r.expire(c, KindGraceSpent, Actor{})
+		return
+	default:
+		r.expire(c, KindCheckFailed, Actor{})
 		return
 	}
 	left = min(left, max(c.Timeout, c.ExtendedTimeout, 2*c.Interval))
@@ -116,114 +110,108 @@ func (r *Registry) Start() {
 }
 
 // Reload puts a new configuration in place of the former one, as a restart
-// would do it, without touching what stays the same.
-func (r *Registry) Reload(ctx context.Context, by Actor, configured []Settings) error {
-	return r.propose(ctx, &change{
-		plan: func(saved recordSource) ([]Record, error) {
-			return r.planReload(saved, configured), nil
+// would do it, without touching what stays the same. It fails, with a
+// [*VanishedError], rather than have all clients go.
+func (r *Registry) Reload(ctx context.Context, by Actor, configured []Settings) (reloaded Reloaded, err error) {
+	err = r.propose(ctx, &change{
+		plan: func(saved recordSource) ([]Record, error) { return r.planReload(saved, configured) },
+		apply: func() (events []Event) {
+			next := newSuccession(configured, r.records(r.record), r.wall())
+			reloaded = next.reloaded()
+			return r.reload(by, &next)
 		},
-		apply: func() []Event { return r.reload(by, configured) },
 	})
+	return reloaded, err
 }
 
-func (r *Registry) planReload(saved recordSource, configured []Settings) (records []Record) {
-	stays := make(map[string]bool, len(configured))
-	for _, settings := range configured {
-		stays[settings.Name] = true
-		record, known := saved(settings.Name)
-		switch {
-		case known && record.Configured != settings:
-			records = append(records, r.planMerge(record, settings))
-		case record.Removed && !comesBack(record, settings), known:
-		default:
-			record = Record{Settings: settings, Configured: settings, State: State{Created: r.wall(), LastCheckerStatus: NeverChecked}}
-			if settings.Enabled {
-				record.State.Expires = r.wall().Add(settings.Timeout)
-			}
-			records = append(records, record)
+func (r *Registry) planReload(saved recordSource, configured []Settings) (changed []Record, err error) {
+	records := r.records(func(name string) Record {
+		record, _ := saved(name)
+		return record
+	})
+	if err := vanished(configured, records); err != nil {
+		return nil, err
+	}
+	next := newSuccession(configured, records, r.wall())
+	for i := range next.heirs {
+		if h := &next.heirs[i]; h.differs() {
+			changed = append(changed, h.Record)
 		}
 	}
-	for _, name := range r.names() {
-		if !stays[name] {
-			records = append(records, Record{Settings: Settings{Name: name}, Dropped: true})
-		}
+	for _, name := range next.leaving {
+		changed = append(changed, next.gone[name])
 	}
-	return records
+	for _, name := range next.dropped {
+		changed = append(changed, Record{Settings: Settings{Name: name}, Dropped: true})
+	}
+	return changed, nil
 }
 
-// planMerge is what reconfigure is about to make of a record.
-func (r *Registry) planMerge(saved Record, now Settings) Record {
-	merged, _ := merge(saved, now)
-	if merged.Settings.Enabled && !saved.Settings.Enabled {
-		enabling(&merged.Settings, &merged.State, r.wall())
-	}
-	return merged
-}
-
-// names are all names that something is saved under, in a stable order.
-func (r *Registry) names() []string {
-	var names []string
+// records are all that something is saved of, in a stable order.
+func (r *Registry) records(of func(name string) Record) (records []Record) {
 	for _, c := range r.ordered() {
-		names = append(names, c.Name)
+		records = append(records, of(c.Name))
 	}
-	for name := range r.removed {
-		names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(r.absent)) {
+		records = append(records, of(name))
 	}
-	return names
+	return slices.DeleteFunc(records, func(r Record) bool { return r.Dropped })
 }
 
-func (r *Registry) reload(by Actor, configured []Settings) (events []Event) {
-	stays := make(map[string]bool, len(configured))
-	for _, settings := range configured {
-		stays[settings.Name] = true
-	}
-	for _, name := range r.names() {
-		if stays[name] {
-			continue
-		}
-		delete(r.removed, name)
+func (r *Registry) reload(by Actor, next *succession) (events []Event) {
+	for _, name := range next.leaving {
 		if c := r.clients[name]; c != nil {
 			r.drop(c)
 			events = append(events, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: ByConfiguration})
 		}
+		r.absent[name] = absentee{Record: next.gone[name]}
 	}
-	for i, settings := range configured {
-		record, wasRemoved := r.removed[settings.Name]
-		c := r.clients[settings.Name]
+	for i := range next.heirs {
+		h := &next.heirs[i]
+		c := r.clients[h.Name]
 		switch {
+		case c != nil && h.absent():
+			c.Record = h.Record
+			r.leave(c)
+			events = append(events, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: RemovedByAdministrator})
 		case c != nil:
-			c.position = i
-			events = append(events, r.reconfigure(c, settings, by)...)
-		case !wasRemoved || comesBack(record, settings):
-			delete(r.removed, settings.Name)
-			c = r.create(settings, i)
-			r.touch(c.Name, Event{Kind: Added, Time: r.wall(), Client: r.view(c), By: by})
+			c.position = h.position
+			events = append(events, r.reconfigure(c, h, by)...)
+		case h.absent():
+			r.absent[h.Name] = absentee{h.Record, h.position}
+		default:
+			delete(r.absent, h.Name)
+			c = r.appear(h)
+			r.touch(c.Name)
+			events = append(events, Event{Kind: Added, Time: r.wall(), Client: r.view(c), By: by})
 		}
 	}
 	r.reindex()
-	return events
+	return append(events, r.forgotten(next.dropped)...)
 }
 
 // reconfigure follows what changed in the configuration of a client that stays.
-func (r *Registry) reconfigure(c *client, now Settings, by Actor) (events []Event) {
-	merged, changed := merge(r.recordOf(c), now)
-	before := c.Settings
-	c.configured = now
-	if len(changed) == 0 {
+func (r *Registry) reconfigure(c *client, h *heir, by Actor) (events []Event) {
+	if !h.differs() {
 		return nil
 	}
+	before := c.Settings
 	r.queue.unsaved[c.Name] = struct{}{}
-	c.Settings = merged.Settings
+	c.Record = h.Record
 	c.Enabled = before.Enabled
 	r.countOpenPGP(c)
-	if others := slices.DeleteFunc(changed, func(p Property) bool { return p == PropEnabled }); len(others) > 0 {
-		events = r.settled(c, before, others, by)
+	if c.DeniedUntil.After(h.former.DeniedUntil) {
+		r.restoreDenial(c)
+		c.stir()
+	}
+	if len(h.changed) > 0 {
+		events = r.settled(c, before, h.changed, by)
 	}
 	switch {
-	case merged.Settings.Enabled && !before.Enabled:
-		events = append(events, r.enable(c, by))
-	case before.Enabled && !merged.Settings.Enabled:
-		r.disable(c, by, ByConfiguration)
+	case h.Enabled && !before.Enabled:
+		events = append(events, r.revive(c, by))
+	case before.Enabled && !h.Enabled:
+		r.lowered(c, by, h.DisabledBecause)
 	}
 	return events
 }
@@ -236,6 +224,7 @@ func (r *Registry) Close(ctx context.Context) error {
 		r.mu.Unlock()
 		return ErrClosed
 	}
+	r.expireAllDue("")
 	r.closed = true
 	for _, c := range r.clients {
 		r.stopChecker(c)

@@ -6,6 +6,7 @@ package client
 // configuration says of it now: a setting that differs from what the
 // configuration said before is the new configuration's, any other stays as it
 // was saved (mandos.conf(5), restore). It tells which settings in force change.
+// Whether the client is enabled is no setting of that kind; see newSuccession.
 func merge(saved Record, now Settings) (merged Record, changed []Property) {
 	merged = saved
 	merged.Configured = now
@@ -21,8 +22,7 @@ func merge(saved Record, now Settings) (merged Record, changed []Property) {
 	changed = follow(changed, &s.KeyID, before.KeyID, now.KeyID, PropKeyID)
 	changed = follow(changed, &s.Secret, before.Secret, now.Secret, PropSecret)
 	changed = follow(changed, &s.Timeout, before.Timeout, now.Timeout, PropTimeout)
-	changed = follow(changed, &s.Enabled, before.Enabled, now.Enabled, PropEnabled)
-	merged.moveExpiry(saved.Settings.Timeout)
+	merged.moveExpiry(saved.Timeout)
 	return merged, changed
 }
 
@@ -32,12 +32,4 @@ func follow[T comparable](changed []Property, inForce *T, before, now T, name Pr
 	}
 	*inForce = now
 	return append(changed, name)
-}
-
-// comesBack tells whether the configuration of a client that was removed at run
-// time has changed since, which brings it back.
-func comesBack(removed Record, now Settings) bool {
-	before := removed.Configured
-	before.Secret, now.Secret = Secret{}, Secret{} // the saved record may lack it
-	return before != now
 }

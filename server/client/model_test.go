@@ -91,8 +91,8 @@ func play(t *testing.T, steps []step) (failed string) {
 				return "an approval did not end with its delay"
 			}
 		case "enable":
-			if w.Enable(ctx, admin, "a") == nil && m.present && !m.enabled {
-				m.enabled = true
+			if w.Enable(ctx, admin, "a") == nil && (!m.present || !m.enabled) {
+				m.present, m.enabled = true, true
 				m.latest = time.Now().Add(2 * m.settings.Interval)
 			}
 		case "disable":
@@ -132,7 +132,7 @@ func play(t *testing.T, steps []step) (failed string) {
 			w.Remove(ctx, admin, "a")
 			m.present = false
 		case "reload":
-			w.Reload(ctx, FromConfiguration, []Settings{a})
+			w.reload([]Settings{a})
 		case "restart":
 			w.disk.setFull(false)
 			w.pass(2 * SaveDelay)

@@ -33,10 +33,10 @@ func TestOpenPGPIsNeededByClientsThatHaveNothingElse(t *testing.T) {
 		"after it was enabled it does":                 {client: off, do: func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, want: true},
 		"after it was removed it does not":             {client: old, do: func(w *world) { w.must(w.Remove(ctx, admin, "a")) }},
 		"after it has expired it still does":           {client: old, do: func(w *world) { w.checks.behave(fail); w.pass(time.Hour) }, want: true},
-		"after it was given a key ID it does not":      {client: old, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{both})) }},
-		"after its key ID was taken away it does":      {client: both, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{old})) }, want: true},
-		"after it has gone from the configuration not": {client: old, do: func(w *world) { w.must(w.Reload(ctx, admin, nil)) }},
-		"after it came into the configuration it does": {client: host("b", keyB), do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{old})) }, want: true},
+		"after it was given a key ID it does not":      {client: old, do: func(w *world) { w.reload([]Settings{both}) }},
+		"after its key ID was taken away it does":      {client: both, do: func(w *world) { w.reload([]Settings{old}) }, want: true},
+		"after it has gone from the configuration not": {client: old, do: func(w *world) { w.reload([]Settings{host("b", keyB)}) }},
+		"after it came into the configuration it does": {client: host("b", keyB), do: func(w *world) { w.reload([]Settings{old}) }, want: true},
 		"after a restart it still does":                {client: old, do: func(w *world) { w.restart(time.Second, []Settings{old}) }, want: true},
 		"disabled before a restart it does after it": {client: old, do: func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
@@ -61,8 +61,10 @@ func TestOpenPGPIsNeededByClientsThatHaveNothingElse(t *testing.T) {
 func TestCountOfOpenPGPClientsStaysRight(t *testing.T) {
 	ctx := context.Background()
 	random := rand.New(rand.NewPCG(1, 2))
+	always := host("always", keyB) // so that the configuration never is without clients
 	names := []string{"a", "b", "c", "d"}
-	configuration := func() (clients []Settings) {
+	configuration := func() []Settings {
+		clients := []Settings{always}
 		for i, name := range names {
 			s := host(name, strings.Repeat(string("ABCD"[i]), 64*random.IntN(2)))
 			s.Fingerprint, s.Enabled = strings.Repeat(string("ABCD"[i]), 40), random.IntN(3) > 0
@@ -88,7 +90,7 @@ func TestCountOfOpenPGPClientsStaysRight(t *testing.T) {
 			case 4:
 				w.restart(time.Minute, configuration())
 			default:
-				w.must(w.Reload(ctx, admin, configuration()))
+				w.reload(configuration())
 			}
 			want := 0
 			for _, v := range w.Clients() {
@@ -121,8 +123,8 @@ func TestFingerprintThatNobodyIsKnownByIsExplained(t *testing.T) {
 		"one that nobody has":                  {configured: []Settings{withBoth}, id: Identity{OpenPGPKey, strings.Repeat("E", 40)}},
 		"a key ID with the same digits":        {configured: []Settings{withBoth}, id: Identity{RawPublicKey, fingerprint}},
 		"one of nobody any more":               {configured: []Settings{withBoth}, do: func(w *world) { w.must(w.Remove(ctx, admin, "both")) }, id: Identity{OpenPGPKey, fingerprint}},
-		"one that got its key ID in a reload":  {configured: []Settings{withOne}, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{withBoth})) }, id: Identity{OpenPGPKey, fingerprint}, note: note},
-		"one that lost its fingerprint in one": {configured: []Settings{withBoth}, do: func(w *world) { w.must(w.Reload(ctx, admin, []Settings{host("both", keyA)})) }, id: Identity{OpenPGPKey, fingerprint}},
+		"one that got its key ID in a reload":  {configured: []Settings{withOne}, do: func(w *world) { w.reload([]Settings{withBoth}) }, id: Identity{OpenPGPKey, fingerprint}, note: note},
+		"one that lost its fingerprint in one": {configured: []Settings{withBoth}, do: func(w *world) { w.reload([]Settings{host("both", keyA)}) }, id: Identity{OpenPGPKey, fingerprint}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			inWorld(t, c.configured, func(w *world) {

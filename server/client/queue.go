@@ -41,11 +41,12 @@ type item struct {
 // registry's mutex. plan leaves everything as it is and tells the records to save;
 // apply makes it so.
 type change struct {
+	name  string // of the client; empty for all of them
 	plan  func(saved recordSource) ([]Record, error)
 	apply func() []Event
 }
 
-// recordSource gives a client's record with all changes planned so far.
+// recordSource gives the record of that name with all changes planned so far.
 type recordSource func(name string) (Record, bool)
 
 func newQueue() queue {
@@ -180,20 +181,49 @@ type batch struct {
 	records []Record
 }
 
+// takeItems empties the queue. Before a change comes whatever the clients that
+// it is about have lost by then, so that it is told first.
+func (r *Registry) takeItems() (taken []*item) {
+	items := r.queue.items
+	r.queue.items = nil
+	for _, it := range items {
+		if it.change != nil {
+			r.expireAllDue(it.change.name)
+			taken = append(taken, r.queue.items...)
+			r.queue.items = nil
+		}
+		taken = append(taken, it)
+	}
+	return taken
+}
+
+// expireAllDue is expireIfDue for the client of that name; for all if it is empty.
+func (r *Registry) expireAllDue(name string) {
+	if name != "" {
+		if c := r.clients[name]; c != nil {
+			r.expireIfDue(c)
+		}
+		return
+	}
+	for _, c := range r.clients {
+		r.expireIfDue(c)
+	}
+}
+
 // plan takes the queue and finds out what to save for it.
 func (r *Registry) plan(saveAll bool) batch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := batch{items: r.queue.items, dropped: r.queue.dropped}
-	r.queue.items, r.queue.dropped = nil, 0
+	b := batch{items: r.takeItems(), dropped: r.queue.dropped}
+	r.queue.dropped = 0
 
 	planned := make(map[string]Record)
 	source := func(name string) (Record, bool) {
-		if record, ok := planned[name]; ok {
-			return record, !record.Removed && !record.Dropped
+		record, ok := planned[name]
+		if !ok {
+			record = r.record(name)
 		}
-		record := r.record(name)
-		return record, !record.Removed && !record.Dropped
+		return record, !record.Dropped
 	}
 	save := saveAll
 	for _, it := range b.items {
@@ -206,7 +236,7 @@ func (r *Registry) plan(saveAll bool) batch {
 			continue
 		}
 		for _, record := range records {
-			planned[record.Settings.Name] = record
+			planned[record.Name] = record
 			save = true
 		}
 	}
@@ -243,7 +273,7 @@ func (r *Registry) commit(b batch, saveErr error) []Event {
 	if saveErr != nil {
 		// Whether it took effect is open: what is in force must be saved again.
 		for _, record := range b.records {
-			r.queue.unsaved[record.Settings.Name] = struct{}{}
+			r.queue.unsaved[record.Name] = struct{}{}
 		}
 	}
 	if b.dropped > 0 {
@@ -257,8 +287,8 @@ func (r *Registry) record(name string) Record {
 	if c, ok := r.clients[name]; ok {
 		return r.recordOf(c)
 	}
-	if record, ok := r.removed[name]; ok {
-		return record
+	if away, ok := r.absent[name]; ok {
+		return away.Record
 	}
 	return Record{Settings: Settings{Name: name}, Dropped: true}
 }

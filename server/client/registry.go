@@ -53,8 +53,8 @@ type Registry struct {
 	byIdentity finder[Identity]
 	// byIdleFingerprint finds those who are known by their key ID.
 	byIdleFingerprint finder[string]
-	openPGP           int               // how many clients have needsOpenPGP
-	removed           map[string]Record // removed at run time, still in the configuration
+	openPGP           int                 // how many clients have needsOpenPGP
+	absent            map[string]absentee // what is known of clients that are not there
 	started           bool
 	closed            bool
 	queue             queue
@@ -76,7 +76,7 @@ func New(checker Checker, journal Journal) *Registry {
 		byPath:            make(map[string]*client),
 		byIdentity:        make(finder[Identity]),
 		byIdleFingerprint: make(finder[string]),
-		removed:           make(map[string]Record),
+		absent:            make(map[string]absentee),
 		queue:             newQueue(),
 		idle:              make(chan struct{}),
 		stop:              make(chan struct{}),

@@ -47,7 +47,7 @@ func TestRestart(t *testing.T) {
 			w.checks.behave(fail)
 			w.pass(2 * time.Minute)
 			w.restart(time.Hour, same)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != CheckFailedLast {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindCheckFailed {
 				w.t.Errorf("%+v", v)
 			}
 			if record, _ := w.disk.get("a"); record.Settings.Enabled {
@@ -57,7 +57,7 @@ func TestRestart(t *testing.T) {
 		"one never checked is disabled if it expired meanwhile": func(w *world) {
 			w.checks.behave(hang)
 			w.restart(time.Hour, same)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != NeverCheckedOK {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindNeverChecked {
 				w.t.Errorf("%+v", v)
 			}
 		},
@@ -85,7 +85,7 @@ func TestRestart(t *testing.T) {
 		"a disabled client stays disabled": func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.restart(time.Second, same)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != ByAdministrator || v.Created.IsZero() {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindDisabled || v.Created.IsZero() {
 				w.t.Errorf("%+v", v)
 			}
 		},
@@ -120,27 +120,29 @@ func TestRestart(t *testing.T) {
 			}
 		},
 		"the configuration can disable and enable a client": func(w *world) {
-			off := changed(func(s *Settings) { s.Enabled = false })
+			off := changed(func(s *Settings) { s.Enabled, s.EnabledOwn = false, true })
+			on := changed(func(s *Settings) { s.EnabledOwn = true })
 			w.restart(time.Second, off)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != ByConfiguration {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindConfiguration {
 				w.t.Errorf("%+v", v)
 			}
 			w.restart(time.Second, off)
-			w.restart(time.Second, same)
+			w.restart(time.Second, on)
 			if v := w.client("a"); !v.Enabled || v.Expires.IsZero() {
 				w.t.Errorf("%+v", v)
 			}
 		},
-		"a removed client stays removed until its section changes": func(w *world) {
+		"a removed client stays removed whatever else changes in the configuration": func(w *world) {
 			w.must(w.Remove(ctx, admin, "a"))
 			w.restart(time.Second, same)
+			w.restart(time.Second, changed(func(s *Settings) {
+				s.Timeout, s.Host, s.Checker, s.Secret = time.Hour, "elsewhere", ":", NewSecret([]byte("another"))
+			}))
 			if _, ok := w.Client("a"); ok {
 				w.t.Error("it is back")
 			}
-			w.restart(time.Second, changed(func(s *Settings) { s.Timeout = time.Hour }))
-			w.client("a")
 		},
-		"a removed client whose section was removed too is forgotten, and the others are not": func(w *world) {
+		"a removed client whose section was removed too stays what it was, and so do the others": func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.restart(time.Second, []Settings{a, host("b", keyB)})
 			w.must(w.Remove(ctx, admin, "b"))
@@ -149,11 +151,13 @@ func TestRestart(t *testing.T) {
 				w.t.Error("forgot that a was disabled")
 			}
 			w.pass(time.Second)
-			if _, ok := w.disk.get("b"); ok {
-				w.t.Error("b is still saved")
+			if record, ok := w.disk.get("b"); !ok || record.Gone.IsZero() || !record.Removed() {
+				w.t.Errorf("saved of b: %+v", record)
 			}
 			w.restart(time.Second, []Settings{a, host("b", keyB)})
-			w.client("b")
+			if _, ok := w.Client("b"); ok {
+				w.t.Error("b is back")
+			}
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) { inWorld(t, same, do) })
@@ -168,14 +172,14 @@ func TestReload(t *testing.T) {
 			w.pass(2 * time.Minute)
 			before := w.client("a")
 			w.signals()
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{a}))
+			w.reload([]Settings{a})
 			w.wantSignals()
 			if after := w.client("a"); after != before {
 				w.t.Errorf("%+v, was %+v", after, before)
 			}
 		},
 		"a new client is there and checked": func(w *world) {
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{b, a}))
+			w.reload([]Settings{b, a})
 			w.pass(2 * time.Minute)
 			if v := w.client("b"); v.LastCheckedOK.IsZero() {
 				w.t.Errorf("%+v", v)
@@ -191,18 +195,18 @@ func TestReload(t *testing.T) {
 			delay := time.Minute
 			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &delay}))
 			o := w.fetchInBackground(ctx, keyA)
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{b}))
+			w.reload([]Settings{b})
 			w.pass(0)
 			w.want(o, "Removed")
-			if _, ok := w.disk.get("a"); ok {
-				w.t.Error("still saved")
+			if record, ok := w.disk.get("a"); !ok || record.Gone.IsZero() {
+				w.t.Errorf("saved of it: %+v", record)
 			}
 		},
 		"those who wait for a client that stays go on waiting": func(w *world) {
 			delay := time.Minute
 			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &delay}))
 			o := w.fetchInBackground(ctx, keyA)
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{a, b}))
+			w.reload([]Settings{a, b})
 			w.pass(time.Minute - 1)
 			w.want(o, "waiting")
 			w.pass(1)
@@ -211,7 +215,7 @@ func TestReload(t *testing.T) {
 		"a new key takes the place of the old one": func(w *world) {
 			changed := a
 			changed.KeyID = keyB
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{changed}))
+			w.reload([]Settings{changed})
 			if _, why := w.fetch(keyA); why != "unknown" {
 				w.t.Errorf("old key: %q", why)
 			}
@@ -222,19 +226,19 @@ func TestReload(t *testing.T) {
 		"a new secret is handed out": func(w *world) {
 			changed := a
 			changed.Secret = NewSecret([]byte("another"))
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{changed}))
+			w.reload([]Settings{changed})
 			if secret, _ := w.fetch(keyA); secret != changed.Secret {
 				w.t.Error("the old one is")
 			}
 		},
 		"enabled = False disables and True enables": func(w *world) {
-			off := a
-			off.Enabled = false
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{off}))
+			off, a := a, a
+			off.Enabled, off.EnabledOwn, a.EnabledOwn = false, true, true
+			w.reload([]Settings{off})
 			if w.enabled("a") {
 				w.t.Error("still enabled")
 			}
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{a}))
+			w.reload([]Settings{a})
 			if !w.enabled("a") {
 				w.t.Error("still disabled")
 			}
@@ -243,18 +247,18 @@ func TestReload(t *testing.T) {
 			w.must(w.Disable(ctx, admin, "a"))
 			changed := a
 			changed.Timeout = time.Hour
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{changed}))
+			w.reload([]Settings{changed})
 			if w.enabled("a") {
 				w.t.Error("enabled")
 			}
 		},
 		"what it adds and enables is valid after a crash right after it": func(w *world) {
-			off, late := a, b
-			off.Enabled = false
+			off, a, late := a, a, b
+			off.Enabled, off.EnabledOwn, a.EnabledOwn = false, true, true
 			late.Interval, late.Timeout = time.Hour, 2*time.Hour
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{off}))
+			w.reload([]Settings{off})
 			w.pass(time.Second)
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{a, late}))
+			w.reload([]Settings{a, late})
 			crashed := w.Registry
 			w.disk = &disk{records: w.disk.copyOf()}
 			w.begin([]Settings{a, late})
@@ -267,7 +271,7 @@ func TestReload(t *testing.T) {
 			w.checks.behave(hang)
 			w.must(w.StartChecker(ctx, "a"))
 			w.pass(time.Second)
-			w.must(w.Reload(ctx, FromConfiguration, []Settings{a, b}))
+			w.reload([]Settings{a, b})
 			if v := w.client("a"); !v.CheckerRunning {
 				w.t.Error("stopped")
 			}

@@ -14,7 +14,7 @@ func TestSaving(t *testing.T) {
 	for sentence, do := range map[string]func(w *world){
 		"a disabling is saved when it is answered": func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
-			if record, _ := w.disk.get("a"); record.Settings.Enabled || record.State.DisabledBecause != ByAdministrator {
+			if record, _ := w.disk.get("a"); record.Settings.Enabled || record.State.DisabledBecause != KindDisabled {
 				w.t.Errorf("%+v", record)
 			}
 		},

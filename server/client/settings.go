@@ -32,6 +32,10 @@ type Settings struct {
 	ApprovalDuration  time.Duration
 	ApprovedByDefault bool
 
-	// Enabled is the state in which a client starts that has no saved one.
+	// Enabled is what the configuration says of a client's validity. In settings
+	// in force it is the validity itself, as [Record] works it out.
 	Enabled bool
+	// EnabledOwn tells that Enabled stands in the client's own section, where it
+	// is a person's word about this client, and not in [DEFAULT].
+	EnabledOwn bool
 }

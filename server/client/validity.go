@@ -11,12 +11,30 @@ func (r *Registry) expireIn(c *client, d time.Duration) {
 	}
 	c.deadline = time.Now().Add(d)
 	c.Expires = r.wall().Add(d)
-	c.expiry = r.after(c, d, func() { r.disable(c, Actor{}, TimedOut) })
+	c.expiry = r.after(c, d, func() { r.expire(c, KindExpired, Actor{}) })
+}
+
+// expireIfDue lets a client expire whose deadline has passed. The timer may be
+// late: when the process goes on after a pause it is one of many that want to
+// run. Whatever rests on the client's being valid must call this before.
+func (r *Registry) expireIfDue(c *client) {
+	if c.Enabled && !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+		r.expire(c, KindExpired, Actor{})
+	}
+}
+
+// expire ends the client's validity, since nobody has seen it alive in time. By
+// is who made that time shorter, if anybody did.
+func (r *Registry) expire(c *client, kind Kind, by Actor) {
+	c.Standing = c.Standing.expire(c.Name, kind, r.wall(), c.key())
+	r.lowered(c, by, kind)
 }
 
 // provedAlive gives the client one timeout from now.
 func (r *Registry) provedAlive(c *client) []Property {
+	r.expireIfDue(c)
 	c.LastCheckedOK = r.wall()
+	c.GraceSpent = false
 	if !c.Enabled {
 		return []Property{PropLastCheckedOK}
 	}
@@ -24,18 +42,22 @@ func (r *Registry) provedAlive(c *client) []Property {
 	return []Property{PropLastCheckedOK, PropExpires}
 }
 
-// disable takes the client's validity away until a person gives it back.
-func (r *Registry) disable(c *client, by Actor, why Reason) <-chan error {
+// lowered takes the client's validity away, for what its standing has got. To a
+// client that was not valid it is one more fact, which is saved and changes
+// nothing that anybody sees.
+func (r *Registry) lowered(c *client, by Actor, why Kind) <-chan error {
+	if !c.Enabled {
+		return r.durably(c.Name)
+	}
 	r.idleTimers(c)
 	properties := []Property{PropExpires}
 	if r.stopChecker(c) {
 		properties = append(properties, PropCheckerRunning)
 	}
-	c.Enabled = false
-	c.DisabledSince, c.DisabledBecause = r.wall(), why
+	c.judge()
 	c.stir()
 	return r.durably(c.Name, Event{
-		Kind: Disabled, Time: c.DisabledSince, Client: r.view(c), By: by, Reason: why,
+		Kind: Disabled, Time: c.DisabledSince, Client: r.view(c), By: by, Reason: why.Reason(),
 		Properties: append(properties, PropEnabled),
 	})
 }
@@ -51,18 +73,15 @@ func (r *Registry) idleTimers(c *client) {
 	c.Expires, c.deadline = time.Time{}, time.Time{}
 }
 
-// enabling is the part of becoming enabled that is saved. The client has two
-// intervals to prove itself.
-func enabling(s *Settings, state *State, now time.Time) {
-	s.Enabled = true
-	state.LastEnabled = now
-	state.Expires = now.Add(2 * s.Interval)
-	state.DisabledSince, state.DisabledBecause = time.Time{}, ""
+// enable makes the client valid because somebody said so.
+func (r *Registry) enable(c *client, by Actor) Event {
+	c.raise(r.wall())
+	return r.revive(c, by)
 }
 
-// enable makes what enabling wrote come true: time passes for the client.
-func (r *Registry) enable(c *client, by Actor) Event {
-	enabling(&c.Settings, &c.State, r.wall())
+// revive lets time pass for a client that was raised.
+func (r *Registry) revive(c *client, by Actor) Event {
+	c.judge()
 	r.expireIn(c, 2*c.Interval)
 	r.schedule(c, c.Interval)
 	c.stir()

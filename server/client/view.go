@@ -45,12 +45,19 @@ type State struct {
 	// LastHandoutKey.
 	LastHandout    time.Time
 	LastHandoutKey KeyKind
-	// DisabledSince and DisabledBecause say since when and why the client is
-	// disabled; zero for an enabled one.
+	// GraceSpent tells that a restart has given the client a timeout on account
+	// of its last successful check, which only another one makes up for.
+	GraceSpent bool
+	// DisabledSince, DisabledBecause and DisabledBy say since when the client is
+	// disabled, why, and by whom; zero for an enabled one.
 	DisabledSince   time.Time
-	DisabledBecause Reason
-	// DeniedUntil is when a denial in force ends; zero without one.
+	DisabledBecause Kind
+	DisabledBy      string
+	// DeniedUntil is when a denial in force ends that was made for DeniedFor, of
+	// the client with DeniedKey; zero without one.
 	DeniedUntil time.Time
+	DeniedFor   time.Duration
+	DeniedKey   Key
 }
 
 // Values of State.LastCheckerStatus besides exit statuses.

@@ -175,7 +175,9 @@ func (w *world) begin(clients []Settings) {
 			w.onTold(event)
 		}
 	})
-	w.Load(clients, w.disk.all())
+	if _, err := w.Load(clients, w.disk.all()); err != nil {
+		w.t.Fatal(err)
+	}
 	w.Start()
 	synctest.Wait()
 }
@@ -192,6 +194,14 @@ func (w *world) restart(down time.Duration, clients []Settings) {
 	w.shutDown()
 	time.Sleep(down)
 	w.begin(clients)
+}
+
+// reload reads a configuration that nothing is wrong with.
+func (w *world) reload(clients []Settings) Reloaded {
+	w.t.Helper()
+	reloaded, err := w.Reload(context.Background(), FromConfiguration, clients)
+	w.must(err)
+	return reloaded
 }
 
 // pass lets time pass.

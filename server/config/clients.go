@@ -101,13 +101,14 @@ type clientReader struct {
 
 // readClients reads clients.conf and then clients.d/*.conf by name. Each of the
 // latter may have a [DEFAULT] of its own, which inherits from that of
-// clients.conf.
-func readClients(f *findings, configDir string, judge func(client.Settings) []Remark) []client.Settings {
+// clients.conf. It also tells whether clients.conf is missing.
+func readClients(f *findings, file string, judge func(client.Settings) []Remark) (clients []client.Settings, missing bool) {
 	r := clientReader{findings: f, judge: judge, sections: map[string]*section{}, owners: map[string]*section{}, referred: map[string]bool{}}
-	main := r.document(filepath.Join(configDir, "clients.conf"))
+	missing = r.isMissing(file)
+	main := r.document(file)
 	r.interpret(main, main.defaults, clientDefaults)
 	docs := []*document{main}
-	for _, file := range r.listFiles(filepath.Join(configDir, "clients.d")) {
+	for _, file := range r.listFiles(filepath.Join(filepath.Dir(file), "clients.d")) {
 		doc := r.document(file)
 		r.interpret(doc, doc.defaults, main.defaults, clientDefaults)
 		docs = append(docs, doc)
@@ -117,7 +118,20 @@ func readClients(f *findings, configDir string, judge func(client.Settings) []Re
 			warnOfNearMisses(f, s, knownClientKeys, r.referred)
 		}
 	}
-	return r.clients
+	return r.clients, missing
+}
+
+// isMissing tells whether there is no such file. A link to nowhere is an error:
+// something was meant to be there.
+func (r *clientReader) isMissing(file string) bool {
+	_, err := os.Stat(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if _, err := os.Lstat(file); err == nil {
+		r.errorf(Place{File: file}, "it is a link to a file that does not exist; put the file back, or remove the link")
+	}
+	return true
 }
 
 func (r *clientReader) document(file string) *document {
@@ -243,10 +257,18 @@ func (c *clientSection) interpret() client.Settings {
 			delete(c.values, k.key)
 		}
 	}
+	settings.EnabledOwn = c.isOwn("enabled")
 	c.readIdentity(&settings)
 	c.readSecret(&settings)
 	c.check(settings)
 	return settings
+}
+
+// isOwn tells whether the value of key is written in the client's own section,
+// all of it.
+func (c *clientSection) isOwn(key string) bool {
+	own, ok := c.section.settings[key]
+	return ok && !strings.Contains(own.raw, "%")
 }
 
 // warn tells remarks about settings that could be read.

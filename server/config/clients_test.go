@@ -55,7 +55,7 @@ func TestClients(t *testing.T) {
 				Name: "foo", Host: "foo.example.org", KeyID: keyID, Fingerprint: fingerprint, Secret: client.NewSecret([]byte("hello")),
 				Checker: "ping -c 1 %(host)s; echo 100%%",
 				Timeout: 60 * 24 * time.Hour, ExtendedTimeout: 90 * time.Minute, Interval: 4 * time.Second,
-				ApprovalDelay: 5 * time.Minute, ApprovalDuration: 10 * time.Second,
+				ApprovalDelay: 5 * time.Minute, ApprovalDuration: 10 * time.Second, EnabledOwn: true,
 			}},
 		},
 		"clients inherit, and are in the order of the file": {

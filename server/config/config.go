@@ -20,6 +20,10 @@ type Config struct {
 	Daemon
 	// Clients are in the order of the files, clients.conf first.
 	Clients []client.Settings
+	// ClientsFile is clients.conf with its path, and NoClientsFile says that there
+	// is none.
+	ClientsFile   string
+	NoClientsFile bool
 	// Warnings tell of what is accepted but hardly meant.
 	Warnings []Warning
 	// Files are those that were read or looked for, with the place to speak of
@@ -66,6 +70,8 @@ type Daemon struct {
 	UseIPv6 bool
 	// Restore (restore) says to start from the saved state; on by default.
 	Restore bool
+	// ForgetAll, only on the command line, says to forget what is saved.
+	ForgetAll bool
 	// Zeroconf (zeroconf) says to announce the service; on by default.
 	Zeroconf bool
 	// Foreground (foreground) says to stay in the foreground. Debug implies it.

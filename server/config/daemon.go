@@ -9,7 +9,7 @@ import (
 
 // Load reads mandos.conf, clients.conf and clients.d/*.conf below the
 // configuration directory and merges: the command line wins over mandos.conf,
-// which wins over the defaults. Missing files are no error.
+// which wins over the defaults. Missing files are no error; a link to nowhere is.
 //
 // It fails with a [UsageError], or with [Errors]. In the latter case the Config
 // is there too, for its warnings and so that whoever checks a value further can
@@ -35,7 +35,8 @@ func (o *Options) Load() (*Config, error) {
 	}
 	c.readMandosConf(f, filepath.Join(c.ConfigDir, "mandos.conf"))
 	c.checkTogether(f)
-	c.Clients = readClients(f, c.ConfigDir, o.Judge)
+	c.ClientsFile = filepath.Join(c.ConfigDir, "clients.conf")
+	c.Clients, c.NoClientsFile = readClients(f, c.ClientsFile, o.Judge)
 	if o.Trust != nil {
 		c.warnOfWriters(f, *o.Trust)
 	}
@@ -74,6 +75,9 @@ func (c *Config) readMandosConf(f *findings, file string) {
 	values := newScope(doc.defaults)
 	for i := range options {
 		o := &options[i]
+		if lasting, ok := doc.defaults.settings[o.notLasting]; ok {
+			f.errorf(lasting.Place, "%s is for one start only; remove this line and give --%s on the command line", o.notLasting, o.flag)
+		}
 		setting, ok := doc.defaults.settings[o.key]
 		if !ok {
 			continue

@@ -26,6 +26,9 @@ type option struct {
 	byDefault string
 	// negates makes giving the switch turn the setting off.
 	negates bool
+	// notLasting is the key by which mandos.conf might want to make lasting what is
+	// for one start only, and must not.
+	notLasting string
 	// literal takes the value in mandos.conf as it stands, without %(name)s.
 	literal bool
 	// set parses and stores. Its error completes a sentence that begins with
@@ -106,6 +109,11 @@ var options = []option{
 		flag: "no-restore", key: "restore", byDefault: "True", negates: true,
 		help: "do not start from the saved state",
 		set:  boolean(func(d *Daemon) *bool { return &d.Restore }),
+	},
+	{
+		flag: "forget-all", byDefault: "False", notLasting: "forget_all",
+		help: "forget everything that is saved of all clients, and begin anew",
+		set:  boolean(func(d *Daemon) *bool { return &d.ForgetAll }),
 	},
 	{
 		flag: "no-zeroconf", key: "zeroconf", byDefault: "True", negates: true,

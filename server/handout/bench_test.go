@@ -26,7 +26,7 @@ func BenchmarkHandout(b *testing.B) {
 				other.KeyID = fmt.Sprintf("%064X", i)
 				configured = append(configured, other)
 			}
-			if err := s.Reload(b.Context(), client.FromConfiguration, configured); err != nil {
+			if _, err := s.Reload(b.Context(), client.FromConfiguration, configured); err != nil {
 				b.Fatal(err)
 			}
 			address := net.JoinHostPort("::1", s.onLoopback(b))

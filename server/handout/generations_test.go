@@ -24,7 +24,7 @@ func newSiteForBoth(t testing.TB, more ...client.Settings) *site {
 	s := newSite(t, DefaultLimits, nil)
 	s.server = New(s.Registry, keytls.Config{OpenPGP: s.NeedsOpenPGP}, DefaultLimits, slog.New(slog.NewTextHandler(s.log, nil)))
 	one, _ := s.Client("host1")
-	if err := s.Reload(t.Context(), client.FromConfiguration, append([]client.Settings{one.Settings}, more...)); err != nil {
+	if _, err := s.Reload(t.Context(), client.FromConfiguration, append([]client.Settings{one.Settings}, more...)); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -64,7 +64,9 @@ func newSite(t testing.TB, limits Limits, change func(*client.Settings)) *site {
 	if change != nil {
 		change(&settings)
 	}
-	s.Load([]client.Settings{settings}, nil)
+	if _, err := s.Load([]client.Settings{settings}, nil); err != nil {
+		t.Fatal(err)
+	}
 	s.Start()
 	s.server = New(s.Registry, keytls.Config{}, limits, slog.New(slog.NewTextHandler(s.log, nil)))
 	return s

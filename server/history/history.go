@@ -44,7 +44,7 @@ type Keeper struct {
 	failing bool       // saving did not work last time
 
 	mu      sync.Mutex
-	unsaved map[string][]client.Event // since the last flush; nil for a client that is gone
+	unsaved map[string][]client.Event // since the last flush; nil for a client that is forgotten
 }
 
 // New makes a keeper that writes entries as describe gives them.
@@ -58,7 +58,7 @@ func (k *Keeper) Tell(e client.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case e.Kind == client.Removed && e.Reason == client.ByConfiguration:
+	case e.Kind == client.Forgotten:
 		k.unsaved[name] = nil
 	case belongs(&e):
 		events := append(k.unsaved[name], e)

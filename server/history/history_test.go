@@ -56,8 +56,11 @@ func TestHistory(t *testing.T) {
 			want:   []string{"checker completed  "}},
 		"what is about no client is not kept": {
 			events: []client.Event{{Kind: client.NotFound}, {Kind: client.StateNotSaved}}},
-		"a client that left the configuration has none": {
-			events: []client.Event{event(client.Enabled), event(client.Removed, because(client.ByConfiguration))}},
+		"a client that left the configuration keeps it": {
+			events: []client.Event{event(client.Enabled), event(client.Removed, because(client.ByConfiguration))},
+			want:   []string{"enabled  ", "removed by the configuration "}},
+		"a client that was forgotten has none": {
+			events: []client.Event{event(client.Enabled), event(client.Forgotten)}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			store, err := state.Open(t.TempDir(), slog.Default())

@@ -91,6 +91,8 @@ func describe(e client.Event) (slog.Level, string) {
 		return slog.LevelInfo, "Client " + name + " was added"
 	case client.Removed:
 		return slog.LevelInfo, "Client " + name + " was removed"
+	case client.Forgotten:
+		return slog.LevelInfo, "Client " + name + " was forgotten"
 	case client.Enabled:
 		return slog.LevelInfo, "Client " + name + " was enabled"
 	case client.Disabled:
@@ -141,7 +143,7 @@ func describeChanged(e client.Event) (slog.Level, string) {
 
 func describeDisabled(e client.Event) (slog.Level, string) {
 	switch e.Reason {
-	case client.ByAdministrator, client.ByConfiguration:
+	case client.ByAdministrator, client.ByConfiguration, client.BeforeTakeOver:
 		return slog.LevelInfo, "Client " + e.Client.Name + " was disabled"
 	}
 	return slog.LevelWarn, fmt.Sprintf("Disabling client %s: %s", e.Client.Name, e.Reason)
@@ -197,7 +199,7 @@ func fields(e client.Event) []slog.Attr {
 		attrs = append(attrs, slog.String(keyReason, string(e.Reason)))
 	}
 	switch e.Kind {
-	case client.Added, client.Removed, client.Enabled, client.Disabled, client.Changed,
+	case client.Added, client.Removed, client.Forgotten, client.Enabled, client.Disabled, client.Changed,
 		client.Vouched, client.CheckerStopped, client.Approved, client.Denied:
 		attrs = append(attrs, slog.String(keyActor, e.By.String()))
 	}

@@ -50,6 +50,10 @@ var events = map[client.EventKind][]struct {
 		client.Event{By: person, Reason: client.ByAdministrator},
 		`INFO: Client foo was removed client=foo key_id=00AA reason="by an administrator" actor="uid 1000, pid 77"`,
 	}},
+	client.Forgotten: {{
+		client.Event{By: person},
+		`INFO: Client foo was forgotten client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
 	client.Enabled: {{
 		client.Event{By: person},
 		`INFO: Client foo was enabled client=foo key_id=00AA actor="uid 1000, pid 77"`,

@@ -74,7 +74,7 @@ func (noChecks) Check(ctx context.Context, _, _ string) (client.CheckResult, err
 
 // condition is what an administrator can see of a client, in one word.
 func condition(r client.Record) string {
-	if r.Removed {
+	if r.Removed() {
 		return "removed"
 	}
 	return fmt.Sprintf("enabled=%v,host=%s,secret=%q", r.Settings.Enabled, r.Settings.Host, r.Settings.Secret.Bytes())
@@ -92,7 +92,9 @@ func changeForEver(dir string) {
 		panic(err)
 	}
 	r := client.New(noChecks{}, s)
-	r.Load(crashConfigured(), records)
+	if _, err := r.Load(crashConfigured(), records); err != nil {
+		panic(err)
+	}
 	r.Start()
 	var print sync.Mutex
 	say := func(word, name, condition string) {
@@ -116,7 +118,7 @@ func changeClient(r *client.Registry, now client.Settings, say func(word, name, 
 		var change func() error
 		switch dice := rand.N(100); {
 		case dice == 0:
-			next.Removed = true
+			next.Lowerings = []client.Lowering{{ID: "removed", Kind: client.KindRemoved}}
 			change = func() error { return r.Remove(ctx, client.Actor{}, now.Name) }
 		case dice < 30:
 			next.Settings.Enabled = true
@@ -138,7 +140,7 @@ func changeClient(r *client.Registry, now client.Settings, say func(word, name, 
 			panic(err)
 		}
 		say("ack", now.Name, condition(next))
-		if next.Removed {
+		if next.Removed() {
 			return
 		}
 		now = next.Settings
@@ -232,7 +234,7 @@ func fillDisk(dir string) {
 	s, err := Open(dir, quiet)
 	check(err)
 	configured := client.Settings{Name: "c"}
-	saved := client.Record{Settings: configured, Configured: configured}
+	saved := client.Record{Settings: configured, Configured: configured}.Judged()
 	saveAs := func(host string) error {
 		r := saved
 		r.Settings.Host = host
@@ -245,7 +247,7 @@ func fillDisk(dir string) {
 	verify := func() {
 		all, err := s.Records([]client.Settings{configured})
 		check(err)
-		if len(all) != 1 || all[0] != saved {
+		if len(all) != 1 || !reflect.DeepEqual(all[0], saved) {
 			check(fmt.Errorf("got %.200v, want %.200v", all, saved))
 		}
 	}

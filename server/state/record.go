@@ -17,8 +17,8 @@ import (
 	"mandos/server/client"
 )
 
-// schema is the version of what is in the file. A higher one is refused.
-const schema = 1
+// schema is the version of what is in the file. Another one is refused.
+const schema = 2
 
 // The buckets, and the key of the summary. A record's key is its client's name.
 var (
@@ -37,23 +37,59 @@ type summary struct {
 // record is what is saved of a client. In the file a sum precedes it.
 type record struct {
 	Settings   settings
-	Configured settings
+	Configured configuredSettings
 	State      progress
 	// Secret is the encrypted secret that was set at run time, if one was.
-	Secret  []byte `json:",omitempty"`
-	Removed bool   `json:",omitempty"`
+	Secret   []byte `json:",omitempty"`
+	Standing standing
+	Gone     time.Time `json:",omitzero"`
 }
 
-// settings are [client.Settings] without name and secret. Durations are in
-// nanoseconds.
+// settings are [client.Settings] without name and secret, and without what
+// follows from the standing. Durations are in nanoseconds.
 type settings struct {
 	KeyID, Fingerprint, Host, Checker  string
 	Timeout, ExtendedTimeout, Interval time.Duration
 	ApprovalDelay, ApprovalDuration    time.Duration
-	ApprovedByDefault, Enabled         bool
+	ApprovedByDefault                  bool
 }
 
-// progress is [client.State].
+// configuredSettings are what the configuration said, and what the client's own section
+// said last of its validity.
+type configuredSettings struct {
+	settings
+	Enabled, EnabledOwn bool
+	Word                client.Word `json:",omitempty"`
+}
+
+// standing is [client.Standing].
+type standing struct {
+	Lowerings []lowering `json:",omitempty"`
+	Seen      []seen     `json:",omitempty"`
+	Enables   uint64     `json:",omitempty"`
+	Witnesses uint64     `json:",omitempty"`
+	Expiry    *lowering  `json:",omitempty"`
+}
+
+type lowering struct {
+	ID   string
+	Kind client.Kind
+	By   string
+	At   time.Time
+	Key  key
+}
+
+type seen struct {
+	ID      string
+	Enables uint64
+}
+
+type key struct {
+	KeyID       string `json:",omitempty"`
+	Fingerprint string `json:",omitempty"`
+}
+
+// progress is [client.State], with codes for words.
 type progress struct {
 	Created             time.Time `json:",omitzero"`
 	LastEnabled         time.Time `json:",omitzero"`
@@ -64,9 +100,13 @@ type progress struct {
 	LastApprovalRequest time.Time      `json:",omitzero"`
 	LastHandout         time.Time      `json:",omitzero"`
 	LastHandoutKey      client.KeyKind `json:",omitempty"`
+	GraceSpent          bool           `json:",omitempty"`
 	DisabledSince       time.Time      `json:",omitzero"`
-	DisabledBecause     client.Reason  `json:",omitempty"`
+	DisabledBecause     client.Kind    `json:",omitempty"`
+	DisabledBy          string         `json:",omitempty"`
 	DeniedUntil         time.Time      `json:",omitzero"`
+	DeniedFor           time.Duration  `json:",omitempty"`
+	DeniedKey           key            `json:",omitzero"`
 }
 
 func settingsOf(s *client.Settings) settings {
@@ -74,7 +114,7 @@ func settingsOf(s *client.Settings) settings {
 		KeyID: s.KeyID, Fingerprint: s.Fingerprint, Host: s.Host, Checker: s.Checker,
 		Timeout: s.Timeout, ExtendedTimeout: s.ExtendedTimeout, Interval: s.Interval,
 		ApprovalDelay: s.ApprovalDelay, ApprovalDuration: s.ApprovalDuration,
-		ApprovedByDefault: s.ApprovedByDefault, Enabled: s.Enabled,
+		ApprovedByDefault: s.ApprovedByDefault,
 	}
 }
 
@@ -84,28 +124,112 @@ func (s *settings) of(name string, secret client.Secret) client.Settings {
 		KeyID: s.KeyID, Fingerprint: s.Fingerprint, Host: s.Host, Checker: s.Checker,
 		Timeout: s.Timeout, ExtendedTimeout: s.ExtendedTimeout, Interval: s.Interval,
 		ApprovalDelay: s.ApprovalDelay, ApprovalDuration: s.ApprovalDuration,
-		ApprovedByDefault: s.ApprovedByDefault, Enabled: s.Enabled,
+		ApprovedByDefault: s.ApprovedByDefault,
 	}
 }
 
-// times are those of a state, to treat them alike.
-func (p *progress) times() []*time.Time {
-	return []*time.Time{&p.Created, &p.LastEnabled, &p.Expires, &p.LastCheckedOK, &p.LastApprovalRequest, &p.LastHandout, &p.DisabledSince, &p.DeniedUntil}
+func configuredOf(r *client.Record) configuredSettings {
+	return configuredSettings{settings: settingsOf(&r.Configured), Enabled: r.Configured.Enabled, EnabledOwn: r.Configured.EnabledOwn, Word: r.Word}
+}
+
+func (c *configuredSettings) of(name string, secret client.Secret) client.Settings {
+	s := c.settings.of(name, secret)
+	s.Enabled, s.EnabledOwn = c.Enabled, c.EnabledOwn
+	return s
+}
+
+func progressOf(s *client.State) progress {
+	p := progress{
+		Created: s.Created, LastEnabled: s.LastEnabled, Expires: s.Expires,
+		LastCheckedOK: s.LastCheckedOK, LastCheckerStatus: s.LastCheckerStatus, LastApprovalRequest: s.LastApprovalRequest,
+		LastHandout: s.LastHandout, LastHandoutKey: s.LastHandoutKey, LastCheckerOutput: s.LastCheckerOutput, GraceSpent: s.GraceSpent,
+		DisabledSince: s.DisabledSince, DisabledBecause: s.DisabledBecause, DisabledBy: s.DisabledBy,
+		DeniedUntil: s.DeniedUntil, DeniedFor: s.DeniedFor, DeniedKey: key(s.DeniedKey),
+	}
+	for _, t := range []*time.Time{
+		&p.Created, &p.LastEnabled, &p.Expires, &p.LastCheckedOK, &p.LastApprovalRequest, &p.LastHandout, &p.DisabledSince, &p.DeniedUntil,
+	} {
+		*t = t.UTC()
+	}
+	return p
+}
+
+func (p *progress) state() client.State {
+	return client.State{
+		Created: p.Created, LastEnabled: p.LastEnabled, Expires: p.Expires,
+		LastCheckedOK: p.LastCheckedOK, LastCheckerStatus: p.LastCheckerStatus, LastApprovalRequest: p.LastApprovalRequest,
+		LastHandout: p.LastHandout, LastHandoutKey: p.LastHandoutKey, LastCheckerOutput: p.LastCheckerOutput, GraceSpent: p.GraceSpent,
+		DisabledSince: p.DisabledSince, DisabledBecause: p.DisabledBecause, DisabledBy: p.DisabledBy,
+		DeniedUntil: p.DeniedUntil, DeniedFor: p.DeniedFor, DeniedKey: client.Key(p.DeniedKey),
+	}
+}
+
+func standingOf(s *client.Standing) (saved standing) {
+	for _, l := range s.Lowerings {
+		saved.Lowerings = append(saved.Lowerings, loweringOf(l))
+	}
+	for _, one := range s.Seen {
+		saved.Seen = append(saved.Seen, seen(one))
+	}
+	saved.Enables, saved.Witnesses = s.Life.Enables, s.Life.Witnesses
+	if e := s.Life.Expiry; e != nil {
+		expiry := loweringOf(*e)
+		saved.Expiry = &expiry
+	}
+	return saved
+}
+
+func loweringOf(l client.Lowering) lowering {
+	return lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At.UTC(), Key: key(l.Key)}
+}
+
+func (l *lowering) lowering() client.Lowering {
+	return client.Lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At, Key: client.Key(l.Key)}
+}
+
+func (s *standing) standing() (saved client.Standing) {
+	for _, l := range s.Lowerings {
+		saved.Lowerings = append(saved.Lowerings, l.lowering())
+	}
+	for _, one := range s.Seen {
+		saved.Seen = append(saved.Seen, client.Seen(one))
+	}
+	saved.Life = client.Life{Enables: s.Enables, Witnesses: s.Witnesses}
+	if s.Expiry != nil {
+		expiry := s.Expiry.lowering()
+		saved.Life.Expiry = &expiry
+	}
+	return saved
+}
+
+// recordOf is a record without its secrets.
+func recordOf(r *client.Record) record {
+	return record{
+		Settings:   settingsOf(&r.Settings),
+		Configured: configuredOf(r),
+		State:      progressOf(&r.State),
+		Standing:   standingOf(&r.Standing),
+		Gone:       r.Gone.UTC(),
+	}
+}
+
+// of is what the registry continues from.
+func (r *record) of(name string, secret client.Secret) client.Record {
+	return client.Record{
+		Settings:   r.Settings.of(name, secret),
+		Configured: r.Configured.of(name, secret),
+		Word:       r.Configured.Word,
+		State:      r.State.state(),
+		Standing:   r.Standing.standing(),
+		Gone:       r.Gone,
+	}.Judged()
 }
 
 // encode is the record as JSON, with its run-time secret encrypted.
 func (s *Store) encode(r *client.Record) ([]byte, error) {
-	saved := record{
-		Settings:   settingsOf(&r.Settings),
-		Configured: settingsOf(&r.Configured),
-		State:      progress(r.State),
-		Removed:    r.Removed,
-	}
-	for _, t := range saved.State.times() {
-		*t = t.UTC()
-	}
+	saved := recordOf(r)
 	var err error
-	if saved.Secret, err = s.seal(r.Settings.Name, r.Settings.Secret, r.Configured.Secret); err != nil {
+	if saved.Secret, err = s.seal(r.Name, r.Settings.Secret, r.Configured.Secret); err != nil {
 		return nil, err
 	}
 	return json.Marshal(&saved)
@@ -135,11 +259,15 @@ func sumOf(name, content []byte) uint64 {
 	return binary.BigEndian.Uint64(h.Sum(nil))
 }
 
-// newerSchemaError says that a newer version wrote the file.
-type newerSchemaError struct{ schema int }
+// schemaError says that another version wrote the file.
+type schemaError struct{ schema int }
 
-func (e *newerSchemaError) Error() string {
-	return fmt.Sprintf("a newer version of mandos wrote it (schema %d; this version knows %d): run that version", e.schema, schema)
+func (e *schemaError) Error() string {
+	if e.schema > schema {
+		return fmt.Sprintf("a newer version of mandos wrote it (schema %d; this version knows %d): run that version", e.schema, schema)
+	}
+	return fmt.Sprintf("a version of mandos from before the first release wrote it (schema %d; this version knows %d): "+
+		"note who is disabled, with mandosctl list of that version, and disable them again", e.schema, schema)
 }
 
 // begin fills an empty database.
@@ -209,8 +337,8 @@ func getSummary(tx *bolt.Tx) (total summary, err error) {
 	if err := json.Unmarshal(bucket.Get(summaryKey), &total); err != nil {
 		return total, fmt.Errorf("its summary is damaged: %w", err)
 	}
-	if total.Schema > schema {
-		return total, &newerSchemaError{total.Schema}
+	if total.Schema != schema {
+		return total, &schemaError{total.Schema}
 	}
 	return total, nil
 }

@@ -86,12 +86,7 @@ func (s *Store) unseal(saved map[string]*record, configured []client.Settings) [
 		if isConfigured {
 			key = now.Secret
 		}
-		record := client.Record{
-			Settings:   r.Settings.of(name, key),
-			Configured: r.Configured.of(name, key),
-			State:      client.State(r.State),
-			Removed:    r.Removed,
-		}
+		record := r.of(name, key)
 		if r.Secret != nil && isConfigured {
 			record.Settings.Secret = client.LateSecret(func() client.Secret { return s.decrypt(name, r.Secret, key) })
 		}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -88,6 +87,17 @@ func fill(v reflect.Value, n *int64) {
 				field.SetBool(true)
 			case reflect.Int, reflect.Int64:
 				field.SetInt(*n)
+			case reflect.Uint64:
+				field.SetUint(uint64(*n))
+			case reflect.Struct:
+				fill(field, n)
+			case reflect.Slice:
+				field.Set(reflect.MakeSlice(field.Type(), 2, 2))
+				fill(field.Index(0), n)
+				fill(field.Index(1), n)
+			case reflect.Pointer:
+				field.Set(reflect.New(field.Type().Elem()))
+				fill(field.Elem(), n)
 			default:
 				panic("what is a " + field.Kind().String())
 			}
@@ -95,27 +105,28 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-// full is a record in which every field has a value of its own.
+// full is a record in which every field has a value of its own, but for those that
+// follow from its being disabled.
 func full(name string) (r client.Record) {
 	var n int64
-	for _, part := range []any{&r.Settings, &r.Configured, &r.State} {
-		fill(reflect.ValueOf(part).Elem(), &n)
-	}
+	fill(reflect.ValueOf(&r).Elem(), &n)
 	r.Settings.Name, r.Configured.Name = name, name
-	return r
+	r.Settings.EnabledOwn, r.Dropped = false, false
+	return r.Judged()
 }
+
+// equal compares records in all that they have.
+func equal(a, b map[string]client.Record) bool { return reflect.DeepEqual(a, b) }
 
 func TestEverythingIsKept(t *testing.T) {
 	s := open(t, t.TempDir())
 	with := full("with everything")
-	removed := full("removed")
-	removed.Removed = true
-	nothing := client.Record{Settings: client.Settings{Name: "nothing"}, Configured: client.Settings{Name: "nothing"}}
-	save(t, s, with, removed, nothing)
+	nothing := client.Record{Settings: client.Settings{Name: "nothing", Enabled: true}, Configured: client.Settings{Name: "nothing"}}
+	save(t, s, with, nothing)
 	s = reopen(t, s)
-	got := recordsOf(t, s, with.Configured, removed.Configured, nothing.Configured)
-	want := map[string]client.Record{"with everything": with, "removed": removed, "nothing": nothing}
-	if !maps.Equal(got, want) {
+	got := recordsOf(t, s, with.Configured, nothing.Configured)
+	want := map[string]client.Record{"with everything": with, "nothing": nothing}
+	if !equal(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
 }
@@ -139,7 +150,7 @@ func TestSave(t *testing.T) {
 	save(t, s)
 	for range 2 {
 		got := recordsOf(t, s, a.Configured, b.Configured, c.Configured)
-		if want := map[string]client.Record{"a": a, "c": c}; !maps.Equal(got, want) {
+		if want := map[string]client.Record{"a": a, "c": c}; !equal(got, want) {
 			t.Errorf("got\n%+v\nwant\n%+v", got, want)
 		}
 		s = reopen(t, s)
@@ -186,7 +197,7 @@ func TestSaveIsAllOrNothing(t *testing.T) {
 	if err := s.Save([]client.Record{changed, full("b")}); err == nil {
 		t.Error("it is told to be saved")
 	}
-	if got := recordsOf(t, s, a.Configured); len(got) != 1 || got["a"] != a {
+	if got := recordsOf(t, s, a.Configured); len(got) != 1 || !reflect.DeepEqual(got["a"], a) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -199,7 +210,7 @@ func TestARecordThatCannotBeSavedKeepsNoOtherFromIt(t *testing.T) {
 	if !ok || len(unsavable) != 2 || unsavable[long].Error() != "its name is longer than 32768 bytes" || unsavable[""].Error() != "it has no name" {
 		t.Errorf("got %v", err)
 	}
-	if got := recordsOf(t, reopen(t, s), a.Configured); len(got) != 1 || got["a"] != a {
+	if got := recordsOf(t, reopen(t, s), a.Configured); len(got) != 1 || !reflect.DeepEqual(got["a"], a) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -223,7 +234,7 @@ func TestASavedSettingThatCannotBeInForceLocksNobodyOut(t *testing.T) {
 	want := saved
 	want.Settings.Checker, want.Settings.Host = configured.Checker, configured.Host
 	want.Settings.Interval, want.Settings.Timeout = configured.Interval, configured.Timeout
-	if got["a"] != want {
+	if !reflect.DeepEqual(got["a"], want) {
 		t.Errorf("got %+v, want %+v", got["a"], want)
 	}
 	if faults := got["gone"]; len(faults.Settings.Faults()) > 0 {
@@ -522,8 +533,11 @@ func TestUnusableFiles(t *testing.T) {
 		"zeros":            {func(_ *testing.T, path string) error { return os.WriteFile(path, make([]byte, 1<<20), 0o600) }, "another kind of file"},
 		"another database": {another, "another program has written to it"},
 		"a newer version's": {func(_ *testing.T, path string) error {
-			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: 2}) })
-		}, "a newer version of mandos wrote it (schema 2; this version knows 1)"},
+			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: schema + 1}) })
+		}, "a newer version of mandos wrote it (schema 3; this version knows 2)"},
+		"from before the first release": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: 1}) })
+		}, "a version of mandos from before the first release wrote it (schema 1; this version knows 2): note who is disabled"},
 		"a record less": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Delete([]byte("client 7")) })
 		}, "it has 99 and should have 100"},
@@ -535,7 +549,7 @@ func TestUnusableFiles(t *testing.T) {
 		}, `the record of client "client 7" is damaged`},
 		"an older record": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error {
-				r := record{Settings: settings{Enabled: true}}
+				r := record{Settings: settings{ApprovedByDefault: true}}
 				content, err := json.Marshal(r)
 				if err != nil {
 					return err
@@ -649,7 +663,7 @@ func TestDamageIsNoticed(t *testing.T) {
 			return
 		}
 		defer s.Close()
-		if got := recordsOf(t, s, configured...); !maps.Equal(got, want) {
+		if got := recordsOf(t, s, configured...); !equal(got, want) {
 			t.Errorf("byte %d changed by %#x: another state was read", at, change)
 		}
 	}

@@ -44,10 +44,12 @@ func readUpstream(path string) (map[string]*record, error) {
 		return nil, err
 	}
 	records := make(map[string]*record, len(configured))
+	now := time.Now().UTC()
 	for name, attributes := range configured {
 		var r record
-		attributes.settings(&r.Configured)
-		r.Settings, r.Removed = r.Configured, true
+		attributes.settings(&r.Configured.settings)
+		attributes.truth("enabled", &r.Configured.Enabled)
+		r.Settings = r.Configured.settings
 		r.State.LastCheckerStatus = client.NeverChecked
 		if attributes.err != nil {
 			return nil, fmt.Errorf("the settings of client %q: %w", name, attributes.err)
@@ -57,19 +59,34 @@ func readUpstream(path string) (map[string]*record, error) {
 	for name, attributes := range clients {
 		r := records[name]
 		if r == nil {
-			r = new(record)
+			r = &record{Configured: configuredSettings{Enabled: true}} // as it is by default
 			records[name] = r
 		}
-		r.Removed = false
 		attributes.settings(&r.Settings)
-		attributes.progress(r)
+		attributes.progress(r, now)
 		attributes.decision(r, info.ModTime())
 		if attributes.err != nil {
 			return nil, fmt.Errorf("client %q: %w", name, attributes.err)
 		}
 	}
+	for name, r := range records {
+		if clients[name] == nil {
+			r.lower(client.KindRemoved, now)
+		}
+	}
 	return records, nil
 }
+
+// formerServer is who did what a state that is taken over only tells the effect of.
+const formerServer = "Python server"
+
+// lower notes what became of a client before its state was taken over.
+func (r *record) lower(kind client.Kind, at time.Time) {
+	l := loweringOf(client.NewLowering(kind, formerServer, at, client.Key(r.key())))
+	r.Standing.Lowerings = append(r.Standing.Lowerings, l)
+}
+
+func (r *record) key() key { return key{r.Settings.KeyID, r.Settings.Fingerprint} }
 
 // attributes are a client's, by name. The first that has the wrong type is kept
 // as an error.
@@ -151,6 +168,7 @@ func (a *attributes) decision(r *record, saved time.Time) {
 	a.truth("approved", &approved)
 	if !approved {
 		r.State.DeniedUntil = saved.Add(r.Settings.ApprovalDuration).UTC()
+		r.State.DeniedFor, r.State.DeniedKey = r.Settings.ApprovalDuration, r.key()
 	}
 }
 
@@ -174,10 +192,9 @@ func (a *attributes) settings(s *settings) {
 	get(a, "approval_delay", &s.ApprovalDelay)
 	get(a, "approval_duration", &s.ApprovalDuration)
 	a.truth("approved_by_default", &s.ApprovedByDefault)
-	a.truth("enabled", &s.Enabled)
 }
 
-func (a *attributes) progress(r *record) {
+func (a *attributes) progress(r *record, now time.Time) {
 	p := &r.State
 	get(a, "created", &p.Created)
 	get(a, "last_enabled", &p.LastEnabled)
@@ -190,7 +207,14 @@ func (a *attributes) progress(r *record) {
 		status = client.CheckerCrashed
 	}
 	p.LastCheckerStatus = int(status)
-	if r.Settings.Enabled && p.Expires.IsZero() {
+	enabled := false
+	a.truth("enabled", &enabled)
+	switch {
+	case !enabled && r.Configured.Enabled:
+		r.lower(client.KindTakenOver, now)
+	case !enabled:
+		r.lower(client.KindConfiguration, now)
+	case p.Expires.IsZero():
 		// The Python server may lose track of a client that it cannot check.
 		// Its time is over, unless the last check that there was succeeded.
 		p.Expires = time.Unix(0, 0).UTC()

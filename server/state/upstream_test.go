@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -72,16 +73,22 @@ func TestTakeOver(t *testing.T) {
 	}
 	if got, want := got["ok"], (client.Record{Settings: ok, Configured: ok, State: client.State{
 		Created: at("02:41:38.810202"), LastEnabled: at("02:41:38.810179"), Expires: at("02:42:13.169026"), LastCheckedOK: at("02:42:03.168865"),
-	}}); got != want {
+	}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
 	hang := ok
 	hang.Name, hang.KeyID, hang.Secret, hang.Host, hang.Checker = "hang", "03", secretOf("hang"), "hang", "sleep 1000 # hang"
 	disabled := hang
 	disabled.Enabled = false
-	if got, want := got["hang"], (client.Record{Settings: disabled, Configured: hang, State: client.State{
+	facts := got["hang"].Standing
+	if len(facts.Lowerings) != 1 || facts.Lowerings[0].Kind != client.KindTakenOver || facts.Lowerings[0].Key.KeyID != "03" {
+		t.Errorf("hang is lowered by %+v", facts)
+	}
+	since := got["hang"].DisabledSince
+	if got, want := got["hang"], (client.Record{Settings: disabled, Configured: hang, Standing: facts, State: client.State{
 		Created: at("02:41:38.816843"), LastEnabled: at("02:41:38.816830"), LastCheckerStatus: client.NeverChecked,
-	}}); got != want {
+		DisabledSince: since, DisabledBecause: client.KindTakenOver, DisabledBy: "Python server",
+	}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
 	if big := got["big"]; big.Settings.Timeout != 60*24*time.Hour {
@@ -92,9 +99,9 @@ func TestTakeOver(t *testing.T) {
 	}
 
 	r := got["ok"]
-	r.Settings.Enabled = false
+	r.Settings.Host = "elsewhere"
 	save(t, s, r)
-	if got := recordsOf(t, reopen(t, s), configured...)["ok"]; got != r {
+	if got := recordsOf(t, reopen(t, s), configured...)["ok"]; !reflect.DeepEqual(got, r) {
 		t.Errorf("taken over once more: got %+v", got)
 	}
 }
@@ -116,40 +123,49 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 	settings := `{"host": "h", "enabled": True, "checker_command": ":", "timeout": timedelta(0, 300), "last_checker_status": -2}`
 	for name, test := range map[string]struct {
 		expression string
+		lowered    client.Kind
 		want       client.Record
 	}{
 		"a client removed at run time": {
 			`({}, {"c": ` + settings + `})`,
-			client.Record{Removed: true, Settings: client.Settings{Enabled: true}, State: client.State{LastCheckerStatus: client.NeverChecked}},
+			client.KindRemoved,
+			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"a client that the configuration lacks": {
 			`({"c": dict(` + settings + `, enabled=False)}, {})`,
+			client.KindTakenOver,
 			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"an enabled client without an expiry": {
 			`({"c": dict(` + settings + `, expires=None, last_checker_status=1)}, {"c": ` + settings + `})`,
+			"",
 			client.Record{Settings: client.Settings{Enabled: true}, State: client.State{LastCheckerStatus: 1, Expires: time.Unix(0, 0).UTC()}},
 		},
 		"a checker killed by a signal, in an early version": {
 			`({"c": dict(` + settings + `, enabled=False, last_checker_status=-15)}, {"c": ` + settings + `})`,
+			client.KindTakenOver,
 			client.Record{State: client.State{LastCheckerStatus: client.CheckerCrashed}},
 		},
 		"an approval in force": {
 			`({"c": dict(` + settings + `, enabled=False, approved=dbus.Boolean(True), approval_duration=timedelta(0, 1800))}, {"c": ` + settings + `})`,
+			client.KindTakenOver,
 			client.Record{Settings: client.Settings{ApprovalDuration: 30 * time.Minute}, State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"a denial in force": {
 			`({"c": dict(` + settings + `, enabled=False, approved=dbus.Boolean(False), approval_duration=timedelta(0, 1800))}, {"c": ` + settings + `})`,
+			client.KindTakenOver,
 			client.Record{Settings: client.Settings{ApprovalDuration: 30 * time.Minute},
-				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(30 * time.Minute)}},
+				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(30 * time.Minute), DeniedFor: 30 * time.Minute}},
 		},
 		"a denial without D-Bus": {
 			`({"c": dict(` + settings + `, enabled=False, approved=False, approval_duration=timedelta(0, 1))}, {"c": ` + settings + `})`,
+			client.KindTakenOver,
 			client.Record{Settings: client.Settings{ApprovalDuration: time.Second},
-				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(time.Second)}},
+				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(time.Second), DeniedFor: time.Second}},
 		},
 		"no decision": {
 			`({"c": dict(` + settings + `, enabled=False, approved=None, approvals_pending=0)}, {"c": ` + settings + `})`,
+			client.KindTakenOver,
 			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"values as they came over D-Bus": {
@@ -157,14 +173,17 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 				"approved_by_default": dbus.Boolean(True, variant_level=1), "timeout": timedelta(0, 0, 0, dbus.UInt64(300000)), "last_checker_status": dbus.Int16(-1),
 				"approvals_pending": dbus.UInt32(0), "dbus_object_path": dbus.ObjectPath("/clients/c"), "checker_initiator_tag": dbus.Int64(7),
 				"encrypted_secret": dbus.ByteArray(b""), "client_structure": dbus.Array([dbus.String("host")], signature="s")}}, {"c": ` + settings + `})`,
+			client.KindTakenOver,
 			client.Record{Settings: client.Settings{ApprovedByDefault: true}, State: client.State{LastCheckerStatus: client.CheckerCrashed}},
 		},
 		"numbers for truths": {
 			`({"c": dict(` + settings + `, enabled=1, expires=None, last_checker_status=0, approved_by_default=0)}, {"c": dict(` + settings + `, enabled=1)})`,
+			"",
 			client.Record{Settings: client.Settings{Enabled: true}, State: client.State{Expires: time.Unix(0, 0).UTC()}},
 		},
 		"names and values in bytes, from Python 2": {
 			`({b"c": {b"host": b"h", b"enabled": False, b"checker_command": b":", b"timeout": timedelta(0, 300), b"last_checker_status": 0}}, {b"c": ` + settings + `})`,
+			client.KindTakenOver,
 			client.Record{},
 		},
 	} {
@@ -178,9 +197,17 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := recordsOf(t, open(t, dir))["c"]
-			got.Configured = client.Settings{}
+			var lowered client.Kind
+			for _, l := range got.Lowerings {
+				lowered = l.Kind
+			}
+			if lowered != test.lowered || got.DisabledBecause != test.lowered || (lowered != "") != (got.DisabledBy == "Python server") {
+				t.Errorf("it is lowered as %q, and disabled as %q by %q", lowered, got.DisabledBecause, got.DisabledBy)
+			}
+			got.Configured, got.Standing = client.Settings{}, client.Standing{}
+			got.DisabledSince, got.DisabledBecause, got.DisabledBy = time.Time{}, "", ""
 			test.want.Settings.Name, test.want.Settings.Host, test.want.Settings.Checker, test.want.Settings.Timeout = "c", "h", ":", 5*time.Minute
-			if got != test.want {
+			if !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got\n%+v\nwant\n%+v", got, test.want)
 			}
 		})

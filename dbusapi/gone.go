@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dbusapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Gone is a client that is not there: gone from the configuration, or removed at
+// run time while its section stands.
+type Gone struct {
+	Name        string
+	KeyID       string    // upper-case hex, or empty
+	Fingerprint string    // upper-case hex, or empty
+	GoneSince   time.Time // zero for one that was removed and whose section stands
+	// Because is why it gets nothing if its section comes back, in one of the
+	// codes below or one of a later server's, By and Since by whom and since when.
+	// They are zero if nothing is against it.
+	Because     string
+	By          string
+	Since       time.Time
+	DeniedUntil time.Time // when a denial in force ends
+}
+
+// Why a client is lowered, in codes.
+const (
+	CodeDisabled      = "disabled"      // by a person
+	CodeRemoved       = "removed"       // by a person
+	CodeConfiguration = "configuration" // enabled = no
+	CodeTakenOver     = "taken-over"    // disabled when another server's state was taken over
+	CodeExpired       = "expired"
+	CodeNeverChecked  = "expired-unchecked"  // while the server was down, without a successful check
+	CodeCheckFailed   = "expired-failing"    // while the server was down, the last check having failed
+	CodeGraceSpent    = "expired-restarting" // while the server was down, without a check since the start before
+)
+
+func (g *Gone) field(property string) any {
+	switch property {
+	case "Name":
+		return &g.Name
+	case "KeyID":
+		return &g.KeyID
+	case "Fingerprint":
+		return &g.Fingerprint
+	case "GoneSince":
+		return &g.GoneSince
+	case "Because":
+		return &g.Because
+	case "By":
+		return &g.By
+	case "Since":
+		return &g.Since
+	case "DeniedUntil":
+		return &g.DeniedUntil
+	}
+	return nil
+}
+
+// Gone are the clients that are not there, sorted by name. With a server that
+// does not tell of them it fails with ErrNotSupported.
+func (s *Server) Gone(ctx context.Context) ([]Gone, error) {
+	var properties []string
+	var rows [][]string
+	if err := s.call(ctx, ServerPath, ServerInterface1+".ListGone", nil, &properties, &rows); err != nil {
+		return nil, err
+	}
+	gone := make([]Gone, len(rows))
+	for i, row := range rows {
+		if len(row) != len(properties) {
+			return nil, errors.New("the server's list of clients that are gone cannot be understood")
+		}
+		for j, property := range properties {
+			if err := setText(gone[i].field(property), row[j]); err != nil {
+				return nil, fmt.Errorf("property %s: %w", property, err)
+			}
+		}
+	}
+	return gone, nil
+}
+
+// EnableNamed makes the client of that name valid again, also one that was removed
+// at run time and whose section stands: it comes back.
+func (s *Server) EnableNamed(ctx context.Context, name string) error {
+	return s.call(ctx, ServerPath, ServerInterface1+".EnableClient", []any{name})
+}
+
+// Forget forgets on purpose what the server knows of a client that is gone. It
+// fails with ErrInvalid while a section has that name or the client's key.
+func (s *Server) Forget(ctx context.Context, name string) error {
+	return s.call(ctx, ServerPath, ServerInterface1+".Forget", []any{name})
+}

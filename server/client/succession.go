@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// maxGone bounds the records of clients that are gone and have nothing against
+// them. Those of lowered clients are kept until somebody forgets them.
+const maxGone = 1000
+
+// succession says what a configuration makes of all records. It is found out
+// in the same way at a start, when a reload is saved and when it takes effect.
+type succession struct {
+	heirs   []heir            // one for each section, in their order
+	gone    map[string]Record // those without a section
+	leaving []string          // the names of those that have lost it just now
+	dropped []string          // the names of those that are too many
+}
+
+// Reloaded says what a configuration was to the one before it, by the names of
+// clients.
+type Reloaded struct {
+	Added, Removed, Changed []string
+	// Away are the sections whose clients are not there, since they were removed
+	// at run time.
+	Away []string
+}
+
+func (s *succession) reloaded() (r Reloaded) {
+	for i := range s.heirs {
+		switch h := &s.heirs[i]; {
+		case h.isNew():
+			r.Added = append(r.Added, h.Name)
+		case h.Configured != h.former.Configured:
+			r.Changed = append(r.Changed, h.Name)
+		}
+		if s.heirs[i].absent() {
+			r.Away = append(r.Away, s.heirs[i].Name)
+		}
+	}
+	r.Removed = s.leaving
+	return r
+}
+
+// heir is what becomes of one section.
+type heir struct {
+	Record
+	former   Record
+	known    bool       // there was a former record
+	changed  []Property // the settings in force that differ from the former ones
+	position int
+}
+
+// isNew tells whether the section was not there before.
+func (h *heir) isNew() bool { return !h.known || !h.former.Gone.IsZero() }
+
+// differs tells whether there is something to save and to follow.
+func (h *heir) differs() bool {
+	return h.isNew() || h.Configured != h.former.Configured || !h.Standing.equal(&h.former.Standing) || h.DeniedUntil != h.former.DeniedUntil
+}
+
+// newSuccession works out what becomes of the records under a new configuration.
+//
+// A person has spoken about a client if the line enabled in its own section has
+// changed: that lowers or raises it. What changes in [DEFAULT] only lowers. A
+// line that is missing says nothing, since it may have been lost.
+//
+// A section inherits what binds its key from clients of other names, if it has
+// just got that name or that key; and a disablement by a person always, once the
+// section of the client that was disabled is gone.
+func newSuccession(configured []Settings, records []Record, now time.Time) succession {
+	known := make(map[string]Record, len(records))
+	for _, record := range records {
+		known[record.Name] = record
+	}
+	stays := make(map[string]bool, len(configured))
+	for i := range configured {
+		stays[configured[i].Name] = true
+	}
+	kin := newKin(records, stays)
+
+	next := succession{gone: make(map[string]Record)}
+	for i, settings := range configured {
+		former, isKnown := known[settings.Name]
+		next.heirs = append(next.heirs, inherit(settings, former, isKnown, kin, now))
+		next.heirs[i].position = i
+	}
+	for _, record := range records {
+		if stays[record.Name] {
+			continue
+		}
+		if record.Gone.IsZero() {
+			record.Gone = now
+			next.leaving = append(next.leaving, record.Name)
+		}
+		next.gone[record.Name] = record
+	}
+	next.prune(now)
+	return next
+}
+
+// prune lets go of the records without blame that are too many, those first
+// whose section has been gone for the longest.
+func (s *succession) prune(now time.Time) {
+	var blameless []Record
+	for _, record := range s.gone {
+		if record.blameless(now) {
+			blameless = append(blameless, record)
+		}
+	}
+	if len(blameless) <= maxGone {
+		return
+	}
+	slices.SortFunc(blameless, func(a, b Record) int { return cmp.Or(a.Gone.Compare(b.Gone), cmp.Compare(a.Name, b.Name)) })
+	for _, record := range blameless[:len(blameless)-maxGone] {
+		delete(s.gone, record.Name)
+		s.dropped = append(s.dropped, record.Name)
+	}
+	s.leaving = slices.DeleteFunc(s.leaving, func(name string) bool { return slices.Contains(s.dropped, name) })
+}
+
+// inherit works out what becomes of one section.
+func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.Time) heir {
+	h := heir{former: former, known: isKnown}
+	if isKnown {
+		h.Record, h.changed = merge(former, settings)
+		h.Gone = time.Time{}
+	} else {
+		h.Record = newRecord(settings, now)
+	}
+	met := h.isNew() || former.key() != h.key()
+	kin.bequeath(&h.Record, met)
+	h.hear(former, isKnown, settings, now)
+	if h.judge(); h.lapsed(now) && isKnown && !former.Gone.IsZero() {
+		h.Standing = h.expire(h.Name, KindExpired, former.Expires, h.key())
+		h.judge()
+	}
+	if !isKnown && !h.Enabled {
+		h.LastEnabled = time.Time{}
+	}
+	return h
+}
+
+// hear follows what the configuration says of the client's validity.
+func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Time) {
+	word := settings.word()
+	if word != NoWord {
+		h.Word = word
+	}
+	spoken := isKnown && word != NoWord && word != former.Word
+	wasOff := isKnown && !former.Configured.Enabled
+	switch {
+	case settings.Enabled && spoken && (former.Word == WordNo || wasOff):
+		h.raise(now)
+	case !settings.Enabled && (spoken || !wasOff):
+		section := "DEFAULT"
+		if settings.EnabledOwn {
+			section = "own"
+		}
+		h.Standing = h.lower(Lowering{
+			ID:   factID("enabled = no", h.Name, section, h.Life.Enables),
+			Kind: KindConfiguration, By: FromConfiguration.String(), At: now, Key: h.key(),
+		})
+	}
+}
+
+// kin finds the records that have to do with a key.
+type kin struct {
+	records []Record
+	stays   map[string]bool // names that have a section
+	byKey   map[string][]int
+}
+
+func newKin(records []Record, stays map[string]bool) *kin {
+	k := &kin{records: records, stays: stays, byKey: make(map[string][]int)}
+	for i := range records {
+		r := &records[i]
+		keys := []Key{r.key(), r.DeniedKey}
+		for _, l := range r.facts() {
+			keys = append(keys, l.Key)
+		}
+		for _, key := range keys {
+			for _, part := range key.foundBy() {
+				if at := k.byKey[part]; len(at) == 0 || at[len(at)-1] != i {
+					k.byKey[part] = append(at, i)
+				}
+			}
+		}
+	}
+	return k
+}
+
+// bequeath gives a record what those of other names know about its key.
+func (k *kin) bequeath(heir *Record, met bool) {
+	var facts []Lowering
+	var seen []Standing
+	k.of(heir, func(r *Record) {
+		seen = append(seen, r.Standing)
+		for _, l := range r.facts() {
+			if l.Key.same(heir.key()) && (met || l.Kind == KindDisabled && !k.stays[r.Name]) {
+				facts = append(facts, l)
+			}
+		}
+		if met && r.DeniedKey.same(heir.key()) && r.DeniedUntil.After(heir.DeniedUntil) {
+			heir.DeniedUntil, heir.DeniedFor, heir.DeniedKey = r.DeniedUntil, r.DeniedFor, heir.key()
+		}
+	})
+	if len(seen) == 0 {
+		return
+	}
+	hasSeen := func(id string) bool {
+		return slices.ContainsFunc(seen, func(s Standing) bool { return s.hasSeen(id) })
+	}
+	if met {
+		heir.Standing = heir.forgive(hasSeen)
+	}
+	heir.Standing = heir.heed(slices.DeleteFunc(facts, func(l Lowering) bool { return hasSeen(l.ID) }))
+}
+
+// of calls do for each record of another name that has to do with a key of heir's.
+func (k *kin) of(heir *Record, do func(*Record)) {
+	var at []int
+	for _, part := range heir.key().finds() {
+		at = append(at, k.byKey[part]...)
+	}
+	slices.Sort(at)
+	for _, i := range slices.Compact(at) {
+		if k.records[i].Name != heir.Name {
+			do(&k.records[i])
+		}
+	}
+}
