@@ -54,6 +54,9 @@ const (
 
 	// ErrorBadConfiguration is Reload's, with a line of text for each mistake.
 	ErrorBadConfiguration = "org.mandosctl.Error.BadConfiguration"
+	// ErrorRefused is that of a command which the server understands and does not
+	// obey, for the reason that it says.
+	ErrorRefused = "org.mandosctl.Error.Refused"
 )
 
 // timeFormat always has six digits of a second: mandos-monitor parses it so.

@@ -128,6 +128,7 @@ func TestErrorsAreInWordsForPeople(t *testing.T) {
 		"org.freedesktop.DBus.Error.Timeout":               {ErrTimeout, ErrTimeout.Error()},
 		"org.freedesktop.DBus.Error.InvalidArgs":           {ErrInvalid, "the server does not accept that value: what was said"},
 		"org.freedesktop.DBus.Error.Failed":                {ErrFailed, "the Mandos server could not do it: what was said"},
+		"org.mandosctl.Error.Refused":                      {ErrRefused, "what was\n  said"},
 		"org.mandosctl.Error.BadConfiguration":             {ErrBadConfiguration, "nothing was changed, for the configuration is wrong:\nwhat was\n  said"},
 		"org.freedesktop.DBus.Python.KeyError":             {ErrNoClient, ErrNoClient.Error()},
 		"org.freedesktop.DBus.Python.TypeError":            {ErrInvalid, ErrInvalid.Error()},

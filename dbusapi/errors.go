@@ -23,6 +23,8 @@ var (
 	ErrTimeout      = errors.New("the Mandos server did not answer in time")
 	ErrFailed       = errors.New("the Mandos server could not do it")
 
+	// ErrRefused comes with a sentence of the server's that says it all.
+	ErrRefused = errors.New("the server refuses that")
 	// ErrBadConfiguration comes with one line for each mistake.
 	ErrBadConfiguration = errors.New("nothing was changed, for the configuration is wrong")
 )
@@ -37,6 +39,7 @@ var reasons = map[string]error{
 	"org.freedesktop.DBus.Error.NoReply":                      ErrNoServer,
 	ErrorAccessDenied:                                         ErrNoPermission,
 	ErrorBadConfiguration:                                     ErrBadConfiguration,
+	ErrorRefused:                                              ErrRefused,
 	ErrorInvalidArgs:                                          ErrInvalid,
 	ErrorPropertyReadOnly:                                     ErrInvalid,
 	ErrorTimeout:                                              ErrTimeout,
@@ -89,7 +92,7 @@ func noBus(err error) error {
 // is not, and the reason says it all.
 func serversWords(reason error, answer dbus.Error) string {
 	switch reason {
-	case ErrInvalid, ErrNoClient, ErrFailed, ErrBadConfiguration:
+	case ErrInvalid, ErrNoClient, ErrFailed, ErrRefused, ErrBadConfiguration:
 		if len(answer.Body) > 0 && !strings.HasPrefix(answer.Name, "org.freedesktop.DBus.Python.") {
 			message, _ := answer.Body[0].(string)
 			return strings.TrimSpace(message)
@@ -114,6 +117,8 @@ func (e *Error) Error() string {
 	case e.Reason == ErrNoBus:
 		problem, hint, _ := strings.Cut(e.Reason.Error(), ";")
 		return problem + ": " + e.Message + ";" + hint
+	case e.Reason == ErrRefused:
+		return e.Message
 	case e.Reason == ErrBadConfiguration:
 		return e.Reason.Error() + ":\n" + e.Message
 	}

@@ -82,13 +82,14 @@ func (s *Server) Gone(ctx context.Context) ([]Gone, error) {
 }
 
 // EnableNamed makes the client of that name valid again, also one that was removed
-// at run time and whose section stands: it comes back.
+// at run time and whose section stands: it comes back. It fails with ErrRefused for one
+// that has no section.
 func (s *Server) EnableNamed(ctx context.Context, name string) error {
 	return s.call(ctx, ServerPath, ServerInterface1+".EnableClient", []any{name})
 }
 
 // Forget forgets on purpose what the server knows of a client that is gone. It
-// fails with ErrInvalid while a section has that name or the client's key.
+// fails with ErrRefused while a section has that name or the client's key.
 func (s *Server) Forget(ctx context.Context, name string) error {
 	return s.call(ctx, ServerPath, ServerInterface1+".Forget", []any{name})
 }

@@ -59,11 +59,11 @@ func (d *daemon) Reload(ctx context.Context, by client.Actor) (client.Reloaded, 
 	}
 	d.tellWarnings(r.Warnings, r.Clients)
 	if names := d.registry.Missing(r.Clients); r.NoFile && len(names) > 0 {
-		return client.Reloaded{}, d.refuseToLose(names, r.NoFile)
+		return client.Reloaded{}, fmt.Errorf("%w: %w", bus.ErrBadConfiguration, d.refuseToLose(names, r.NoFile))
 	}
 	reloaded, err := d.registry.Reload(ctx, by, r.Clients)
 	if vanished := (*client.VanishedError)(nil); errors.As(err, &vanished) {
-		return client.Reloaded{}, d.refuseToLose(vanished.Names, r.NoFile)
+		return client.Reloaded{}, fmt.Errorf("%w: %w", bus.ErrBadConfiguration, d.refuseToLose(vanished.Names, r.NoFile))
 	}
 	if err != nil {
 		return client.Reloaded{}, err
@@ -88,9 +88,8 @@ func (d *daemon) refuseToLose(names []string, noFile bool) error {
 	file := d.settings.ClientsFile
 	problem := fmt.Sprintf("there is no client in %s, nor in clients.d beside it", file)
 	if noFile {
-		problem = fmt.Sprintf("%s does not exist", file)
+		problem = fmt.Sprintf("%s does not exist (an empty one will do if all clients are in clients.d)", file)
 	}
-	return fmt.Errorf("%s, although the server knows clients that would be gone: %s. Nothing was changed. Put the file back; "+
-		"a client that is to go is removed with mandosctl remove before its section is. To forget all of them, start mandos once with --forget-all",
-		problem, client.Enumerate(names))
+	return fmt.Errorf("%s, and so these would be gone: %s; put the file back, or, if they are to go, "+
+		"remove each with mandosctl remove beforehand, or start once with --forget-all, which forgets who is disabled", problem, client.Enumerate(names))
 }

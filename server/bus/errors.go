@@ -37,8 +37,10 @@ func asDBusError(err error) error {
 		return answer
 	case errors.As(err, &noClient):
 		return errorf(dbusapi.ErrorUnknownObject, "%v", err)
-	case errors.Is(err, client.ErrBadSetting), errors.As(err, &noSection), errors.As(err, &stillThere):
+	case errors.Is(err, client.ErrBadSetting):
 		return errorf(dbusapi.ErrorInvalidArgs, "%v", err)
+	case errors.As(err, &noSection), errors.As(err, &stillThere):
+		return errorf(dbusapi.ErrorRefused, "%v", err)
 	case errors.Is(err, ErrBadConfiguration):
 		return errorf(dbusapi.ErrorBadConfiguration, "%s", strings.TrimPrefix(err.Error(), ErrBadConfiguration.Error()+": "))
 	case errors.Is(err, context.DeadlineExceeded):

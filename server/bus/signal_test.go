@@ -164,7 +164,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	do(s.Disable(ctx, nobody, "foo"))
 	ear.hears(inTurn(both("CheckerRunning", "true"), "CheckerStarted fping -q -- foo.example.org",
 		both("Expires", `""`), both("CheckerRunning", "false"), both("Enabled", "false"),
-		own("DisabledSince", "~"), own("DisabledBecause", `"by an administrator"`), own("DisabledBy", "~"))...)
+		own("DisabledSince", "~"), own("DisabledBecause", `"by an administrator"`), own("DisabledBy", `"server"`))...)
 
 	do(<-reject(s.askForSecret(t, foo)))
 	ear.hears("Rejected Disabled")
