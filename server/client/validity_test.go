@@ -333,10 +333,10 @@ func TestWhatIsToldInWhichOrder(t *testing.T) {
 func TestAnEnabledClientHasTwoIntervalsAndSaysSoOnDisk(t *testing.T) {
 	ctx, a := context.Background(), host("a", keyA)
 	off := a
-	off.Enabled = false
+	off.Enabled, off.EnabledOwn, a.EnabledOwn = false, true, true
 	for sentence, enable := range map[string]func(w *world) error{
 		"by a person":          func(w *world) error { return w.Enable(ctx, admin, "a") },
-		"by the configuration": func(w *world) error { return w.Reload(ctx, FromConfiguration, []Settings{a}) },
+		"by the configuration": func(w *world) error { w.reload([]Settings{a}); return nil },
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			inWorld(t, []Settings{off}, func(w *world) {
