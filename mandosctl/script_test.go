@@ -6,11 +6,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -104,7 +102,7 @@ func runScript(t *testing.T, script string) {
 			env.Setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.Address)
 			env.Setenv("TZ", "UTC")
 			env.Setenv("TERM", "xterm")
-			env.Setenv("PORT", strconv.Itoa(freePort(t)))
+			env.Setenv("PORT", debiantest.FreePort(t))
 			env.Values[serverKey{}] = &server{env: env}
 			env.Values[busKey{}] = bus
 			env.Defer(func() { env.Values[serverKey{}].(*server).stop() })
@@ -258,15 +256,4 @@ func commandDebian(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("CLIENT", h.Client)
 	ts.Setenv("KEYS", h.Keys)
 	ts.Setenv("SECTION", filepath.Join(scratch, "section"))
-}
-
-// freePort is a port of ::1 that was free a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }

@@ -92,7 +92,7 @@ func (l *lan) logged() string {
 // boots lets the host boot: the real mandos-client finds the server and fetches.
 func (l *lan) boots() {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(l.t.Context(), 2*time.Minute)
 	defer cancel()
 	makeReadable(l.t, l.debian.keys, l.keys)
 	args := []string{l.debian.client, "--interface", "eth0",
@@ -103,7 +103,7 @@ func (l *lan) boots() {
 	cmd.Env = base.Env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = patience
 	if err := cmd.Run(); err != nil || stdout.String() != password {
 		l.t.Errorf("mandos-client got %q, error %v\n%s\nThe server's log:\n%s", &stdout, err, &stderr, l.logged())
 	}

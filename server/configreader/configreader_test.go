@@ -199,7 +199,7 @@ func TestReaderDiesWithTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	readersEnd.Close()
-	output.SetReadDeadline(time.Now().Add(30 * time.Second))
+	output.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.ReadFull(output, make([]byte, len("hanging\n"))); err != nil {
 		t.Fatal(err)
 	}

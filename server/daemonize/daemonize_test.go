@@ -37,8 +37,14 @@ func TestMain(m *testing.M) {
 	if parent := daemonize.Inherited(); parent != nil {
 		os.Exit(daemon(parent, pipe))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() { // which is time's up for one that is up, and not ready
+		for ; ; time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat(os.Getenv(report) + ".up"); err == nil {
+				cancel(context.DeadlineExceeded)
+			}
+		}
+	}()
 	status, err := daemonize.Launch(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mandos:", err)
@@ -59,6 +65,9 @@ func daemon(parent *daemonize.Parent, pipe string) int {
 	case "never be ready":
 		terminated := make(chan os.Signal, 1)
 		signal.Notify(terminated, syscall.SIGTERM)
+		if err := os.WriteFile(os.Getenv(report)+".up", nil, 0o600); err != nil {
+			panic(err)
+		}
 		<-terminated
 		fmt.Fprintln(os.Stderr, "terminated")
 		return 0
@@ -123,11 +132,10 @@ func TestReturnsWhenReady(t *testing.T) {
 		t.Fatalf("%v %q", err, stderr)
 	}
 	var got []byte
-	for range 200 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if got, err = os.ReadFile(file); err == nil {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	want := `name: daemonize.test <nil>
 own session: true <nil>

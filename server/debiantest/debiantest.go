@@ -2,12 +2,14 @@
 
 // Package debiantest gives tests what they need of a Debian machine without
 // installing it: root, the user _mandos, the programs of packages that are only
-// unpacked, and a host that Debian's mandos-keygen has made keys for.
+// unpacked, a host that Debian's mandos-keygen has made keys for, and a free port.
 package debiantest
 
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -112,6 +114,23 @@ func MandosCtl(tb testing.TB) string {
 func MandosMonitor(tb testing.TB) string {
 	tb.Helper()
 	return Program(tb, "mandos", "usr/sbin/mandos-monitor")
+}
+
+// FreePort is a TCP port that nobody listens on. It is none of those that the kernel
+// gives out by itself, to a connection or to a listener without a port, so that it
+// stays free until the test's own server has it.
+func FreePort(tb testing.TB) string {
+	tb.Helper()
+	for range 1000 {
+		port := fmt.Sprint(10_000 + rand.N(22_000))
+		listener, err := net.Listen("tcp", ":"+port)
+		if err == nil {
+			listener.Close()
+			return port
+		}
+	}
+	tb.Fatal("there is no free port")
+	return ""
 }
 
 // User is the one that Debian's package mandos makes.

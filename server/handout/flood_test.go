@@ -21,7 +21,7 @@ import (
 // can be played.
 func dialFrom(t *testing.T, source netip.Addr, port string) net.Conn {
 	t.Helper()
-	dialer := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: source.AsSlice()}}
+	dialer := net.Dialer{Timeout: 2 * time.Minute, LocalAddr: &net.TCPAddr{IP: source.AsSlice()}}
 	conn, err := dialer.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func visit(t testing.TB, port string, peer *keytlstest.Peer) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	io.WriteString(conn, "1\r\n")
 	got, err := peer.Fetch(conn)
 	return string(got), err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mandos/server/client"
+	"mandos/server/debiantest"
 	"mandos/server/keytls/keytlstest"
 )
 
@@ -73,13 +74,8 @@ func gnutlsServ(t *testing.T, key *keytlstest.Key, x509 bool, priority string) (
 	if err := errors.Join(os.WriteFile(private, key.PrivatePEM(), 0o600), os.WriteFile(public, key.PublicPEM(), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address = listener.Addr().String()
-	listener.Close()
-	_, port, _ := net.SplitHostPort(address)
+	port := debiantest.FreePort(t)
+	address = net.JoinHostPort("127.0.0.1", port)
 	args := []string{"--port", port, "--echo", "--priority", priority, "--rawpkkeyfile", private, "--rawpkfile", public}
 	if x509 {
 		template, certificate := filepath.Join(dir, "template"), filepath.Join(dir, "certificate.pem")
@@ -104,12 +100,11 @@ func gnutlsServ(t *testing.T, key *keytlstest.Key, x509 bool, priority string) (
 		serv.Process.Kill()
 		serv.Wait()
 	})
-	for range 500 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
 			return address
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("gnutls-serv does not listen")
 	return ""

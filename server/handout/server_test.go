@@ -138,7 +138,7 @@ func fetch(t testing.TB, address string, key *keytlstest.Key) (string, error) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.WriteString(conn, "1\r\n"); err != nil {
 		return "", err
 	}
@@ -188,13 +188,12 @@ func TestHandout(t *testing.T) {
 
 func eventually(t testing.TB, condition func() bool, otherwise func() string) {
 	t.Helper()
-	for range 500 {
-		if condition() {
+	for end := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Error(otherwise())
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error(otherwise())
 }
 
 func TestPeersThatAreNoClientsAreLogged(t *testing.T) {
@@ -210,7 +209,7 @@ func TestPeersThatAreNoClientsAreLogged(t *testing.T) {
 		}
 		io.WriteString(conn, sent)
 		conn.(*net.TCPConn).CloseWrite()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(2 * time.Minute))
 		answer, _ := io.ReadAll(conn)
 		conn.Close()
 		if logged != "" && len(answer) > 0 {

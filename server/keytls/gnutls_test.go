@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"mandos/server/debiantest"
 	"mandos/server/keytls"
 	"mandos/server/keytls/keytlstest"
 )
@@ -38,8 +39,8 @@ func serve(t *testing.T, program, debianPackage string, args func(port string) [
 		t.Fatalf("this test needs %s: install the package %s: %v", program, debianPackage, err)
 	}
 	for range 5 {
-		address := freeAddress(t)
-		_, port, _ := net.SplitHostPort(address)
+		port := debiantest.FreePort(t)
+		address := net.JoinHostPort("127.0.0.1", port)
 		server := exec.Command(path, args(port)...)
 		var output lockedBuffer
 		server.Stdout, server.Stderr = &output, &output
@@ -69,20 +70,9 @@ func serve(t *testing.T, program, debianPackage string, args func(port string) [
 	return ""
 }
 
-// freeAddress returns a loopback address whose port was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // listens waits until address accepts connections, false if the server has exited.
 func listens(address string, exited <-chan struct{}) bool {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		conn, err := net.Dial("tcp4", address)
 		if err == nil {
 			conn.Close()
@@ -136,7 +126,7 @@ func echo(t *testing.T, address string, config *keytls.Config) (keytls.Identity,
 	if err != nil {
 		t.Fatalf("handshake: %v", err)
 	}
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.WriteString(conn, "the secret\n"); err != nil {
 		t.Fatalf("write: %v", err)
 	}

@@ -45,7 +45,7 @@ func meetOver(t *testing.T, near, far net.Conn, peer *keytlstest.Peer, config *k
 		defer close(done)
 		m.serverErr = m.server.Handshake()
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m.identity, m.err = m.client.Handshake(ctx)
 	if m.err != nil && !errors.Is(m.err, keytls.ErrUnknownKey) {
@@ -391,7 +391,7 @@ func ExampleClient() {
 	}
 	conn := keytls.Client(tcp, &keytls.Config{Known: func(i keytls.Identity) bool { return true }})
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	identity, err := conn.Handshake(ctx)
 	fmt.Println(identity, err)

@@ -272,7 +272,7 @@ func TestReadGoesOnAfterADeadline(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m.client.SetReadDeadline(time.Now().Add(20 * time.Second))
+	m.client.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := io.ReadFull(m.client, got); err != nil || string(got) != strings.Repeat("slowly", 500)[3000-len(got):] {
 		t.Errorf("read the last %d bytes: %v", len(got), err)
 	}

@@ -82,7 +82,7 @@ func speakTLS12(t *testing.T, address string, suites []keytls.CipherSuite, schem
 						config.Groups = []keytls.Group{group}
 					}
 					conn := dial(t, address, config)
-					conn.SetDeadline(time.Now().Add(20 * time.Second))
+					conn.SetDeadline(time.Now().Add(2 * time.Minute))
 					if err := conn.HandshakeWithX509(); err != nil {
 						t.Fatalf("handshake: %v", err)
 					}

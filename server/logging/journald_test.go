@@ -51,11 +51,10 @@ func runJournald(t *testing.T) {
 	do("start journald", journald.Start())
 	defer journald.Wait()
 	defer journald.Process.Kill()
-	for range 100 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat("/run/systemd/journal/dev-log"); err == nil {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 
 	native, _, _ := newLog(logging.Journal())
@@ -80,12 +79,11 @@ func runJournald(t *testing.T) {
 func journalEntry(t *testing.T, condition string) string {
 	t.Helper()
 	var out []byte
-	for range 100 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		out, _ = exec.Command("journalctl", "--directory=/run/log/journal", "--output=json", condition).Output()
 		if len(out) > 0 {
 			break
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	var entry map[string]any
 	if err := json.Unmarshal(bytes.TrimSpace(out), &entry); err != nil {

@@ -43,7 +43,7 @@ func stop(conn *net.UnixConn, path string) {
 
 func next(t *testing.T, conn *net.UnixConn) string {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	buf := make([]byte, 1<<20)
 	n, err := conn.Read(buf)
 	if err != nil {
@@ -176,7 +176,7 @@ func TestSyslogStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	want := strings.ReplaceAll("<30>Mandos [PID]: INFO: one\n<30>Mandos [PID]: INFO: two\n", "PID", fmt.Sprint(os.Getpid()))
 	buf := make([]byte, len(want))
 	for n := 0; n < len(want); {

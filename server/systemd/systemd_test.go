@@ -63,7 +63,7 @@ func manager(t *testing.T) *net.UnixConn {
 
 func hear(t *testing.T, conn *net.UnixConn) string {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	buf := make([]byte, 4096)
 	n, err := conn.Read(buf)
 	if err != nil {

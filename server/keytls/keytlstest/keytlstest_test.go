@@ -45,7 +45,7 @@ func TestPeerAgainstGnuTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer listener.Close()
-			listener.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+			listener.(*net.TCPListener).SetDeadline(time.Now().Add(2 * time.Minute))
 			_, port, _ := net.SplitHostPort(listener.Addr().String())
 			client := exec.CommandContext(t.Context(), program, "--no-ca-verification", "--port", port,
 				"--priority", "NORMAL:-CTYPE-SRV-ALL:+CTYPE-SRV-RAWPK:-VERS-ALL:+VERS-TLS1.3:+SIGN-EDDSA-ED448", "127.0.0.1")
@@ -59,7 +59,7 @@ func TestPeerAgainstGnuTLS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			conn.SetDeadline(time.Now().Add(2 * time.Minute))
 			test.peer.Key = keytlstest.NewKey(test.kind)
 			secret, err := test.peer.Fetch(conn)
 			conn.Close()
