@@ -112,6 +112,23 @@ func TestTheUnitUnderSystemd(t *testing.T) {
 			m.Run("systemctl stop mandos; userdel _mandos; install -d -o nobody -g nogroup -m 700 /var/lib/mandos; systemctl start mandos")
 			m.Await("systemd-sysusers is named", "journalctl --unit=mandos --output=cat | grep systemd-sysusers")
 		},
+		"with mandos.socket nobody is refused while the server is restarted": func(t *testing.T, m *boottest.Machine) {
+			m.Run("systemctl enable --now mandos.socket && systemctl start mandos")
+			staying := m.Command(t.Context(), `exec socat -u TCP:127.0.0.1:4711 OPEN:/dev/null`)
+			if err := staying.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer staying.Wait() // the restart ends it
+			m.Await("the connection that stays is there", "ss --no-header --tcp state established sport = :4711 | grep -q .")
+			refused := m.Run(`systemctl restart mandos & restart=$!; refused=0
+				while kill -0 $restart 2>/dev/null; do
+					socat -u OPEN:/dev/null TCP:127.0.0.1:4711,connect-timeout=60 || refused=$((refused + 1))
+				done; wait $restart && echo $refused`)
+			if refused != "0" {
+				t.Errorf("refused: %s", refused)
+			}
+			m.Await("the successor listens on the same socket", "mandosctl status | grep 'listens on.*4711'")
+		},
 		"an address that comes late is waited for": func(t *testing.T, m *boottest.Machine) {
 			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\naddress = 10.77.0.1\nport = 4711\n", 0o644)
 			m.Run("systemctl start mandos")
