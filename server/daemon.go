@@ -237,16 +237,17 @@ func (d *daemon) work(ctx context.Context) error {
 	background.Go(func() { d.notify(systemd.FeedWatchdog(serving, d.registry.Alive)) })
 
 	served := make(chan error, 1)
-	background.Go(func() { served <- d.handout.Serve(serving, d.sockets) })
+	background.Go(func() {
+		served <- d.handout.Serve(serving, d.sockets)
+		stop(client.ErrClosed)
+	})
 	err := d.ready()
 	started()
 	if err != nil {
 		stop(err)
 	}
-	err = errors.Join(err, <-served)
-	stop(client.ErrClosed)
-
-	err = errors.Join(err, d.finish(lasting))
+	<-serving.Done()
+	err = errors.Join(err, d.finish(lasting), <-served)
 	leave()
 	background.Wait()
 	return errors.Join(err, d.letGo())
@@ -279,7 +280,10 @@ func (d *daemon) finish(ctx context.Context) error {
 	d.notify(systemd.Stopping())
 	grace, cancel := context.WithTimeout(ctx, serveGrace)
 	defer cancel()
-	d.handout.Wait(grace)
+	if d.sockets.Inherited() {
+		d.handout.StopAccepting() // who else has the socket keeps it for our successor
+	}
+	d.handout.Finish(grace)
 	grace, cancel = context.WithTimeout(ctx, closeGrace)
 	defer cancel()
 	err := d.registry.Close(grace)

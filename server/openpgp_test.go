@@ -105,7 +105,7 @@ func TestBadPriorityStopsTheStart(t *testing.T) {
 		"NORMAL":                           "add +CTYPE-RAWPK for clients with a key_id",
 	} {
 		out, err := exec.CommandContext(t.Context(), mandos(t), "--foreground", "--configdir", t.TempDir(), "--statedir", t.TempDir(), "--priority", priority).CombinedOutput()
-		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitFailure || !strings.Contains(string(out), says) {
+		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitUsage || !strings.Contains(string(out), says) {
 			t.Errorf("%s: %v\n%s", priority, err, out)
 		}
 	}

@@ -69,7 +69,11 @@ type Server struct {
 	tls       keytls.Config
 	strangers *crowd[netip.Prefix]
 	proved    *crowd[client.Identity]
-	peers     sync.WaitGroup
+
+	mu        sync.Mutex
+	peers     *sync.WaitGroup // the conversations
+	listeners []net.Listener
+	closed    bool // all of the listeners, or about to be
 }
 
 // New makes a server that speaks TLS as offer says (its Known is set here). Peers
@@ -83,6 +87,7 @@ func New(registry Registry, offer keytls.Config, limits Limits, log *slog.Logger
 		tls:       offer,
 		strangers: newCrowd[netip.Prefix](min(limits.Strangers, files/2), limits.PerSource),
 		proved:    newCrowd[client.Identity](files/4, limits.PerClient),
+		peers:     new(sync.WaitGroup),
 	}
 }
 
@@ -103,18 +108,19 @@ func identity(id keytls.Identity) client.Identity {
 	return client.Identity{Kind: kind, Hex: id.Hex}
 }
 
-// Serve accepts connections until ctx ends, and then closes the listener.
-// Conversations go on until they are over, but nobody waits for an approval
-// any more.
+// Serve accepts connections until [Server.StopAccepting] or [Server.Finish] closes the
+// listener. When ctx
+// ends, nobody waits for an approval any more.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
-	defer stop()
+	if !s.serveOn(listener) {
+		return listener.Close()
+	}
 	for {
 		conn, err := listener.Accept()
 		switch {
 		case err == nil:
 			s.welcome(ctx, conn)
-		case ctx.Err() != nil:
+		case s.finished():
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return err
@@ -126,20 +132,75 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// Wait returns, after Serve has, when all conversations are over. When ctx ends
-// they are cut off.
-func (s *Server) Wait(ctx context.Context) {
+// StopAccepting closes the listeners. Conversations go on.
+func (s *Server) StopAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	for _, listener := range s.listeners {
+		// An error says that it is closed, which is all that is wanted.
+		_ = listener.Close()
+	}
+}
+
+// Finish lets the conversations come to their end, and closes the listeners once
+// those are over that were under way when it was called: one that stays keeps nobody
+// out. It returns when all are over. When ctx ends they are cut off.
+func (s *Server) Finish(ctx context.Context) {
+	earlier := s.changePeers()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		earlier.Wait()
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
+	s.StopAccepting()
 	stop := context.AfterFunc(ctx, func() {
 		s.strangers.closeAll()
 		s.proved.closeAll()
 	})
 	defer stop()
-	s.peers.Wait()
+	<-over
+	s.changePeers().Wait()
+}
+
+// serveOn notes a listener to be closed, unless that has been done with all.
+func (s *Server) serveOn(listener net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners = append(s.listeners, listener)
+	return true
+}
+
+func (s *Server) finished() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// changePeers gives all conversations so far; those to come are counted anew.
+func (s *Server) changePeers() *sync.WaitGroup {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	peers := s.peers
+	s.peers = new(sync.WaitGroup)
+	return peers
 }
 
 func (s *Server) welcome(ctx context.Context, conn net.Conn) {
 	from := addressOf(conn)
 	stranger := s.strangers.join(sourceOf(from.Addr()), conn)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.peers.Go(func() {
 		p := &peer{server: s, conn: conn, from: from, stranger: stranger, log: s.log.With("address", from)}
 		defer p.leave()

@@ -117,12 +117,12 @@ func (s *site) onLoopback(t testing.TB) string {
 	go func() { served <- s.server.Serve(ctx, listener) }()
 	t.Cleanup(func() {
 		stop(client.ErrClosed)
+		grace, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		s.server.Finish(grace)
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		grace, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		defer cancel()
-		s.server.Wait(grace)
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -300,7 +300,7 @@ func TestEveryStageHasADeadline(t *testing.T) {
 				start := time.Now()
 				c.peer(conn, s.key)
 				synctest.Wait()
-				s.server.peers.Wait()
+				s.server.Finish(t.Context())
 				if took := time.Since(start); took != c.want {
 					t.Errorf("it was served for %v, want %v", took, c.want)
 				}
@@ -343,7 +343,7 @@ func TestApprovalEndsWhenThePeerHangsUp(t *testing.T) {
 				}
 				conn.Close()
 				stop()
-				s.server.Wait(t.Context())
+				s.server.Finish(t.Context())
 				s.Close(t.Context())
 			})
 		})
@@ -381,10 +381,71 @@ func TestShutdown(t *testing.T) {
 					t.Errorf("got %q, error %v", got, err)
 				}
 				tls.CloseWrite()
-				s.server.Wait(t.Context())
+				s.server.Finish(t.Context())
 				if err := s.Close(t.Context()); err != nil {
 					t.Error(err)
 				}
+			})
+		})
+	}
+}
+
+// TestAPeerThatStaysKeepsNobodyOut is about a server that is told to end while a
+// connection stays open.
+func TestAPeerThatStaysKeepsNobodyOut(t *testing.T) {
+	const grace = 5 * time.Second
+	for sentence, c := range map[string]struct {
+		stays  time.Duration // how long the first peer stays
+		within time.Duration // when the second one comes, of the grace
+		want   string
+		took   time.Duration
+	}{
+		"who comes while it stays is served":                {stays: time.Minute, within: grace - time.Second, want: secret, took: grace},
+		"who comes when it has gone finds nobody listening": {stays: time.Second, within: 2 * time.Second, took: time.Second},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, DefaultLimits, nil)
+				listener := newPipes()
+				ctx, stop := context.WithCancelCause(t.Context())
+				served := make(chan error, 1)
+				go func() { served <- s.server.Serve(ctx, listener) }()
+				staying := listener.dial()
+				time.AfterFunc(c.stays, func() { staying.Close() })
+				synctest.Wait()
+
+				stop(client.ErrClosed)
+				start := time.Now()
+				var took time.Duration
+				finished := make(chan struct{})
+				go func() {
+					defer close(finished)
+					ending, cancel := context.WithTimeout(context.Background(), grace)
+					defer cancel()
+					s.server.Finish(ending)
+					took = time.Since(start)
+				}()
+				time.Sleep(c.within)
+				synctest.Wait()
+				got := ""
+				select {
+				case err := <-served:
+					served <- err
+				default:
+					conn := listener.dial()
+					io.WriteString(conn, "1\r\n")
+					secret, err := (&keytlstest.Peer{Key: s.key}).Fetch(conn)
+					if err != nil {
+						t.Error(err)
+					}
+					got = string(secret)
+					conn.Close()
+				}
+				<-finished
+				if err := <-served; err != nil || got != c.want || took != c.took {
+					t.Errorf("the second peer got %q, want %q; it ended after %v, want %v, error %v", got, c.want, took, c.took, err)
+				}
+				s.Close(t.Context())
 			})
 		})
 	}
@@ -453,7 +514,7 @@ func TestAFailedAcceptMakesRoomForTheNext(t *testing.T) {
 		stop()
 		younger.Close()
 		conn.Close()
-		s.server.Wait(t.Context())
+		s.server.Finish(t.Context())
 		s.Close(t.Context())
 	})
 }

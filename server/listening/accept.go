@@ -27,6 +27,10 @@ func (s *Sockets) Accept() (net.Conn, error) {
 // Addr is part of [net.Listener].
 func (s *Sockets) Addr() net.Addr { return &net.TCPAddr{Port: int(s.State().Port)} }
 
+// Inherited reports whether the socket is one that whoever started us has opened, and
+// may keep open.
+func (s *Sockets) Inherited() bool { return s.wish.File != nil }
+
 // Close is part of [net.Listener]. It closes all sockets.
 func (s *Sockets) Close() error {
 	s.mu.Lock()
