@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -231,6 +232,20 @@ func TestASandboxWithoutNetlinkStillServes(t *testing.T) {
 	}
 }
 
+func TestTheCheckSaysWhatWouldBeWaitedFor(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t)
+	out, err := l.server.Command(mandos(t), "--check", "--foreground", "--configdir", l.conf, "--statedir", filepath.Join(l.state, "new"),
+		"--interface", "eth0,eth7", "--address", "192.0.2.1,192.0.2.77").CombinedOutput()
+	if err != nil {
+		t.Error(err)
+	}
+	says(t, string(out),
+		"warning: interface eth7 does not exist, cannot bind to it; it is listened on when it is there\n",
+		"warning: address 192.0.2.77 is on no interface; clients reach the server when it is\n",
+		"fine: the server can listen on 192.0.2.1:")
+}
+
 // linkLocal is the address that the server has on eth0.
 func (l *lan) linkLocal() string {
 	fields := strings.Fields(l.server.Run("ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "link"))
@@ -264,6 +279,18 @@ func TestAnAddressThatComesLate(t *testing.T) {
 	l.server.Run("ip", "address", "add", "192.0.2.77/24", "dev", "eth0")
 	l.becomes("192.0.2.77", "", "", announcedOn("eth0 over IPv4"))
 	l.finds("eth0;IPv4;Mandos;192.0.2.77")
+	l.boots()
+}
+
+func TestALinkLocalAddressIsFoundAmongOthers(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t)
+	l.server.Run("ip", "address", "add", "2001:db8::1/64", "dev", "eth0")
+	l.server.Run("ip", "address", "add", "fe80::77/64", "dev", "eth0")
+	l.lookAround()
+	l.serve("--address", "fe80::77%eth0")
+	l.becomes("fe80::77%eth0", "eth0", "", announcedOn("eth0 over IPv6"))
+	l.finds("eth0;IPv6;Mandos;fe80::77")
 	l.boots()
 }
 

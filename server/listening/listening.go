@@ -216,7 +216,7 @@ func (s *Sockets) indexOf(iface string) int {
 // come.
 func (s *Sockets) openIfThere(e end) error {
 	index := s.indexOf(e.iface)
-	if index == 0 && e.iface != "" || s.opened(e) != nil {
+	if index == 0 && e.iface != "" || s.opened(e) != nil || s.openedByOtherName(e, index) {
 		return nil
 	}
 	if in := s.opened(end{address: e.address}); in != nil {
@@ -253,6 +253,11 @@ func (s *Sockets) standIn() {
 			}
 		}
 	}
+}
+
+// openedByOtherName reports whether another name of the same interface was in the list.
+func (s *Sockets) openedByOtherName(e end, index int) bool {
+	return index != 0 && slices.ContainsFunc(s.sockets(), func(o *socket) bool { return o.index == index && o.address == e.address })
 }
 
 // opened is the socket that is open for e, or nil.

@@ -405,6 +405,8 @@ func TestAnInterfaceGoesByItsOtherName(t *testing.T) {
 	o := openOn(here, listening.Wish{Interfaces: []string{"uplink-of-the-house"}})
 	o.becomes("[::]:PORT on uplink-of-the-house", nil, "all IPv6", "eth0 IPv6")
 	o.mustReach(there, "192.0.2.1", true)
+	openOn(here, listening.Wish{Interfaces: []string{"uplink-of-the-house", "eth0"}}).
+		becomes("[::]:PORT on uplink-of-the-house", nil, "all IPv6", "eth0 IPv6")
 }
 
 func TestAnAddressThatComesLateIsServed(t *testing.T) {
@@ -478,5 +480,10 @@ func TestThePlaceIsWhereIPv6WorksAndElseIPv4(t *testing.T) {
 	late.becomes("[::]:PORT", nil)
 	if want := "no network interface is up with an address that the server listens on"; late.State().Nowhere != want {
 		t.Errorf("nowhere because %q", late.State().Nowhere)
+	}
+	for _, wish := range []listening.Wish{{Interfaces: []string{"lo"}}, {Addresses: addresses("127.0.0.1", "::1")}} {
+		if got := openOn(here, wish).State().Nowhere; got != "the server listens where no other host can connect to it" {
+			t.Errorf("%+v: nowhere because %q", wish, got)
+		}
 	}
 }

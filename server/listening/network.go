@@ -58,6 +58,14 @@ func (n network) has(address netip.Addr, index int) bool {
 	return false
 }
 
+// isLocal reports whether only this machine can connect to a socket.
+func (n network) isLocal(o *socket) bool {
+	if o.address.IsLoopback() {
+		return true
+	}
+	return slices.ContainsFunc(n, func(l link) bool { return l.loopback && l.index == o.index })
+}
+
 // has reports whether the link has the address. All of 127.0.0.0/8 is the loopback
 // interface's.
 func (l *link) has(address netip.Addr) bool {

@@ -142,6 +142,8 @@ func (s *Sockets) find() State {
 		state.Nowhere = ""
 	case len(state.Problems) > 0:
 		state.Nowhere = strings.Join(state.Problems, "; ")
+	case !slices.ContainsFunc(s.sockets(), func(o *socket) bool { return !s.network.isLocal(o) }):
+		state.Nowhere = "the server listens where no other host can connect to it"
 	}
 	return state
 }

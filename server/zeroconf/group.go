@@ -3,6 +3,7 @@
 package zeroconf
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"reflect"
@@ -31,8 +32,9 @@ func (p Place) protocol() int32 {
 	return 1
 }
 
-// entries are as few as possible: when one of several that are equal but for their
-// interface is withdrawn, Avahi does not tell that network.
+// entries are as few as possible, and those for all interfaces come first: of several
+// that are equal but for the interface, Avahi tells the network of the end of the last
+// alone, and at the end of the connection the last is the first.
 func (t Target) entries() (entries []entry) {
 	for _, p := range t.Places {
 		e := entry{p.Index, p.protocol(), p.Addresses}
@@ -43,6 +45,7 @@ func (t Target) entries() (entries []entry) {
 			entries = append(entries, e)
 		}
 	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(min(a.index, 0), min(b.index, 0)) })
 	return entries
 }
 
@@ -63,12 +66,8 @@ func (s *session) arrange() error {
 		return nil
 	}
 	entries := s.whereTo().entries()
-	for _, g := range slices.Clone(s.groups) {
-		if !slices.ContainsFunc(entries, g.equal) {
-			if err := s.free(g); err != nil {
-				return err
-			}
-		}
+	if err := s.freeAllBut(entries); err != nil {
+		return err
 	}
 	for _, e := range entries {
 		if slices.ContainsFunc(s.groups, func(g *group) bool { return g.equal(e) }) {
@@ -87,6 +86,39 @@ func (s *session) arrange() error {
 	return nil
 }
 
+// freeAllBut withdraws what is not to be announced any more. If that can be found, the
+// others are withdrawn before it, to be added again: Avahi does not tell of the end of
+// what is announced elsewhere too.
+func (s *session) freeAllBut(entries []entry) error {
+	var stale, rest []*group
+	for _, g := range s.groups {
+		if slices.ContainsFunc(entries, g.equal) {
+			rest = append(rest, g)
+		} else {
+			stale = append(stale, g)
+		}
+	}
+	if slices.ContainsFunc(stale, s.isSeen) {
+		stale = append(rest, stale...)
+	}
+	for _, g := range stale {
+		if err := s.free(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isSeen reports whether a browser finds the service by the group.
+func (s *session) isSeen(g *group) bool {
+	for at := range s.seen {
+		if at.name == s.service.Name && g.covers(Place{Index: at.index, IPv4: at.protocol == 0}) {
+			return true
+		}
+	}
+	return false
+}
+
 // add has Avahi announce the service.
 func (s *session) add(e entry) error {
 	g := &group{entry: e}
@@ -97,7 +129,7 @@ func (s *session) add(e entry) error {
 	s.log.Debug("Adding Zeroconf service", "name", s.service.Name, "type", s.service.Type, "interface", e.index, "protocol", e.protocol)
 	host := ""
 	if len(e.addresses) > 0 {
-		host = hostOf(s.host, e.addresses[0])
+		host = hostOf(s.host, e.addresses[0]) + "." + s.domain
 	}
 	for _, address := range e.addresses {
 		err := s.call(g.path, avahiGroup+".AddAddress", e.index, e.protocol, uint32(publishNoReverse), host, address.String()).Err
@@ -116,15 +148,15 @@ func (s *session) add(e entry) error {
 	return nil
 }
 
-// hostOf is the host name under which one address of this machine is announced.
+// hostOf is the label of the host name under which one address of this machine is announced.
 // Avahi's own has all addresses, which are not all listened on.
 func hostOf(host string, address netip.Addr) string {
 	suffix := "-" + strings.NewReplacer(".", "-", ":", "-").Replace(address.WithZone("").String())
 	const longest = 63 // RFC 1035, section 2.3.4
 	if len(host)+len(suffix) > longest {
-		host = host[:longest-len(suffix)]
+		host = strings.ToValidUTF8(host[:longest-len(suffix)], "")
 	}
-	return host + suffix + ".local"
+	return host + suffix
 }
 
 func (s *session) free(g *group) error {

@@ -81,6 +81,7 @@ type session struct {
 
 	running bool     // Avahi has a host name, without which there are no services
 	host    string   // that name
+	domain  string   // that it is in
 	groups  []*group // what is announced
 	seen    map[sighting]bool
 	renames int
@@ -259,7 +260,7 @@ func (s *session) serverState(state int32) error {
 	s.running = state == serverRunning
 	switch state {
 	case serverRunning:
-		if err := s.server("GetHostName").Store(&s.host); err != nil {
+		if err := errors.Join(s.server("GetHostName").Store(&s.host), s.server("GetDomainName").Store(&s.domain)); err != nil {
 			return trouble{noAvahi, err}
 		}
 		return s.arrange()

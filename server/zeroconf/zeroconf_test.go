@@ -183,11 +183,14 @@ func TestPlacesComeAndGoOneByOne(t *testing.T) {
 	a.await(`announced as "Mandos" on eth0 over IPv6, eth1 over IPv4`)
 	sees(there, mandos, "eth1;IPv4;Mandos;4711;")
 	a.Move(at(over6(here, "eth0")))
+	sees(there, mandos)
 	a.await(asMandos)
 	a.Move(zeroconf.Target{Nowhere: "there is no network"})
 	a.await("waiting: there is no network")
+	sees(there)
 	a.Move(at(over4(here, "eth0")))
 	a.await(`announced as "Mandos" on eth0 over IPv4`)
+	sees(there, "eth0;IPv4;Mandos;4711;")
 }
 
 // TestAllPlacesOfOneKindAreWithdrawn: Avahi tells only one network of the end of
