@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mandos/server/client"
 	"mandos/server/config"
 	"mandos/server/listening"
 	"mandos/server/logging"
@@ -120,8 +121,8 @@ func (r *report) checkSurroundings(ctx context.Context, s *settings) {
 		r.tell(verdict{problem.severity, config.Error{Place: problem.Place, Problem: problem.Problem}.Error()})
 	}
 	found, err := tryAsServer(ctx, trial{
-		StateDir: s.StateDir, StateMissing: r.checkStateDir(s.StateDir),
-		Restore: s.Restore, UseDBus: s.UseDBus, Zeroconf: s.Zeroconf,
+		StateDir: s.StateDir, StateMissing: r.checkStateDir(s.StateDir), Restore: s.Restore, Configured: names(s.Clients),
+		UseDBus: s.UseDBus, Zeroconf: s.Zeroconf,
 	})
 	if err != nil {
 		r.fault("cannot try what the server does: %v", err)
@@ -130,8 +131,31 @@ func (r *report) checkSurroundings(ctx context.Context, s *settings) {
 	for _, v := range found.Verdicts {
 		r.tell(v)
 	}
+	r.checkMissing(s, found.Missing)
 	r.checkPID(s, found.Running)
 	r.checkSocket(s, found.Running)
+}
+
+// checkMissing tells which clients would be gone, which may keep the server from
+// starting.
+func (r *report) checkMissing(s *settings, missing []string) {
+	switch {
+	case len(missing) == 0:
+	case s.ForgetAll:
+		r.warn("with --forget-all these would be forgotten: %s", client.Enumerate(missing))
+	case s.NoClientsFile, len(s.Clients) == 0:
+		r.fault("%v", s.refuseToLose(missing, s.NoClientsFile))
+	default:
+		r.warn("these clients are gone from the configuration, and what is known of them would be kept: %s", client.Enumerate(missing))
+	}
+}
+
+func names(clients []client.Settings) []string {
+	list := make([]string, len(clients))
+	for i := range clients {
+		list[i] = clients[i].Name
+	}
+	return list
 }
 
 // checkPID looks for another daemon than the one that has the state.

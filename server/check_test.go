@@ -196,6 +196,41 @@ func TestCheckTriesTheStateAsTheServer(t *testing.T) {
 	}
 }
 
+func TestCheckKnowsWhatTheConfigurationHasLost(t *testing.T) {
+	one := section("host1", keytlstest.NewKey(keytlstest.Ed25519), "")
+	two := section("host2", keytlstest.NewKey(keytlstest.Ed25519), "")
+	s := startServer(t, one+two, "--no-dbus")
+	s.stop()
+	path := filepath.Join(s.conf, "clients.conf")
+	for sentence, c := range map[string]struct {
+		before string
+		args   []string
+		status int
+		says   []string
+	}{
+		"nothing":                 {":", nil, exitOK, []string{"which knows 2 clients"}},
+		"a file":                  {"rm " + path, nil, exitFailure, []string{"error: " + path + " does not exist", "these would be gone: host1, host2"}},
+		"all that is in the file": {": >" + path, nil, exitFailure, []string{"error: there is no client in " + path, "host1, host2"}},
+		"all, and that is meant":  {": >" + path, []string{"--forget-all"}, exitOK, []string{"warning: with --forget-all these would be forgotten: host1, host2"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			s.configure(one + two)
+			args := append([]string{"--no-dbus", "--no-zeroconf", "--port", freePort(t), "--configdir", s.conf, "--statedir", s.state}, c.args...)
+			out, status := checked(t, c.before, args...)
+			says(t, out, c.says...)
+			if status != c.status {
+				t.Errorf("exit status %d", status)
+			}
+		})
+	}
+	s.configure(two)
+	out, status := checked(t, ":", "--no-dbus", "--no-zeroconf", "--port", freePort(t), "--configdir", s.conf, "--statedir", s.state)
+	says(t, out, "warning: these clients are gone from the configuration, and what is known of them would be kept: host1")
+	if status != exitOK {
+		t.Errorf("exit status %d", status)
+	}
+}
+
 func TestCheckNoticesAnotherDaemon(t *testing.T) {
 	debiantest.NeedRoot(t, "to have mounts of its own")
 	dir := emptyConfiguration(t)

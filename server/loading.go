@@ -19,11 +19,11 @@ func (d *daemon) load(records []client.Record) error {
 	}
 	noFile := d.settings.NoClientsFile
 	if names := client.Missing(d.settings.Clients, records); noFile && len(names) > 0 {
-		return d.refuseToLose(names, noFile)
+		return d.settings.refuseToLose(names, noFile)
 	}
 	loaded, err := d.registry.Load(d.settings.Clients, records)
 	if vanished := (*client.VanishedError)(nil); errors.As(err, &vanished) {
-		return d.refuseToLose(vanished.Names, noFile)
+		return d.settings.refuseToLose(vanished.Names, noFile)
 	}
 	if len(loaded.Removed) > 0 {
 		d.log.Warn("clients are gone from the configuration; what is known of them is kept", "removed", loaded.Removed)

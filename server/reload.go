@@ -59,11 +59,11 @@ func (d *daemon) Reload(ctx context.Context, by client.Actor) (client.Reloaded, 
 	}
 	d.tellWarnings(r.Warnings, r.Clients)
 	if names := d.registry.Missing(r.Clients); r.NoFile && len(names) > 0 {
-		return client.Reloaded{}, fmt.Errorf("%w: %w", bus.ErrBadConfiguration, d.refuseToLose(names, r.NoFile))
+		return client.Reloaded{}, fmt.Errorf("%w: %w", bus.ErrBadConfiguration, d.settings.refuseToLose(names, r.NoFile))
 	}
 	reloaded, err := d.registry.Reload(ctx, by, r.Clients)
 	if vanished := (*client.VanishedError)(nil); errors.As(err, &vanished) {
-		return client.Reloaded{}, fmt.Errorf("%w: %w", bus.ErrBadConfiguration, d.refuseToLose(vanished.Names, r.NoFile))
+		return client.Reloaded{}, fmt.Errorf("%w: %w", bus.ErrBadConfiguration, d.settings.refuseToLose(vanished.Names, r.NoFile))
 	}
 	if err != nil {
 		return client.Reloaded{}, err
@@ -84,8 +84,8 @@ func (d *daemon) tellAway(names []string) {
 
 // refuseToLose is the error about a configuration in which those clients are
 // missing although nobody can have meant that.
-func (d *daemon) refuseToLose(names []string, noFile bool) error {
-	file := d.settings.ClientsFile
+func (s *settings) refuseToLose(names []string, noFile bool) error {
+	file := s.ClientsFile
 	problem := fmt.Sprintf("there is no client in %s, nor in clients.d beside it", file)
 	if noFile {
 		problem = fmt.Sprintf("%s does not exist (an empty one will do if all clients are in clients.d)", file)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 
 	"mandos/server/bus"
+	"mandos/server/client"
 	"mandos/server/privileges"
 	"mandos/server/state"
 	"mandos/server/zeroconf"
@@ -24,6 +25,7 @@ type trial struct {
 	StateDir     string
 	StateMissing bool // and so is not to be tried
 	Restore      bool
+	Configured   []string // the names of the clients
 	UseDBus      bool
 	Zeroconf     bool
 }
@@ -34,7 +36,8 @@ type verdict struct{ Severity, Text string }
 // outcome is what a trial has found.
 type outcome struct {
 	Verdicts []verdict
-	Running  bool // a server has the state
+	Running  bool     // a server has the state
+	Missing  []string // the clients that would be gone
 }
 
 // trialMode marks the process that only tries. Its standard input is the trial.
@@ -83,7 +86,7 @@ func (t trial) run(ctx context.Context) (o outcome) {
 		o.Verdicts = append(o.Verdicts, verdict{severity, fmt.Sprintf(format, args...)})
 	}
 	if !t.StateMissing {
-		o.Running = t.tryState(tell)
+		o.Running, o.Missing = t.tryState(tell)
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -96,18 +99,22 @@ func (t trial) run(ctx context.Context) (o outcome) {
 	return o
 }
 
-func (t trial) tryState(tell func(severity, format string, args ...any)) (running bool) {
-	err := state.Try(t.StateDir, t.Restore)
+func (t trial) tryState(tell func(severity, format string, args ...any)) (running bool, missing []string) {
+	records, err := state.Try(t.StateDir, t.Restore)
 	switch {
 	case errors.Is(err, state.ErrInUse):
 		tell(isFine, "a server is running on the state directory %s, so the state was not tried", t.StateDir)
-		return true
+		return true, nil
 	case err != nil:
 		tell(isFault, "%v", err)
 	default:
-		tell(isFine, "the server can use the state directory %s", t.StateDir)
+		tell(isFine, "the server can use the state directory %s, which knows %d clients", t.StateDir, len(records))
 	}
-	return false
+	configured := make([]client.Settings, len(t.Configured))
+	for i, name := range t.Configured {
+		configured[i].Name = name
+	}
+	return false, client.Missing(configured, records)
 }
 
 func tryBus(ctx context.Context, tell func(severity, format string, args ...any), running bool) {

@@ -35,7 +35,10 @@ func tryToOpen(dir string, withoutLocks bool) {
 	}
 	for i, open := range []func(string, *slog.Logger) (*Store, error){Open, OpenAnew} {
 		restore := i == 0
-		try := func() error { return Try(dir, restore) }
+		try := func() error {
+			_, err := Try(dir, restore)
+			return err
+		}
 		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 			try = func() error { return TryToMake(dir, "nobody") }
 		}

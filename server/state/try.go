@@ -5,35 +5,50 @@ package state
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"mandos/server/client"
 )
 
 // Try finds out whether [Open] would succeed on an existing directory, or without
-// restore [OpenAnew], and changes nothing. It fails with [ErrInUse] while a server
-// runs.
-func Try(dir string, restore bool) error {
+// restore [OpenAnew], and changes nothing. It returns the records that there would
+// be, without secrets. It fails with [ErrInUse] while a server runs.
+func Try(dir string, restore bool) ([]client.Record, error) {
+	saved := make(map[string]*record)
 	path := filepath.Join(dir, fileName)
 	_, err := os.Lstat(path)
 	switch {
 	case err == nil && restore:
-		return waysOn(tryFile(path))
+		err = tryFile(path, saved)
 	case err == nil:
-		if err := tryLock(path); err != nil {
-			return err
+		if err = tryLock(path); err == nil {
+			err = mayMake(path)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return unusable(path, err)
-	case restore:
-		upstream := filepath.Join(dir, upstreamName)
-		if _, err := readUpstream(upstream); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return waysOn(unusable(upstream, err))
+		err = unusable(path, err)
+	default:
+		if err = mayMake(path); err == nil && restore {
+			saved, err = tryUpstream(filepath.Join(dir, upstreamName))
 		}
 	}
-	return mayWrite(path, dir, unix.W_OK|unix.X_OK)
+	if err != nil {
+		return nil, waysOn(err)
+	}
+	return newStore(dir, slog.New(slog.DiscardHandler)).unseal(saved, nil), nil
+}
+
+// tryUpstream reads what the Python server left, if anything.
+func tryUpstream(path string) (map[string]*record, error) {
+	saved, err := readUpstream(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, unusable(path, err)
+	}
+	return saved, nil
 }
 
 // onlyReading is for those who do not wait for a server.
@@ -43,8 +58,8 @@ func onlyReading() *bolt.Options {
 	return how
 }
 
-// tryFile verifies the file and shares its lock meanwhile.
-func tryFile(path string) error {
+// tryFile verifies and reads the file, and shares its lock meanwhile.
+func tryFile(path string, saved map[string]*record) error {
 	if err := tryAccess(path); err != nil {
 		return err
 	}
@@ -52,7 +67,11 @@ func tryFile(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := db.View(verify); err != nil {
+	err = db.View(verify)
+	if err == nil {
+		err = db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) })
+	}
+	if err != nil {
 		return errors.Join(unusable(path, err), db.Close())
 	}
 	return db.Close()
@@ -88,6 +107,9 @@ func tryAccess(path string) error {
 	}
 	return mayWrite(path, path, unix.R_OK|unix.W_OK)
 }
+
+// mayMake asks whether this process can make the file in its directory.
+func mayMake(path string) error { return mayWrite(path, filepath.Dir(path), unix.W_OK|unix.X_OK) }
 
 // mayWrite asks the kernel whether this process has those rights at what is there,
 // and says what that means for path.

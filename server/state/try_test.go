@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mandos/server/client"
 )
 
 func TestTryChangesNothing(t *testing.T) {
@@ -17,7 +19,7 @@ func TestTryChangesNothing(t *testing.T) {
 	dir := filepath.Dir(s.path)
 	save(t, s, full("a"))
 	for _, restore := range []bool{true, false} {
-		if err := Try(dir, restore); !errors.Is(err, ErrInUse) {
+		if _, err := Try(dir, restore); !errors.Is(err, ErrInUse) {
 			t.Errorf("while a server runs: %v", err)
 		}
 	}
@@ -30,11 +32,16 @@ func TestTryChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, restore := range []bool{true, false} {
-		if err := Try(dir, restore); err != nil {
+		records, err := Try(dir, restore)
+		if err != nil {
 			t.Errorf("a sound state: %v", err)
 		}
-		if err := Try(t.TempDir(), restore); err != nil {
-			t.Errorf("an empty directory: %v", err)
+		slices.SortFunc(records, func(a, b client.Record) int { return strings.Compare(a.Settings.Name, b.Settings.Name) })
+		if want := map[bool]int{true: 2, false: 0}[restore]; len(records) != want || restore && records[0].Settings.Name != "a" {
+			t.Errorf("restore %v: found %v", restore, records)
+		}
+		if records, err := Try(t.TempDir(), restore); err != nil || len(records) != 0 {
+			t.Errorf("an empty directory: %v, %v", records, err)
 		}
 	}
 	if after, err := os.ReadFile(s.path); err != nil || !bytes.Equal(before, after) {
@@ -48,7 +55,7 @@ func TestTryChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for restore, want := range map[bool]string{true: "restore a copy", false: ""} {
-		if err := Try(dir, restore); (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+		if _, err := Try(dir, restore); (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("a damaged file, restore %v: %v", restore, err)
 		}
 	}
