@@ -64,17 +64,40 @@ func (a *absentee) describe(now time.Time) Absentee {
 	return described
 }
 
+// needsOpenPGP reports whether somebody lowered the client, who must not forget it,
+// and who is told of it only if it is offered what its key is for.
+func (a *absentee) needsOpenPGP() bool {
+	return a.identity().Kind == OpenPGPKey && len(a.against(a.key())) > 0
+}
+
+// setAbsent and dropAbsent keep who is absent, and the count that NeedsOpenPGP looks
+// at.
+func (r *Registry) setAbsent(name string, away absentee) {
+	r.dropAbsent(name)
+	r.absent[name] = away
+	if away.needsOpenPGP() {
+		r.openPGP++
+	}
+}
+
+func (r *Registry) dropAbsent(name string) {
+	if away := r.absent[name]; away.needsOpenPGP() {
+		r.openPGP--
+	}
+	delete(r.absent, name)
+}
+
 // leave takes a client out and keeps what is known of it.
 func (r *Registry) leave(c *client) {
 	away := absentee{r.recordOf(c), c.position}
 	away.judge()
-	r.absent[c.Name] = away
+	r.setAbsent(c.Name, away)
 	r.drop(c)
 }
 
 // bringBack makes a client of one that was removed, because somebody enables it.
 func (r *Registry) bringBack(away absentee, by Actor) []Event {
-	delete(r.absent, away.Name)
+	r.dropAbsent(away.Name)
 	c := newClient(away.Record, r.freeObjectPath(away.Name), away.position)
 	c.raise(r.wall())
 	r.insert(c)
@@ -105,7 +128,7 @@ func (r *Registry) Forget(ctx context.Context, by Actor, name string) error {
 			if _, ok := r.absent[name]; !ok {
 				return nil
 			}
-			delete(r.absent, name)
+			r.dropAbsent(name)
 			return []Event{{Kind: Forgotten, Time: r.wall(), Client: View{Settings: forgotten.Settings, State: forgotten.State}, By: by}}
 		},
 	})
@@ -131,7 +154,7 @@ func (r *Registry) sectionFor(record *Record) (name string, ok bool) {
 // forgotten tells of records that are too many, and has them deleted.
 func (r *Registry) forgotten(names []string) (events []Event) {
 	for _, name := range names {
-		delete(r.absent, name)
+		r.dropAbsent(name)
 		r.queue.unsaved[name] = struct{}{}
 		events = append(events, Event{Kind: Forgotten, Time: r.wall(), Client: View{Settings: Settings{Name: name}}})
 	}

@@ -81,16 +81,25 @@ func (r *Registry) lookupSettled(id Identity) *client {
 	}
 }
 
-// namesake says which client has a fingerprint that nobody is known by, if one has.
+// namesake says which client has a key that nobody is known by, if one has.
 func (r *Registry) namesake(id Identity) string {
-	if id.Kind != OpenPGPKey {
-		return ""
-	}
-	if c := r.byIdleFingerprint.first(id.Hex); c != nil {
+	if c := r.byIdleFingerprint.first(id.Hex); c != nil && id.Kind == OpenPGPKey {
 		return fmt.Sprintf("client %s has that fingerprint, but also a key_id, and is known by that alone: "+
 			"if it still has a mandos-client of before 2019, remove its key_id", c.Name)
 	}
-	return ""
+	absent := ""
+	for name, away := range r.absent {
+		if away.identity() == id && (absent == "" || name < absent) {
+			absent = name
+		}
+	}
+	switch {
+	case absent == "":
+		return ""
+	case r.absent[absent].Gone.IsZero():
+		return fmt.Sprintf("client %s has that key, and was removed", absent)
+	}
+	return fmt.Sprintf("client %s had that key, and is gone from the configuration", absent)
 }
 
 // decide returns the reason for a refusal, or none. It gives up the mutex while

@@ -24,14 +24,14 @@ func (r *Registry) Load(configured []Settings, saved []Record) (Reloaded, error)
 	for i := range next.heirs {
 		h := &next.heirs[i]
 		if h.absent() {
-			r.absent[h.Name] = absentee{h.Record, h.position}
+			r.setAbsent(h.Name, absentee{h.Record, h.position})
 		} else {
 			r.appear(h)
 		}
 		r.queue.unsaved[h.Name] = struct{}{}
 	}
 	for _, record := range next.gone {
-		r.absent[record.Name] = absentee{Record: record}
+		r.setAbsent(record.Name, absentee{Record: record})
 	}
 	for _, name := range next.leaving {
 		r.queue.unsaved[name] = struct{}{}
@@ -164,7 +164,7 @@ func (r *Registry) reload(by Actor, next *succession) (events []Event) {
 			r.drop(c)
 			events = append(events, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: ByConfiguration})
 		}
-		r.absent[name] = absentee{Record: next.gone[name]}
+		r.setAbsent(name, absentee{Record: next.gone[name]})
 	}
 	for i := range next.heirs {
 		h := &next.heirs[i]
@@ -178,9 +178,9 @@ func (r *Registry) reload(by Actor, next *succession) (events []Event) {
 			c.position = h.position
 			events = append(events, r.reconfigure(c, h, by)...)
 		case h.absent():
-			r.absent[h.Name] = absentee{h.Record, h.position}
+			r.setAbsent(h.Name, absentee{h.Record, h.position})
 		default:
-			delete(r.absent, h.Name)
+			r.dropAbsent(h.Name)
 			c = r.appear(h)
 			r.touch(c.Name)
 			events = append(events, Event{Kind: Added, Time: r.wall(), Client: r.view(c), By: by})

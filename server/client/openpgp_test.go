@@ -31,13 +31,27 @@ func TestOpenPGPIsNeededByClientsThatHaveNothingElse(t *testing.T) {
 		"the key ID of nothing is one all the same":    {client: withFingerprint("a", emptyKeyID, true)},
 		"after it was disabled it still does":          {client: old, do: func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, want: true},
 		"after it was enabled it does":                 {client: off, do: func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, want: true},
-		"after it was removed it does not":             {client: old, do: func(w *world) { w.must(w.Remove(ctx, admin, "a")) }},
+		"after it was removed it still does":           {client: old, do: func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, want: true},
 		"after it has expired it still does":           {client: old, do: func(w *world) { w.checks.behave(fail); w.pass(time.Hour) }, want: true},
 		"after it was given a key ID it does not":      {client: old, do: func(w *world) { w.reload([]Settings{both}) }},
 		"after its key ID was taken away it does":      {client: both, do: func(w *world) { w.reload([]Settings{old}) }, want: true},
 		"after it has gone from the configuration not": {client: old, do: func(w *world) { w.reload([]Settings{host("b", keyB)}) }},
 		"after it came into the configuration it does": {client: host("b", keyB), do: func(w *world) { w.reload([]Settings{old}) }, want: true},
 		"after a restart it still does":                {client: old, do: func(w *world) { w.restart(time.Second, []Settings{old}) }, want: true},
+		"removed and brought back it does": {client: old, do: func(w *world) {
+			w.must(w.Remove(ctx, admin, "a"))
+			w.must(w.Enable(ctx, admin, "a"))
+		}, want: true},
+		"disabled and gone it does": {client: old, do: func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.reload([]Settings{host("b", keyB)})
+			w.restart(time.Second, []Settings{host("b", keyB)})
+		}, want: true},
+		"disabled, gone and forgotten it does not": {client: old, do: func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.reload([]Settings{host("b", keyB)})
+			w.must(w.Forget(ctx, admin, "a"))
+		}},
 		"disabled before a restart it does after it": {client: old, do: func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.restart(time.Second, []Settings{old})
@@ -98,6 +112,11 @@ func TestCountOfOpenPGPClientsStaysRight(t *testing.T) {
 					want++
 				}
 			}
+			for _, away := range w.absent {
+				if away.KeyID == "" && away.Fingerprint != "" && len(away.against(away.key())) > 0 {
+					want++
+				}
+			}
 			if w.openPGP != want || w.NeedsOpenPGP() != (want > 0) {
 				t.Fatalf("counted %d, there are %d", w.openPGP, want)
 			}
@@ -123,6 +142,9 @@ func TestFingerprintThatNobodyIsKnownByIsExplained(t *testing.T) {
 		"one that nobody has":                  {configured: []Settings{withBoth}, id: Identity{OpenPGPKey, strings.Repeat("E", 40)}},
 		"a key ID with the same digits":        {configured: []Settings{withBoth}, id: Identity{RawPublicKey, fingerprint}},
 		"one of nobody any more":               {configured: []Settings{withBoth}, do: func(w *world) { w.must(w.Remove(ctx, admin, "both")) }, id: Identity{OpenPGPKey, fingerprint}},
+		"a fingerprint that was removed":       {configured: []Settings{withOne}, do: func(w *world) { w.must(w.Remove(ctx, admin, "one")) }, id: Identity{OpenPGPKey, fingerprint}, note: "client one has that key, and was removed"},
+		"a key ID that was removed":            {configured: []Settings{withBoth}, do: func(w *world) { w.must(w.Remove(ctx, admin, "both")) }, id: Identity{RawPublicKey, keyA}, note: "client both has that key, and was removed"},
+		"a key ID that is gone":                {configured: []Settings{withBoth}, do: func(w *world) { w.reload([]Settings{host("other", keyB)}) }, id: Identity{RawPublicKey, keyA}, note: "client both had that key, and is gone from the configuration"},
 		"one that got its key ID in a reload":  {configured: []Settings{withOne}, do: func(w *world) { w.reload([]Settings{withBoth}) }, id: Identity{OpenPGPKey, fingerprint}, note: note},
 		"one that lost its fingerprint in one": {configured: []Settings{withBoth}, do: func(w *world) { w.reload([]Settings{host("both", keyA)}) }, id: Identity{OpenPGPKey, fingerprint}},
 	} {

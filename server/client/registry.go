@@ -128,8 +128,9 @@ func (r *Registry) Known(id Identity) bool {
 }
 
 // NeedsOpenPGP reports whether a client can prove itself with nothing but an OpenPGP
-// key. A disabled one counts: only who could prove itself is told apart from a
-// stranger, and refused for what it is. It costs no more with many clients.
+// key. A disabled one counts, and one that was lowered and is not there any more: only
+// who could prove itself is told apart from a stranger, and refused for what it is.
+// It costs no more with many clients.
 func (r *Registry) NeedsOpenPGP() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

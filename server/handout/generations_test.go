@@ -122,21 +122,24 @@ func TestOpenPGPIsOfferedWhileItIsNeeded(t *testing.T) {
 			t.Errorf("%s: got %q, %v", when, got, err)
 		}
 	}
-	identified := func(when string) {
+	identified := func(when string, kind client.EventKind, note string) {
 		t.Helper()
 		if got, err := visit(t, port, peer); err != nil || got != "" {
 			t.Errorf("%s: got %q, %v", when, got, err)
 		}
 		eventually(t, func() bool {
-			events := s.events(t)
-			return len(events) > 0 && events[len(events)-1] == client.Rejected
+			s.events(t)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			last := s.told[len(s.told)-1]
+			return last.Kind == kind && last.Note == note
 		}, func() string { return fmt.Sprintf("%s: told %v", when, s.events(t)) })
 	}
 	served("at first")
 	if err := s.Disable(t.Context(), client.FromConfiguration, "old"); err != nil {
 		t.Fatal(err)
 	}
-	identified("when disabled")
+	identified("when disabled", client.Rejected, "")
 	if err := s.Enable(t.Context(), client.FromConfiguration, "old"); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +147,16 @@ func TestOpenPGPIsOfferedWhileItIsNeeded(t *testing.T) {
 	if err := s.Remove(t.Context(), client.FromConfiguration, "old"); err != nil {
 		t.Fatal(err)
 	}
-	refused("when removed")
+	identified("when removed", client.NotFound, "client old has that key, and was removed")
+	one, _ := s.Client("host1")
+	if _, err := s.Reload(t.Context(), client.FromConfiguration, []client.Settings{one.Settings}); err != nil {
+		t.Fatal(err)
+	}
+	identified("when gone", client.NotFound, "client old had that key, and is gone from the configuration")
+	if err := s.Forget(t.Context(), client.FromConfiguration, "old"); err != nil {
+		t.Fatal(err)
+	}
+	refused("when forgotten")
 	eventually(t, func() bool {
 		return strings.Contains(s.log.String(), "it needs an entry with its fingerprint and without key_id")
 	}, s.log.String)
