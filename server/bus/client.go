@@ -66,16 +66,16 @@ var clientInterface1 = &iface{
 		}},
 	},
 	properties: []property{
-		of("LastHandout", func(v *client.View) any { return v.LastHandout }).toldAt(client.SecretSent),
-		of("LastHandoutKey", func(v *client.View) any { return string(v.LastHandoutKey) }).toldAt(client.SecretSent),
+		of("LastHandout", func(v *client.View) any { return v.LastHandout }),
+		of("LastHandoutKey", func(v *client.View) any { return string(v.LastHandoutKey) }),
 		of("SecretProblem", secretProblem).following(client.PropSecret),
 		of("LastCheckerOutput", func(v *client.View) any { return v.LastCheckerOutput }),
 		of("DisabledSince", func(v *client.View) any { return v.DisabledSince }).toldAt(client.Disabled, client.Enabled),
 		of("DisabledBecause", func(v *client.View) any { return string(v.DisabledBecause.Reason()) }).toldAt(client.Disabled, client.Enabled),
 		of("DisabledBy", func(v *client.View) any { return v.DisabledBy }).toldAt(client.Disabled, client.Enabled),
 		of("ApprovalsPending", func(v *client.View) any { return uint32(v.ApprovalsPending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver),
-		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }).toldAt(client.Denied, client.Approved),
-		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }).toldAt(client.Denied, client.Approved),
+		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }),
+		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }),
 	},
 }
 

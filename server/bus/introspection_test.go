@@ -124,6 +124,7 @@ var told = []client.Property{
 	client.PropEnabled, client.PropExpires, client.PropExtendedTimeout,
 	client.PropHost, client.PropInterval, client.PropLastApprovalRequest,
 	client.PropLastCheckedOK, client.PropLastCheckerOutput, client.PropLastCheckerStatus, client.PropLastEnabled,
+	client.PropLastHandout, client.PropLastHandoutKey, client.PropDeniedUntil, client.PropApprovedUntil,
 	client.PropSecret, client.PropTimeout,
 }
 

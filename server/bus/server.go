@@ -19,7 +19,7 @@ var objectManager = &iface{
 	name: dbusapi.ObjectManagerInterface,
 	methods: map[string]method{
 		"GetManagedObjects": {out: "a{oa{sa{sv}}}", do: func(c *call) ([]any, error) {
-			views, err := c.service.listedClients(1600)
+			views, err := c.service.listedClients(1800)
 			if err != nil {
 				return nil, err
 			}
@@ -90,7 +90,7 @@ var serverInterface1 = &iface{
 			return []any{goneNames, all}, nil
 		}},
 		"ListClients": {out: "asaas", do: func(c *call) ([]any, error) {
-			views, err := c.service.listedClients(700)
+			views, err := c.service.listedClients(800)
 			if err != nil {
 				return nil, err
 			}

@@ -64,15 +64,28 @@ func (r *Registry) Remove(ctx context.Context, by Actor, name string) error {
 // who wait for its approval or come to. A later decision replaces an earlier one.
 func (r *Registry) Approve(ctx context.Context, by Actor, name string, approve bool) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
+		before := r.view(c)
 		r.decideFor(c, approve, c.ApprovalDuration)
 		if approve {
 			c.DeniedUntil, c.DeniedFor, c.DeniedKey = time.Time{}, 0, Key{}
-			r.touch(name, Event{Kind: Approved, Time: r.wall(), Client: r.view(c), By: by})
+			r.touch(name, r.decided(Approved, c, before, by))
 			return r.told()
 		}
 		c.DeniedUntil, c.DeniedFor, c.DeniedKey = r.wall().Add(c.ApprovalDuration), c.ApprovalDuration, c.key()
-		return r.durably(name, Event{Kind: Denied, Time: r.wall(), Client: r.view(c), By: by})
+		return r.durably(name, r.decided(Denied, c, before, by))
 	})
+}
+
+// decided is the event of a decision about a client that was as before.
+func (r *Registry) decided(kind EventKind, c *client, before View, by Actor) Event {
+	e := Event{Kind: kind, Time: r.wall(), Client: r.view(c), By: by}
+	if e.Client.DeniedUntil != before.DeniedUntil {
+		e.Properties = append(e.Properties, PropDeniedUntil)
+	}
+	if e.Client.ApprovedUntil != before.ApprovedUntil {
+		e.Properties = append(e.Properties, PropApprovedUntil)
+	}
+	return e
 }
 
 // decideFor puts a decision in force for d.

@@ -187,12 +187,14 @@ func (h *Handout) Received(note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expireIfDue(c)
-	c.LastHandout, c.LastHandoutKey = r.wall(), h.id.Kind
 	var properties []Property
 	if c.Enabled && !c.gone && time.Until(c.deadline) < c.ExtendedTimeout {
 		r.expireIn(c, c.ExtendedTimeout)
 		properties = []Property{PropExpires}
 	}
+	now := r.wall()
+	properties = set(properties, &c.LastHandout, &now, PropLastHandout)
+	properties = set(properties, &c.LastHandoutKey, &h.id.Kind, PropLastHandoutKey)
 	event := h.event(SecretSent)
 	event.Properties, event.Note = properties, note
 	r.touch(c.Name, event)

@@ -88,7 +88,7 @@ func (r *Registry) restoreExpiry(c *client) {
 		r.expire(c, KindCheckFailed, Actor{})
 		return
 	}
-	left = min(left, max(c.Timeout, c.ExtendedTimeout, 2*c.Interval))
+	left = min(left, max(c.Timeout, c.ExtendedTimeout, c.probation()))
 	r.expireIn(c, left)
 	r.schedule(c, r.randomUpTo(min(c.Interval, left/2)))
 }

@@ -78,13 +78,12 @@ func (r Record) Judged() Record {
 	return r
 }
 
-// raise is the part of becoming enabled that is saved. The client has two
-// intervals to prove itself.
+// raise is the part of becoming enabled that is saved.
 func (r *Record) raise(now time.Time) {
 	r.Standing = r.Standing.raise(r.key())
 	r.judge()
 	r.LastEnabled = now
-	r.Expires = now.Add(2 * r.Interval)
+	r.Expires = now.Add(r.probation())
 }
 
 // Removed tells whether the client was removed at run time.

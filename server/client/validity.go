@@ -79,10 +79,13 @@ func (r *Registry) enable(c *client, by Actor) Event {
 	return r.revive(c, by)
 }
 
+// probation is how long a client that was enabled has to prove itself.
+func (s *Settings) probation() time.Duration { return 2 * s.Interval }
+
 // revive lets time pass for a client that was raised.
 func (r *Registry) revive(c *client, by Actor) Event {
 	c.judge()
-	r.expireIn(c, 2*c.Interval)
+	r.expireIn(c, c.probation())
 	r.schedule(c, c.Interval)
 	c.stir()
 	return Event{

@@ -321,7 +321,7 @@ func TestWhatIsToldInWhichOrder(t *testing.T) {
 		o := w.fetchInBackground(ctx, keyA)
 		w.wantSignals("ApprovalPending", "LastApprovalRequest", "approval needed")
 		w.must(w.Approve(ctx, admin, "a", true))
-		w.wantSignals("approved", "Expires", "secret sent", "ApprovalPending", "approval over")
+		w.wantSignals("ApprovedUntil", "approved", "Expires", "LastHandout", "LastHandoutKey", "secret sent", "ApprovalPending", "approval over")
 		if o.String() != "got it" {
 			t.Error(o)
 		}
