@@ -158,7 +158,7 @@ func TestNothingIsCalledAnnouncedWhereThereIsNoNetwork(t *testing.T) {
 	l.server.Run("sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1")
 	l.server.Run("ip", "-4", "address", "flush", "dev", "eth0")
 	l.serve()
-	l.becomes("::", "", "", "waiting: no network interface is up with an address that the server listens on")
+	l.becomes("::", "", "", "waiting: no network interface is up, with a cable and an address that the server listens on")
 	l.server.Run("sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=0")
 	l.becomes("::", "", "", announcedOn("eth0 over IPv6"))
 	l.boots()

@@ -474,11 +474,15 @@ func TestThePlaceIsWhereIPv6WorksAndElseIPv4(t *testing.T) {
 	here.Run("sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=0")
 	late.becomes("[::]:PORT", nil, "all IPv6", "eth0 IPv6", "eth1 IPv6")
 
+	there.Run("ip", "link", "set", "eth0", "down") // as if the cable were out here
+	late.becomes("[::]:PORT", nil, "all IPv6", "eth1 IPv6")
+	there.Run("ip", "link", "set", "eth0", "up")
+	late.becomes("[::]:PORT", nil, "all IPv6", "eth0 IPv6", "eth1 IPv6")
 	here.Run("ip", "link", "set", "eth0", "down")
 	here.Run("ip", "-4", "address", "flush", "dev", "eth1")
 	here.Run("ip", "-6", "address", "flush", "dev", "eth1")
 	late.becomes("[::]:PORT", nil)
-	if want := "no network interface is up with an address that the server listens on"; late.State().Nowhere != want {
+	if want := "no network interface is up, with a cable and an address that the server listens on"; late.State().Nowhere != want {
 		t.Errorf("nowhere because %q", late.State().Nowhere)
 	}
 	for _, wish := range []listening.Wish{{Interfaces: []string{"lo"}}, {Addresses: addresses("127.0.0.1", "::1")}} {

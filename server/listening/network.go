@@ -22,7 +22,7 @@ type link struct {
 	index        int
 	name         string
 	otherNames   []string
-	up, loopback bool
+	up, loopback bool // up is with a cable, or what stands for it
 	addresses    []linkAddress
 }
 
@@ -125,7 +125,7 @@ func parseLink(message syscall.NetlinkMessage) (l link, ok bool) {
 	flags := binary.NativeEndian.Uint32(message.Data[8:])
 	l = link{
 		index:    int(int32(binary.NativeEndian.Uint32(message.Data[4:]))),
-		up:       flags&unix.IFF_UP != 0,
+		up:       flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING != 0,
 		loopback: flags&unix.IFF_LOOPBACK != 0,
 	}
 	for kind, value := range attributes(message.Data[unix.SizeofIfInfomsg:]) {

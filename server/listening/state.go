@@ -120,7 +120,7 @@ func (s *Sockets) find() State {
 		state.Sockets = append(state.Sockets, Socket{address, o.iface, o.index})
 	}
 	state.AllIPv6, state.AllIPv4 = true, true
-	state.Nowhere = "no network interface is up with an address that the server listens on"
+	state.Nowhere = "no network interface is up, with a cable and an address that the server listens on"
 	for i := range s.network {
 		l := &s.network[i]
 		if !l.up || l.loopback {

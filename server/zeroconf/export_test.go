@@ -20,5 +20,8 @@ func (a *Announcer) Use(address string, attempts func()) {
 // AnswerWithin sets how long calls may take.
 func (a *Announcer) AnswerWithin(d time.Duration) { a.timeout = d }
 
+// FeelPulse sets how often Avahi is asked for a sign of life.
+func (a *Announcer) FeelPulse(every time.Duration) { a.pulse = every }
+
 // SightWithin sets how long it may take until the service can be found.
 func (a *Announcer) SightWithin(d time.Duration) { a.sight = d }

@@ -209,6 +209,8 @@ func (s *session) begin() error {
 
 // follow does what the changes ask for, until something is wrong.
 func (s *session) follow() error {
+	pulse := time.NewTicker(s.pulse)
+	defer pulse.Stop()
 	for {
 		var err error
 		select {
@@ -220,11 +222,21 @@ func (s *session) follow() error {
 			err = s.answered(s.arrange)
 		case <-s.overdue.C:
 			s.tell(true)
+		case <-pulse.C:
+			err = s.answered(s.ping)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// ping asks for what signals tell anyway: that Avahi answers is what counts.
+func (s *session) ping() error {
+	if err := s.server("GetState").Err; err != nil {
+		return trouble{noAvahi, err}
+	}
+	return nil
 }
 
 func (s *session) signal(signal *dbus.Signal) error {

@@ -105,6 +105,8 @@ const (
 	answerTimeout = 10 * time.Second
 	// sightTimeout is how long it may take until the service can be found.
 	sightTimeout = 15 * time.Second
+	// pulse is how often Avahi is asked for a sign of life.
+	pulse = 30 * time.Second
 )
 
 // Announcer keeps one service announced.
@@ -115,6 +117,7 @@ type Announcer struct {
 	dial    func(...dbus.ConnOption) (*dbus.Conn, error)
 	timeout time.Duration // for an answer
 	sight   time.Duration // until the service can be found
+	pulse   time.Duration // of Avahi
 	moved   chan struct{}
 
 	logged   State // only Run uses it
@@ -136,6 +139,7 @@ func New(service Service, log *slog.Logger, changed func()) *Announcer {
 		dial:     dbus.ConnectSystemBus,
 		timeout:  answerTimeout,
 		sight:    sightTimeout,
+		pulse:    pulse,
 		moved:    make(chan struct{}, 1),
 		activate: true,
 		state:    State{Phase: Waiting, Detail: "to be started"},

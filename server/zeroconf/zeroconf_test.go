@@ -408,6 +408,21 @@ func TestAvahiHangs(t *testing.T) {
 	sees(there, mandos)
 }
 
+func TestAvahiHangsLater(t *testing.T) {
+	t.Parallel()
+	here, there := lantest.Pair(t)
+	a := announce(here, zeroconf.Service{Name: "Mandos"}, func(a *announcement) {
+		a.FeelPulse(100 * time.Millisecond)
+		a.AnswerWithin(2 * time.Second)
+	})
+	a.await(asMandos)
+	here.Avahi.Process.Signal(syscall.SIGSTOP)
+	a.await("waiting: the bus or avahi-daemon does not answer")
+	here.Avahi.Process.Signal(syscall.SIGCONT)
+	a.await(asMandos)
+	sees(there, mandos)
+}
+
 // TestNoBusyLoop looks at what the process does while there is no bus, which it
 // had before.
 func TestNoBusyLoop(t *testing.T) {
