@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,6 +34,7 @@ type item struct {
 	events  []Event
 	durable bool // save at once, before the events are told
 	change  *change
+	names   []string   // whose records are saved for it
 	done    chan error // nil if nobody waits
 	err     error
 }
@@ -84,7 +86,7 @@ func (r *Registry) touch(name string, events ...Event) {
 func (r *Registry) durably(name string, events ...Event) <-chan error {
 	r.queue.unsaved[name] = struct{}{}
 	done := make(chan error, 1)
-	r.queue.push(&item{events: events, durable: true, done: done})
+	r.queue.push(&item{events: events, durable: true, names: []string{name}, done: done})
 	return done
 }
 
@@ -237,6 +239,7 @@ func (r *Registry) plan(saveAll bool) batch {
 		}
 		for _, record := range records {
 			planned[record.Name] = record
+			it.names = append(it.names, record.Name)
 			save = true
 		}
 	}
@@ -258,28 +261,68 @@ func (r *Registry) commit(b batch, saveErr error) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var events []Event
+	r.saveAgain(&b, saveErr)
 	for _, it := range b.items {
+		err := it.unsaved(saveErr)
 		switch {
 		case it.err != nil:
-		case saveErr != nil && it.change != nil:
-			it.err = fmt.Errorf("nothing was changed, since it could not be saved: %w", saveErr)
-		case saveErr != nil && it.durable:
-			it.err = fmt.Errorf("done, but it could not be saved and will be forgotten at the next start: %w", saveErr)
+		case err != nil && it.change != nil:
+			it.err = fmt.Errorf("nothing was changed, since it could not be saved: %w", err)
+		case err != nil && it.durable:
+			it.err = fmt.Errorf("done, but it could not be saved and will be forgotten at the next start: %w", err)
 		case it.change != nil:
 			it.events = it.change.apply()
 		}
 		events = append(events, it.events...)
 	}
-	if saveErr != nil {
-		// Whether it took effect is open: what is in force must be saved again.
-		for _, record := range b.records {
-			r.queue.unsaved[record.Name] = struct{}{}
-		}
-	}
 	if b.dropped > 0 {
 		events = append(events, Event{Kind: EventsDropped, Time: r.wall(), Dropped: b.dropped})
 	}
 	return events
+}
+
+// saveAgain marks what must be saved again after a save that failed. Whether that
+// took effect is open, but what is in force must be on disk in the end.
+func (r *Registry) saveAgain(b *batch, saveErr error) {
+	mark := func(name string) { r.queue.unsaved[name] = struct{}{} }
+	var unsavable UnsavableError
+	switch {
+	case saveErr == nil:
+	case errors.As(saveErr, &unsavable):
+		for name := range unsavable {
+			mark(name)
+		}
+		for _, it := range b.items {
+			if it.change != nil && it.unsaved(saveErr) != nil {
+				for _, name := range it.names {
+					mark(name)
+				}
+			}
+		}
+	default:
+		for _, record := range b.records {
+			mark(record.Name)
+		}
+	}
+}
+
+// unsaved is what a failed save means for the item: nothing, if it was another
+// client's record alone that could not be saved.
+func (it *item) unsaved(saveErr error) error {
+	var unsavable UnsavableError
+	if !errors.As(saveErr, &unsavable) {
+		return saveErr
+	}
+	own := make(UnsavableError)
+	for _, name := range it.names {
+		if why, ok := unsavable[name]; ok {
+			own[name] = why
+		}
+	}
+	if len(own) == 0 {
+		return nil
+	}
+	return own
 }
 
 // record is what to save of that name.
@@ -296,9 +339,29 @@ func (r *Registry) record(name string) Record {
 // saver saves and remembers whether that works.
 type saver struct {
 	journal Journal
-	failing bool
-	told    bool // whether failing was told
+	failing failure
+	told    failure // which was told
 	err     error
+}
+
+// failure is how much cannot be saved.
+type failure int
+
+const (
+	none failure = iota
+	some         // the records of some clients
+	all
+)
+
+func failureOf(err error) failure {
+	var unsavable UnsavableError
+	switch {
+	case err == nil:
+		return none
+	case errors.As(err, &unsavable):
+		return some
+	}
+	return all
 }
 
 func (s *saver) save(records []Record) error {
@@ -306,17 +369,18 @@ func (s *saver) save(records []Record) error {
 		return nil
 	}
 	s.err = s.journal.Save(records)
-	s.failing = s.err != nil
+	s.failing = failureOf(s.err)
 	return s.err
 }
 
-// news is the event to tell when saving began to fail or works again.
+// news is the event to tell when saving began to fail, or fails otherwise, or
+// works again.
 func (s *saver) news(now time.Time) (event Event, ok bool) {
 	if s.failing == s.told {
 		return Event{}, false
 	}
 	s.told = s.failing
-	if s.failing {
+	if s.failing != none {
 		return Event{Kind: StateNotSaved, Time: now, Err: s.err}, true
 	}
 	return Event{Kind: StateSavedAgain, Time: now}, true

@@ -171,3 +171,59 @@ func TestSaving(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) { inWorld(t, []Settings{host("a", keyA)}, do) })
 	}
 }
+
+func TestARecordThatCannotBeSavedIsThatClientsErrorAlone(t *testing.T) {
+	ctx, name := context.Background(), "192.0.2.7"
+	inWorld(t, []Settings{host("a", keyA), host("b", keyB)}, func(w *world) {
+		w.disk.refuse("b")
+		w.must(w.Disable(ctx, admin, "a"))
+		if record, _ := w.disk.get("a"); record.Judged().Enabled {
+			t.Error("a is not saved")
+		}
+		if err := w.Disable(ctx, admin, "b"); err == nil || w.enabled("b") ||
+			err.Error() != "done, but it could not be saved and will be forgotten at the next start: the state of client b cannot be saved: it is too large" {
+			t.Errorf("disabling b is answered %v", err)
+		}
+		if event := w.lastEvent(StateNotSaved); event.Err.Error() != "the state of client b cannot be saved: it is too large" {
+			t.Errorf("told %v", event.Err)
+		}
+		w.must(w.Enable(ctx, admin, "a"))
+		if err := w.Enable(ctx, admin, "b"); err == nil || w.enabled("b") {
+			t.Errorf("enabling b is answered %v", err)
+		}
+		w.must(w.Update(ctx, admin, "a", Update{Host: &name}))
+
+		w.signals()
+		before := w.disk.saves
+		w.pass(time.Minute)
+		if w.disk.saves > before+2 { // for what had been planned, and what is in force
+			t.Errorf("%d saves of nothing", w.disk.saves-before)
+		}
+		w.wantSignals()
+
+		longer := host("a", keyA)
+		longer.Timeout = time.Hour
+		off := host("b", keyB)
+		off.Timeout = time.Hour
+		if _, err := w.Reload(ctx, FromConfiguration, []Settings{longer, off}); err == nil || w.client("a").Timeout == time.Hour {
+			t.Errorf("a reload of both is answered %v", err)
+		}
+		w.pass(2 * SaveDelay)
+		if record, _ := w.disk.get("a"); record.Timeout == time.Hour {
+			t.Error("a is not saved as it is in force")
+		}
+		w.disk.setFull(true)
+		w.must(w.StartChecker(ctx, "a"))
+		w.pass(SaveDelay)
+		if event := w.lastEvent(StateNotSaved); !errors.Is(event.Err, errFull) {
+			t.Errorf("of a full disk, after that: %v", event.Err)
+		}
+		w.disk.setFull(false)
+		w.disk.refuse("")
+		w.pass(2 * SaveDelay)
+		w.lastEvent(StateSavedAgain)
+		if record, _ := w.disk.get("b"); record.Judged().Enabled {
+			t.Error("b is not saved when it can be")
+		}
+	})
+}

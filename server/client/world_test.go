@@ -33,7 +33,8 @@ type disk struct {
 	mu      sync.Mutex
 	records map[string]Record
 	full    bool
-	fails   bool // after having taken what it was given
+	refuses string // the name of a client whose record cannot be saved
+	fails   bool   // after having taken what it was given
 	saves   int
 }
 
@@ -45,7 +46,18 @@ func (d *disk) Save(records []Record) error {
 	if d.full {
 		return errFull
 	}
-	d.saves++
+	unsavable := make(UnsavableError)
+	if d.refuses != "" {
+		records = slices.DeleteFunc(slices.Clone(records), func(r Record) bool {
+			if r.Name == d.refuses {
+				unsavable[r.Name] = errors.New("it is too large")
+			}
+			return r.Name == d.refuses
+		})
+	}
+	if len(records) > 0 {
+		d.saves++
+	}
 	for _, record := range records {
 		if record.Dropped {
 			delete(d.records, record.Settings.Name)
@@ -56,6 +68,9 @@ func (d *disk) Save(records []Record) error {
 	if d.fails {
 		d.fails, d.full = false, true
 		return errFull
+	}
+	if len(unsavable) > 0 {
+		return unsavable
 	}
 	return nil
 }
@@ -71,6 +86,12 @@ func (d *disk) setFull(full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.full = full
+}
+
+func (d *disk) refuse(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refuses = name
 }
 
 func (d *disk) takeThenFail() {

@@ -4,6 +4,7 @@ package logging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -120,6 +121,9 @@ func describe(e client.Event) (slog.Level, string) {
 	case client.NotFound:
 		return slog.LevelInfo, fmt.Sprintf("Client not found for %s: %s, address: %s", keyName(e.Identity.Kind), e.Identity.Hex, e.Address)
 	case client.StateNotSaved:
+		if errors.As(e.Err, new(client.UnsavableError)) {
+			return slog.LevelError, "The state of a client cannot be saved, and will be forgotten at the next start"
+		}
 		return slog.LevelError, "The state of the clients cannot be saved; see to the state directory, it will be tried again"
 	case client.StateSavedAgain:
 		return slog.LevelWarn, "The state of the clients is saved again"
