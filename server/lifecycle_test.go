@@ -156,7 +156,7 @@ func TestBadConfigurationStartsNothing(t *testing.T) {
 		"all errors are told with their places": {
 			files:  map[string]string{"mandos.conf": "[DEFAULT]\nport = x\n", "clients.conf": "[a]\ntimeout = soon\n"},
 			status: 1, stderr: []string{"mandos.conf:2: [DEFAULT] port", "clients.conf:2: [a] timeout", "clients.conf:1: [a]"}},
-		"a bad log level":         {args: []string{"--debuglevel", "LOUD"}, status: 1, stderr: []string{"--debuglevel", "LOUD"}},
+		"a bad log level":         {args: []string{"--debuglevel", "LOUD"}, status: 2, stderr: []string{"--debuglevel", "LOUD"}},
 		"an unknown option":       {args: []string{"--bogus"}, status: 2, stderr: []string{"mandos: error: unrecognized arguments: --bogus"}},
 		"an argument":             {args: []string{"bogus"}, status: 2, stderr: []string{"mandos: error: unrecognized arguments: bogus"}},
 		"no Zeroconf and no port": {args: []string{"--no-zeroconf"}, status: 2, stderr: []string{"needs --port or --socket to work without Zeroconf"}},

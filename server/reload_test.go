@@ -15,6 +15,7 @@ import (
 	"mandos/server/configreader"
 	"mandos/server/debiantest"
 	"mandos/server/keytls/keytlstest"
+	"mandos/server/listening"
 )
 
 func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
@@ -23,7 +24,8 @@ func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
 		asked <- struct{}{}
 		return nil, <-answer
 	})
-	d := &daemon{settings: new(settings), log: slog.New(slog.DiscardHandler), reader: reader, registry: client.New(nil, nil), reloading: make(chan struct{}, 1)}
+	d := &daemon{settings: new(settings), log: slog.New(slog.DiscardHandler), reader: reader, registry: client.New(nil, nil),
+		sockets: new(listening.Sockets), reloading: make(chan struct{}, 1)}
 	reload := func(ctx context.Context) error {
 		_, err := d.Reload(ctx, client.FromConfiguration)
 		return err
