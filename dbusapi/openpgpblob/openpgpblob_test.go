@@ -108,6 +108,7 @@ func keyID(e *openpgp.Entity) string { return e.Subkeys[0].PublicKey.KeyIdString
 func TestWhatIsNotProperlyEncryptedIsRefused(t *testing.T) {
 	rsa := entity(t, &packet.Config{RSABits: 2048})
 	good := encryptedTo(t, nil, rsa)
+	first := firstPacket(good)
 	var literal bytes.Buffer
 	w, err := packet.SerializeLiteral(writer{&literal}, true, "", 0)
 	finish(t, &literal, w, err)
@@ -122,9 +123,9 @@ func TestWhatIsNotProperlyEncryptedIsRefused(t *testing.T) {
 		"only blanks":                 {[]byte("  \n"), "it is no OpenPGP data", true},
 		"cut off in the session key":  {good[:100], "damaged", false},
 		"cut off in the data":         {good[:len(good)-10], "damaged", false},
-		"only the session key":        {good[:271], "cut off", false},
+		"only the session key":        {good[:first], "cut off", false},
 		"plain data after the secret": {append(bytes.Clone(good), literal.Bytes()...), "something follows", false},
-		"only the encrypted part":     {good[271:], "to nobody", false},
+		"only the encrypted part":     {good[first:], "to nobody", false},
 		"armor without an end":        {armored(t, good)[:200], "damaged", false},
 		"too much":                    {make([]byte, MaxSize+1), "more than", false},
 	} {
@@ -134,6 +135,10 @@ func TestWhatIsNotProperlyEncryptedIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// firstPacket is the length of the first packet, which has a length of two bytes (RFC
+// 9580, 4.2.1.2) and is shorter when its number happens to begin with zeros.
+func firstPacket(data []byte) int { return 3 + int(data[1]-192)<<8 + int(data[2]) + 192 }
 
 type writer struct{ io.Writer }
 
@@ -161,10 +166,11 @@ func TestWhatMayBeAClientsSecret(t *testing.T) {
 	rsa := entity(t, &packet.Config{RSABits: 2048})
 	weak := entity(t, &packet.Config{RSABits: 1024, Algorithm: packet.PubKeyAlgoRSA})
 	good := encryptedTo(t, nil, rsa)
+	first := firstPacket(good)
 	var symmetric bytes.Buffer
 	w, err := openpgp.SymmetricallyEncrypt(&symmetric, []byte("passphrase"), nil, nil)
 	finish(t, &symmetric, w, err)
-	old := append(bytes.Clone(good[:271]), 0xc0|encryptedOld, 30)
+	old := append(bytes.Clone(good[:first]), 0xc0|encryptedOld, 30)
 	old = append(old, make([]byte, 30)...)
 	for sentence, c := range map[string]struct {
 		secret []byte
