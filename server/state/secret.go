@@ -148,7 +148,6 @@ func (s *Store) encrypted() (names []string) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
 	return names
 }
 

@@ -225,8 +225,12 @@ func TestDecryptingThatIsCutOffLosesNothing(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
+			encrypted := stillEncrypted(records)
 			if err := s.DecryptAll(ctx); err != nil {
 				t.Fatal(err)
+			}
+			if n := stillEncrypted(records); n != encrypted {
+				t.Errorf("after it was told to end it decrypted %d of %d", encrypted-n, encrypted)
 			}
 			copied := t.TempDir()
 			content, err := os.ReadFile(s.path)
@@ -301,16 +305,22 @@ func TestTheLogTellsOfDecrypting(t *testing.T) {
 			configured[i].Secret = secret("changed meanwhile")
 		}
 	}
-	if _, err := s.Records(configured); err != nil {
+	records, err := s.Records(configured)
+	if err != nil {
 		t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Settings.Name == "same0" {
+			r.Settings.Secret.Settled() // by one who came before
+		}
 	}
 	if err := s.DecryptAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`level=INFO msg="Decrypting the saved secrets in the background" clients=2`,
+		`level=INFO msg="Decrypting the saved secrets in the background" clients=1`,
 		`level=DEBUG msg="Failed to decrypt the saved secret; the configured one is in force" client=other error=`,
-		`level=INFO msg="All saved secrets are decrypted" clients=2 took=`,
+		`level=INFO msg="All saved secrets are decrypted" clients=1 took=`,
 	} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, &log)
@@ -349,5 +359,22 @@ func TestDecryptingForAClosedState(t *testing.T) {
 	}
 	if n := stillEncrypted(records); n != 0 {
 		t.Errorf("%d secrets are still encrypted", n)
+	}
+}
+
+func TestThePassphraseIsThatOfThePythonServer(t *testing.T) {
+	hexadecimal := strings.Repeat("k", 1021)
+	for name, test := range map[string]struct{ key, want string }{
+		"a short secret":                   {"a\x00\xff", "mandos6100ff"},
+		"the longest in hexadecimal":       {hexadecimal, "mandos" + strings.Repeat("6b", 1021)},
+		"one byte more":                    {hexadecimal + "k", "mandos" + hexadecimal + "k"},
+		"bytes that a line cannot hold":    {hexadecimal + "\\\n\x00\xff\r", "mandos" + hexadecimal + "\\\\" + `\n\x00` + "\xff\r"},
+		"what looks as if it were escaped": {hexadecimal + `\n`, "mandos" + hexadecimal + `\\n`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := string(passphrase(secret(test.key))); got != test.want {
+				t.Errorf("it is %q, want %q", got, test.want)
+			}
+		})
 	}
 }
