@@ -87,6 +87,7 @@ func TestTheChangeOver(t *testing.T) {
 	add("approved", lasting+"approval_delay = PT1S\napproved_by_default = no\n")
 	add("denied", lasting)
 	add("renewed", lasting)
+	add("raised", lasting+"enabled = no\n")
 	add("changed", lasting)
 	add("removed", lasting)
 	// A configured secret as long as a large key makes it is another kind of
@@ -111,6 +112,7 @@ func TestTheChangeOver(t *testing.T) {
 		python.start()
 		for _, args := range [][]string{
 			{"--disable", "disabled"},
+			{"--enable", "raised"},
 			{"--approve", "approved"},
 			{"--deny", "denied"},
 			{"--secret", d.encrypted(t, newPassword), "renewed", "long"},
@@ -141,6 +143,7 @@ func TestTheChangeOver(t *testing.T) {
 			"disabled": {refusal: "Client disabled is disabled"},
 			"approved": {refusal: "Client approved timed out while waiting for approval"},
 			"denied":   {refusal: "Client denied was not approved"},
+			"raised":   {password: password},
 			"renewed":  {password: newPassword},
 			"changed":  {password: password},
 			"removed":  {refusal: "Client not found for key ID: " + strings.ToUpper(keyIDs["removed"])},
@@ -151,19 +154,21 @@ func TestTheChangeOver(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				before := linesWith(ours.log(), want.refusal)
-				if want.refusal != "" {
-					go func() {
-						defer cancel()
-						// When it is refused again, nothing came of the first time.
-						eventually(t, func() bool { return linesWith(ours.log(), want.refusal) >= before+2 }, ours.log)
-					}()
+				type answer struct {
+					got string
+					err error
 				}
-				got, err := d.fetchUntil(ctx, t, "::1:"+ours.port, keys[name])
-				if got != want.password {
-					t.Errorf("got %q, want %q, error %v\n%s", got, want.password, err, ours.log())
-				}
-				if want.refusal != "" {
-					<-ctx.Done()
+				answers := make(chan answer, 1)
+				go func() {
+					got, err := d.fetchUntil(ctx, t, "::1:"+ours.port, keys[name])
+					answers <- answer{got, err}
+				}()
+				// When it is refused again, nothing came of the first time.
+				refused := func() bool { return want.refusal != "" && linesWith(ours.log(), want.refusal) >= before+2 }
+				eventually(t, func() bool { return len(answers) == 1 || refused() }, ours.log)
+				cancel()
+				if a := <-answers; a.got != want.password {
+					t.Errorf("got %q, want %q, error %v\n%s", a.got, want.password, a.err, ours.log())
 				}
 			})
 		}
@@ -186,6 +191,11 @@ func TestTheChangeOver(t *testing.T) {
 	ours.kill()
 	ours.start()
 	t.Run("after a power cut", check)
+
+	ours.stop()
+	ours.configure("[DEFAULT]\nextended_timeout = PT17M\n" + conf)
+	ours.start()
+	t.Run("after a change in DEFAULT", check)
 }
 
 // encrypted is a file with what mandos-keygen makes of the password.

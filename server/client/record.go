@@ -28,11 +28,14 @@ type Record struct {
 // Word is what a person wrote as enabled in a client's own section.
 type Word string
 
-// The words. That the line is missing is none: it may have been lost.
+// The words. That the line is missing is none: it may have been lost. Of a client
+// that is taken over from another server only what was in force is known, and not
+// whose word it was: it is as it is now, until it changes.
 const (
-	NoWord  Word = ""
-	WordYes Word = "yes"
-	WordNo  Word = "no"
+	NoWord      Word = ""
+	WordYes     Word = "yes"
+	WordNo      Word = "no"
+	UnknownWord Word = "unknown"
 )
 
 func (s *Settings) word() Word {

@@ -148,10 +148,11 @@ func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.
 // hear follows what the configuration says of the client's validity.
 func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Time) {
 	word := settings.word()
-	if word != NoWord {
+	if word != NoWord || former.Word == UnknownWord {
 		h.Word = word
 	}
-	spoken := isKnown && word != NoWord && word != former.Word
+	asBefore := word == former.Word || former.Word == UnknownWord && settings.Enabled == former.Configured.Enabled
+	spoken := isKnown && word != NoWord && !asBefore
 	wasOff := isKnown && !former.Configured.Enabled
 	switch {
 	case settings.Enabled && spoken && (former.Word == WordNo || wasOff):

@@ -49,6 +49,7 @@ func readUpstream(path string) (map[string]*record, error) {
 		var r record
 		attributes.settings(&r.Configured.settings)
 		attributes.truth("enabled", &r.Configured.Enabled)
+		r.Configured.Word = client.UnknownWord
 		r.Settings = r.Configured.settings
 		r.State.LastCheckerStatus = client.NeverChecked
 		if attributes.err != nil {

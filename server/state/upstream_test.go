@@ -71,7 +71,7 @@ func TestTakeOver(t *testing.T) {
 		Timeout: 10 * time.Second, ExtendedTimeout: 15 * time.Minute, Interval: 4 * time.Second, ApprovalDuration: time.Second,
 		ApprovedByDefault: true, Enabled: true,
 	}
-	if got, want := got["ok"], (client.Record{Settings: ok, Configured: ok, State: client.State{
+	if got, want := got["ok"], (client.Record{Settings: ok, Configured: ok, Word: client.UnknownWord, State: client.State{
 		Created: at("02:41:38.810202"), LastEnabled: at("02:41:38.810179"), Expires: at("02:42:13.169026"), LastCheckedOK: at("02:42:03.168865"),
 	}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
@@ -85,7 +85,7 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("hang is lowered by %+v", facts)
 	}
 	since := got["hang"].DisabledSince
-	if got, want := got["hang"], (client.Record{Settings: disabled, Configured: hang, Standing: facts, State: client.State{
+	if got, want := got["hang"], (client.Record{Settings: disabled, Configured: hang, Word: client.UnknownWord, Standing: facts, State: client.State{
 		Created: at("02:41:38.816843"), LastEnabled: at("02:41:38.816830"), LastCheckerStatus: client.NeverChecked,
 		DisabledSince: since, DisabledBecause: client.KindTakenOver, DisabledBy: "Python server",
 	}}); !reflect.DeepEqual(got, want) {
@@ -204,7 +204,10 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 			if lowered != test.lowered || got.DisabledBecause != test.lowered || (lowered != "") != (got.DisabledBy == "Python server") {
 				t.Errorf("it is lowered as %q, and disabled as %q by %q", lowered, got.DisabledBecause, got.DisabledBy)
 			}
-			got.Configured, got.Standing = client.Settings{}, client.Standing{}
+			if (got.Word == client.UnknownWord) != (got.Configured.Host != "") {
+				t.Errorf("the configuration's word is %q", got.Word)
+			}
+			got.Configured, got.Word, got.Standing = client.Settings{}, "", client.Standing{}
 			got.DisabledSince, got.DisabledBecause, got.DisabledBy = time.Time{}, "", ""
 			test.want.Settings.Name, test.want.Settings.Host, test.want.Settings.Checker, test.want.Settings.Timeout = "c", "h", ":", 5*time.Minute
 			if !reflect.DeepEqual(got, test.want) {
@@ -281,7 +284,7 @@ sst.`
 		Settings: client.Settings{Name: "old.host-1", Host: "old.example", Checker: "fping -q -- %(host)s", Timeout: time.Hour},
 		State:    client.State{Created: time.Date(2015, 11, 23, 5, 0, 0, 0, time.UTC), LastCheckerStatus: client.CheckerCrashed},
 	}
-	want.Configured = client.Settings{Name: "old.host-1", Host: "old.example", Enabled: true}
+	want.Configured, want.Word = client.Settings{Name: "old.host-1", Host: "old.example", Enabled: true}, client.UnknownWord
 	if len(got.Lowerings) != 1 || got.DisabledBecause != client.KindTakenOver {
 		t.Errorf("it is lowered by %+v", got.Lowerings)
 	}
