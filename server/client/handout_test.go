@@ -131,7 +131,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.pass(0)
 			w.want(first, "Denied")
 			w.want(second, "Denied")
-			w.wantSignals("denied", "rejected", "approval over", "rejected", "ApprovalPending", "approval over")
+			w.wantSignals("DeniedUntil", "denied", "rejected", "approval over", "rejected", "ApprovalPending", "approval over")
 			if clients, enabled, pending := w.Counts(); clients != 1 || enabled != 1 || pending != 0 {
 				w.t.Errorf("%d clients, %d enabled, on %d of them somebody waits", clients, enabled, pending)
 			}
