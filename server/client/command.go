@@ -45,7 +45,7 @@ func (r *Registry) Enable(ctx context.Context, by Actor, name string) error {
 // who has seen it.
 func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		c.Standing = c.lower(NewLowering(KindDisabled, by.String(), r.wall(), c.key()))
+		c.Standing = c.lower(NewLowering(KindDisabled, by.String(), r.wall(), c.Name, c.key()))
 		return r.lowered(c, by, KindDisabled)
 	})
 }
@@ -54,7 +54,7 @@ func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
 // enables it or its section has another key.
 func (r *Registry) Remove(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		c.Standing = c.lower(NewLowering(KindRemoved, by.String(), r.wall(), c.key()))
+		c.Standing = c.lower(NewLowering(KindRemoved, by.String(), r.wall(), c.Name, c.key()))
 		r.leave(c)
 		return r.durably(name, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: ByAdministrator})
 	})

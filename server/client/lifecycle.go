@@ -46,11 +46,11 @@ func (r *Registry) appear(h *heir) *client {
 	r.insert(c)
 	r.restoreDenial(c)
 	switch {
-	case !h.known && c.Enabled:
+	case c.Enabled && !h.goesOn:
 		first := r.randomUpTo(c.Interval)
 		r.expireIn(c, max(c.Timeout, first+c.Interval))
 		r.schedule(c, first)
-	case c.Enabled && !h.former.Enabled:
+	case c.Enabled && h.known && !h.former.Enabled:
 		r.note(r.revive(c, FromConfiguration))
 	case c.Enabled:
 		r.restoreExpiry(c)
@@ -139,7 +139,9 @@ func (r *Registry) planReload(saved recordSource, configured []Settings) (change
 		}
 	}
 	for _, name := range next.leaving {
-		changed = append(changed, next.gone[name])
+		if record, kept := next.gone[name]; kept {
+			changed = append(changed, record)
+		}
 	}
 	for _, name := range next.dropped {
 		changed = append(changed, Record{Settings: Settings{Name: name}, Dropped: true})
@@ -164,7 +166,9 @@ func (r *Registry) reload(by Actor, next *succession) (events []Event) {
 			r.drop(c)
 			events = append(events, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: ByConfiguration})
 		}
-		r.setAbsent(name, absentee{Record: next.gone[name]})
+		if record, kept := next.gone[name]; kept {
+			r.setAbsent(name, absentee{Record: record})
+		}
 	}
 	for i := range next.heirs {
 		h := &next.heirs[i]

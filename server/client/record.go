@@ -83,7 +83,7 @@ func (r Record) Judged() Record {
 
 // raise is the part of becoming enabled that is saved.
 func (r *Record) raise(now time.Time) {
-	r.Standing = r.Standing.raise(r.key())
+	r.Standing = r.Standing.raise(r.Name, r.key())
 	r.judge()
 	r.LastEnabled = now
 	r.Expires = now.Add(r.probation())

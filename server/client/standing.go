@@ -56,15 +56,16 @@ type Lowering struct {
 	// By is who did it, as [Actor] writes it.
 	By string
 	At time.Time
-	// Key is the one that the client had then.
-	Key Key
+	// Name and Key are those that the client had then.
+	Name string
+	Key  Key
 }
 
 // NewLowering is a fact that was not there before.
-func NewLowering(kind Kind, by string, at time.Time, key Key) Lowering {
+func NewLowering(kind Kind, by string, at time.Time, name string, key Key) Lowering {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
-	return Lowering{ID: hex.EncodeToString(id), Kind: kind, By: by, At: at, Key: key}
+	return Lowering{ID: hex.EncodeToString(id), Kind: kind, By: by, At: at, Name: name, Key: key}
 }
 
 // factID is the ID of a fact that must be the same wherever it is found out.
@@ -175,17 +176,23 @@ func (s Standing) see(id string) Standing {
 func (s Standing) expire(name string, kind Kind, at time.Time, key Key) Standing {
 	s.Life.Expiry = &Lowering{
 		ID:   factID("expiry", name, s.Life.Enables, s.Life.Witnesses),
-		Kind: kind, By: Actor{}.String(), At: at, Key: key,
+		Kind: kind, By: Actor{}.String(), At: at, Name: name, Key: key,
 	}
 	return s
 }
 
 // raise is what enabling makes of it: a new life, in which nothing binds the
-// client with that key that bound it so far.
-func (s Standing) raise(key Key) Standing {
+// client of that name and key that bound it so far. A fact about another client,
+// whose key this one had for a while, is let go of, and not seen: it holds where
+// the key is.
+func (s Standing) raise(name string, key Key) Standing {
 	raised := s.against(key)
 	s.Life = Life{Enables: s.Life.Enables + 1}
 	for _, l := range raised {
+		if l.Name != name && l.Key.differs(key) {
+			s.Lowerings = slices.DeleteFunc(slices.Clone(s.Lowerings), func(other Lowering) bool { return other.ID == l.ID })
+			continue
+		}
 		s = s.see(l.ID)
 	}
 	return s.trimmed()

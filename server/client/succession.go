@@ -16,7 +16,7 @@ const maxGone = 1000
 // in the same way at a start, when a reload is saved and when it takes effect.
 type succession struct {
 	heirs   []heir            // one for each section, in their order
-	gone    map[string]Record // those without a section
+	gone    map[string]Record // those without a section, but for the dropped
 	leaving []string          // the names of those that have lost it just now
 	dropped []string          // the names of those that are too many
 }
@@ -49,8 +49,9 @@ func (s *succession) reloaded() (r Reloaded) {
 // heir is what becomes of one section.
 type heir struct {
 	Record
-	former   Record
-	known    bool       // there was a former record
+	former   Record     // of the name, if known
+	known    bool       // there was one
+	goesOn   bool       // the life of a client that the server has met
 	changed  []Property // the settings in force that differ from the former ones
 	position int
 }
@@ -71,8 +72,16 @@ func (h *heir) differs() bool {
 //
 // A section inherits what binds its key from clients of other names, if it has
 // just got that name or that key; and a disablement by a person always, once the
-// section of the client that was disabled is gone.
+// section of the client that was disabled is gone. A section that is new, with a
+// key that is not, goes on with the life of the client that has it.
 func newSuccession(configured []Settings, records []Record, now time.Time) succession {
+	records = slices.Clone(records)
+	for i := range records {
+		if r := &records[i]; !r.Gone.IsZero() && r.lapsed(now) {
+			r.Standing = r.expire(r.Name, KindExpired, r.Expires, r.key())
+			r.judge()
+		}
+	}
 	known := make(map[string]Record, len(records))
 	for _, record := range records {
 		known[record.Name] = record
@@ -120,26 +129,23 @@ func (s *succession) prune(now time.Time) {
 		delete(s.gone, record.Name)
 		s.dropped = append(s.dropped, record.Name)
 	}
-	s.leaving = slices.DeleteFunc(s.leaving, func(name string) bool { return slices.Contains(s.dropped, name) })
 }
 
 // inherit works out what becomes of one section.
 func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.Time) heir {
-	h := heir{former: former, known: isKnown}
+	h := heir{former: former, known: isKnown, goesOn: isKnown}
 	if isKnown {
 		h.Record, h.changed = merge(former, settings)
 		h.Gone = time.Time{}
 	} else {
 		h.Record = newRecord(settings, now)
+		h.goesOn = kin.lend(&h.Record)
 	}
 	met := h.isNew() || former.key() != h.key()
 	kin.bequeath(&h.Record, met)
 	h.hear(former, isKnown, settings, now)
-	if h.judge(); h.lapsed(now) && isKnown && !former.Gone.IsZero() {
-		h.Standing = h.expire(h.Name, KindExpired, former.Expires, h.key())
-		h.judge()
-	}
-	if !isKnown && !h.Enabled {
+	h.judge()
+	if !h.goesOn && !h.Enabled {
 		h.LastEnabled = time.Time{}
 	}
 	return h
@@ -163,8 +169,8 @@ func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Tim
 			section = "own"
 		}
 		h.Standing = h.lower(Lowering{
-			ID:   factID("enabled = no", h.Name, section, h.Life.Enables),
-			Kind: KindConfiguration, By: FromConfiguration.String(), At: now, Key: h.key(),
+			ID:   factID("enabled = no", h.Name, section, h.key(), h.Life.Enables),
+			Kind: KindConfiguration, By: FromConfiguration.String(), At: now, Name: h.Name, Key: h.key(),
 		})
 	}
 }
@@ -220,6 +226,24 @@ func (k *kin) bequeath(heir *Record, met bool) {
 		heir.Standing = heir.forgive(hasSeen)
 	}
 	heir.Standing = heir.heed(slices.DeleteFunc(facts, func(l Lowering) bool { return hasSeen(l.ID) }))
+}
+
+// lend has a record go on with the life of the client that has its key, if there
+// is one; of several with that which went last.
+func (k *kin) lend(heir *Record) (goesOn bool) {
+	var former *Record
+	k.of(heir, func(r *Record) {
+		if r.key().same(heir.key()) && (former == nil || r.Gone.IsZero() || !former.Gone.IsZero() && r.Gone.After(former.Gone)) {
+			former = r
+		}
+	})
+	if former == nil {
+		return false
+	}
+	heir.State = former.State
+	heir.DisabledSince, heir.DisabledBecause, heir.DisabledBy = time.Time{}, "", ""
+	heir.DeniedUntil, heir.DeniedFor, heir.DeniedKey = time.Time{}, 0, Key{} // which is bequeathed
+	return true
 }
 
 // of calls do for each record of another name that has to do with a key of heir's.

@@ -76,6 +76,7 @@ type lowering struct {
 	Kind client.Kind
 	By   string
 	At   time.Time
+	Name string
 	Key  key
 }
 
@@ -180,11 +181,11 @@ func standingOf(s *client.Standing) (saved standing) {
 }
 
 func loweringOf(l client.Lowering) lowering {
-	return lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At.UTC(), Key: key(l.Key)}
+	return lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At.UTC(), Name: l.Name, Key: key(l.Key)}
 }
 
 func (l *lowering) lowering() client.Lowering {
-	return client.Lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At, Key: client.Key(l.Key)}
+	return client.Lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At, Name: l.Name, Key: client.Key(l.Key)}
 }
 
 func (s *standing) standing() (saved client.Standing) {

@@ -64,7 +64,7 @@ func readUpstream(path string) (map[string]*record, error) {
 			records[name] = r
 		}
 		attributes.settings(&r.Settings)
-		attributes.progress(r, now)
+		attributes.progress(name, r, now)
 		attributes.decision(r, info.ModTime())
 		if attributes.err != nil {
 			return nil, fmt.Errorf("client %q: %w", name, attributes.err)
@@ -72,7 +72,7 @@ func readUpstream(path string) (map[string]*record, error) {
 	}
 	for name, r := range records {
 		if clients[name] == nil {
-			r.lower(client.KindRemoved, now)
+			r.lower(name, client.KindRemoved, now)
 		}
 	}
 	return records, nil
@@ -82,8 +82,8 @@ func readUpstream(path string) (map[string]*record, error) {
 const formerServer = "Python server"
 
 // lower notes what became of a client before its state was taken over.
-func (r *record) lower(kind client.Kind, at time.Time) {
-	l := loweringOf(client.NewLowering(kind, formerServer, at, client.Key(r.key())))
+func (r *record) lower(name string, kind client.Kind, at time.Time) {
+	l := loweringOf(client.NewLowering(kind, formerServer, at, name, client.Key(r.key())))
 	r.Standing.Lowerings = append(r.Standing.Lowerings, l)
 }
 
@@ -195,7 +195,7 @@ func (a *attributes) settings(s *settings) {
 	a.truth("approved_by_default", &s.ApprovedByDefault)
 }
 
-func (a *attributes) progress(r *record, now time.Time) {
+func (a *attributes) progress(name string, r *record, now time.Time) {
 	p := &r.State
 	get(a, "created", &p.Created)
 	get(a, "last_enabled", &p.LastEnabled)
@@ -212,9 +212,9 @@ func (a *attributes) progress(r *record, now time.Time) {
 	a.truth("enabled", &enabled)
 	switch {
 	case !enabled && r.Configured.Enabled:
-		r.lower(client.KindTakenOver, now)
+		r.lower(name, client.KindTakenOver, now)
 	case !enabled:
-		r.lower(client.KindConfiguration, now)
+		r.lower(name, client.KindConfiguration, now)
 	case p.Expires.IsZero():
 		// The Python server may lose track of a client that it cannot check.
 		// Its time is over, unless the last check that there was succeeded.
