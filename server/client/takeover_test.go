@@ -52,7 +52,7 @@ func TestWhatWasTakenOver(t *testing.T) {
 					if !c.configured {
 						kind = KindConfiguration
 					}
-					record.Standing.Lowerings = []Lowering{NewLowering(kind, "another server", now, record.key())}
+					record.Standing.Lowerings = []Lowering{NewLowering(kind, "another server", now, "a", record.key())}
 				}
 				d := &disk{records: map[string]Record{"a": record.Judged()}}
 				w := newWorld(t, d, succeed, []Settings{c.starts[0]})
