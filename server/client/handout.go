@@ -195,6 +195,9 @@ func (h *Handout) Received(note string) {
 	now := r.wall()
 	properties = set(properties, &c.LastHandout, &now, PropLastHandout)
 	properties = set(properties, &c.LastHandoutKey, &h.id.Kind, PropLastHandoutKey)
+	if c.gone {
+		properties = nil
+	}
 	event := h.event(SecretSent)
 	event.Properties, event.Note = properties, note
 	r.touch(c.Name, event)

@@ -31,7 +31,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			if v := w.client("a"); !v.LastHandout.Equal(now) || v.LastHandoutKey != RawPublicKey || !v.Expires.Equal(now.Add(v.ExtendedTimeout)) {
 				w.t.Errorf("last hand-out %v by %q, expires %v, now %v", v.LastHandout, v.LastHandoutKey, v.Expires, now)
 			}
-			w.wantSignals("Expires", "secret sent")
+			w.wantSignals("Expires", "LastHandout", "LastHandoutKey", "secret sent")
 		}},
 		"a secret that was received when there was more time left": {
 			settings: func(s *Settings) { s.Timeout, s.ExtendedTimeout = 30*time.Hour, time.Minute },
@@ -39,7 +39,12 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 				before := w.client("a").Expires
 				w.signals()
 				w.fetch(keyA)
-				w.wantSignals("secret sent")
+				w.wantSignals("LastHandout", "LastHandoutKey", "secret sent")
+				w.fetch(keyA)
+				w.wantSignals("secret sent") // at the same moment, by the same key
+				w.pass(time.Second)
+				w.fetch(keyA)
+				w.wantSignals("LastHandout", "secret sent")
 				if after := w.client("a").Expires; !after.Equal(before) {
 					w.t.Errorf("expires %v, before %v", after, before)
 				}
@@ -65,7 +70,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.signals()
 			h.Received("")
-			w.wantSignals("secret sent")
+			w.wantSignals("LastHandout", "LastHandoutKey", "secret sent")
 			if v := w.client("a"); v.Enabled || !v.Expires.IsZero() {
 				w.t.Errorf("enabled %v, expires %v", v.Enabled, v.Expires)
 			}
