@@ -88,6 +88,13 @@ func (s *Server) EnableNamed(ctx context.Context, name string) error {
 	return s.call(ctx, ServerPath, ServerInterface1+".EnableClient", []any{name})
 }
 
+// Place is where the section of the client of that name is: FILE:LINE, or empty if
+// there is none. With a server that does not tell it fails with ErrNotSupported.
+func (s *Server) Place(ctx context.Context, name string) (place string, err error) {
+	err = s.call(ctx, ServerPath, ServerInterface1+".Place", []any{name}, &place)
+	return place, err
+}
+
 // Forget forgets on purpose what the server knows of a client that is gone. It
 // fails with ErrRefused while a section has that name or the client's key.
 func (s *Server) Forget(ctx context.Context, name string) error {

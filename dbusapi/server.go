@@ -94,7 +94,7 @@ func (s *Server) Approve(ctx context.Context, c Client, approve bool) error {
 	return s.call(ctx, c.Path, ClientInterface+".Approve", []any{approve})
 }
 
-// Remove takes a client out until its section in clients.conf changes.
+// Remove takes a client out until somebody enables it.
 func (s *Server) Remove(ctx context.Context, c Client) error {
 	return s.call(ctx, ServerPath, ServerInterface+".RemoveClient", []any{c.Path})
 }
@@ -269,11 +269,13 @@ func (s *Server) SetLogLevel(ctx context.Context, level string) error {
 // server that does not say.
 type Reloaded struct {
 	Added, Removed, Changed []string
+	// Away are those whose sections have no effect, since they were removed.
+	Away []string
 }
 
 // Reload has the server read its configuration again. An error says what is
 // wrong with it, and nothing was changed then.
 func (s *Server) Reload(ctx context.Context) (reloaded Reloaded, err error) {
-	err = s.call(ctx, ServerPath, ServerInterface1+".Reload", nil, &reloaded.Added, &reloaded.Removed, &reloaded.Changed)
+	err = s.call(ctx, ServerPath, ServerInterface1+".Reload", nil, &reloaded.Added, &reloaded.Removed, &reloaded.Changed, &reloaded.Away)
 	return reloaded, err
 }

@@ -14,10 +14,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/absence"
 	"mandos/mandosctl/clientsdir"
 	"mandos/mandosctl/console"
 	"mandos/mandosctl/roster"
 	"mandos/mandosctl/section"
+	"mandos/mandosctl/standing"
 )
 
 type addOptions struct {
@@ -36,7 +38,8 @@ standard input; checks that its key and name are new and that its secret is Open
 data that really is encrypted; writes it to clients.d/NAME.conf in the configuration
 directory, readable for the owner of clients.conf alone; has the server reload; runs
 the checker once; and shows the new client. If the server does not accept it, the
-file is taken away again. Nothing is ever overwritten.
+file is taken away again. Nothing is ever overwritten. A client that was there before,
+and was disabled, removed or has expired, is refused: see "mandosctl list --gone".
 
 A section may bring the command of its checker, which the server then runs. It is
 shown first, and taken if somebody at the terminal agrees, or with --yes.`,
@@ -79,7 +82,15 @@ func (p *program) add(ctx context.Context, o addOptions) error {
 		return err
 	}
 	defer server.Close()
-	if err := isNew(s, clients); err != nil {
+	now := time.Now()
+	if err := isNew(s, clients, now); err != nil {
+		return err
+	}
+	gone, err := p.gone(ctx, server)
+	if err != nil {
+		return err
+	}
+	if err := isAllowed(s, gone, now); err != nil {
 		return err
 	}
 	return p.enrol(ctx, server, s, o.configDir)
@@ -109,18 +120,47 @@ func (p *program) agreeTo(command []section.Setting, yes bool) error {
 }
 
 // isNew tells whether the server has nothing like that client yet.
-func isNew(s *section.Section, clients []dbusapi.Client) error {
+func isNew(s *section.Section, clients []dbusapi.Client, now time.Time) error {
 	i := slices.IndexFunc(clients, func(c dbusapi.Client) bool {
 		return c.Name == s.Name || s.KeyID != "" && c.KeyID == s.KeyID ||
 			s.Fingerprint != "" && c.Fingerprint == s.Fingerprint
 	})
-	switch {
-	case i < 0:
+	if i < 0 {
 		return nil
-	case clients[i].Name == s.Name:
-		return fmt.Errorf("the server has a client %q already; change its section in the configuration, or take that out first", s.Name)
 	}
-	return fmt.Errorf("the key of %s is that of client %q already; each host must have its own", s.Name, clients[i].Name)
+	c, disabled := &clients[i], ""
+	if !c.Enabled {
+		disabled = fmt.Sprintf("; that client is disabled (%s), and \"mandosctl enable %s\" makes it valid again", standing.Detail(c, now), c.Name)
+	}
+	if c.Name == s.Name {
+		return fmt.Errorf("the server has a client %q already; change its section in the configuration, or take that out first%s", s.Name, disabled)
+	}
+	return fmt.Errorf("the key of %s is that of client %q already; each host must have its own%s", s.Name, c.Name, disabled)
+}
+
+// isAllowed refuses a client that was there before, under whatever name, and is not to
+// have its secret.
+func isAllowed(s *section.Section, gone []dbusapi.Gone, now time.Time) error {
+	i := slices.IndexFunc(gone, func(g dbusapi.Gone) bool {
+		// A section with another key than that of a removed client is another host's.
+		another := g.Because == dbusapi.CodeRemoved && s.KeyID != g.KeyID
+		same := s.KeyID != "" && g.KeyID == s.KeyID || s.Fingerprint != "" && g.Fingerprint == s.Fingerprint
+		return g.Because != "" && (g.Name == s.Name && !another || same)
+	})
+	if i < 0 {
+		return nil
+	}
+	g := &gone[i]
+	why := absence.Why(g, now)
+	switch {
+	case g.GoneSince.IsZero():
+		return fmt.Errorf("%s was %s, and its section is still in the configuration; \"mandosctl enable %s\" brings it back", g.Name, why, g.Name)
+	case g.Name != s.Name:
+		why = fmt.Sprintf("was the client %s, which was %s", g.Name, why)
+	default:
+		why = "was " + why
+	}
+	return fmt.Errorf("%s %s, so that it would get nothing; if it may have its secret again, \"mandosctl forget %s\" before, or put the section into the configuration by hand, reload, and \"mandosctl enable %s\"", s.Name, why, g.Name, s.Name)
 }
 
 // enrol writes the section and has the server read it, or leaves everything as

@@ -47,19 +47,29 @@ const completionPatience = 2 * time.Second
 
 // completeNames offers the names of clients that are not on the line yet.
 func (p *program) completeNames(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	return p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Server) (names []string, err error) {
+		clients, err := server.Clients(ctx)
+		for _, c := range clients {
+			if strings.HasPrefix(c.Name, begun) && !slices.Contains(args, c.Name) {
+				names = append(names, c.Name)
+			}
+		}
+		return names, err
+	})
+}
+
+// completeWith offers what the server is asked for.
+func (p *program) completeWith(cmd *cobra.Command, ask func(context.Context, *dbusapi.Server) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
 	defer cancel()
-	server, clients, err := p.chosen(ctx, nil, true)
+	server, err := p.connect(ctx)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	server.Close()
-	clients = slices.DeleteFunc(clients, func(c dbusapi.Client) bool {
-		return slices.Contains(args, c.Name) || !strings.HasPrefix(c.Name, begun)
-	})
-	names := make([]string, len(clients))
-	for i, c := range clients {
-		names[i] = c.Name
+	defer server.Close()
+	names, err := ask(ctx, server)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

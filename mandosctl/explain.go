@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mandos/mandosctl/absence"
 	"mandos/mandosctl/explanation"
 	"mandos/mandosctl/palette"
 	"mandos/mandosctl/roster"
@@ -19,6 +20,7 @@ func newExplainCommand(p *program) *cobra.Command {
 		Short: "Tell whether a client would get its secret now, and why",
 		Long: `Tells whether a client that boots now would get its secret: first the answer, then
 step by step what it depends on, and which command changes what stands against it.
+Of a client that is gone it tells what is kept, and what follows if it comes back.
 Each step begins with yes, no, wait (for somebody's approval) or note. The exit
 status is 0 whatever the answer; for scripts there is "mandosctl is-enabled".`,
 		Example: `  mandosctl explain laptop-7`,
@@ -36,6 +38,16 @@ func (p *program) explain(ctx context.Context, name string) error {
 		return err
 	}
 	defer server.Close()
+	if !known(clients, name) {
+		gone, err := p.gone(ctx, server)
+		if err != nil {
+			return err
+		}
+		if g, ok := absence.Named(gone, name); ok {
+			p.showExplanation(explanation.ExplainGone(g, p.place(ctx, server, name), time.Now()))
+			return nil
+		}
+	}
 	chosen, err := roster.Choose(clients, []string{name})
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 type listOptions struct {
 	names                                []string
 	enabled, disabled, pending, expiring bool
+	gone                                 bool
 	order                                string
 	wide, json                           bool
 	output                               string
@@ -71,14 +72,29 @@ With --json, an object with "schemaVersion": 1 and "clients": [{
   "disabledSince", "disabledBecause"
 }]. Times are RFC 3339 in UTC and null for none; durations are seconds;
 lastCheckerStatus is an exit status, -1 for a crash, null before the first check.
-Fields may be added under the same version.`,
+Fields may be added under the same version.
+
+With --gone, it shows those that are not there: gone from the configuration, or
+removed while their section stands. One that was disabled, removed, denied or has
+expired is refused when it comes back, under whatever name, until somebody enables
+it, or forgets it on purpose: see enable and forget. The fields between tabs are name,
+since when its section is gone, a code for what is against it, with --wide key ID and
+fingerprint, and the reason. With --json there is a list "gone": [{"name", "keyID",
+"fingerprint", "goneSince", "because", "by", "since", "deniedUntil"}].`,
 		Example: `  mandosctl list
+  mandosctl list --gone
   mandosctl list --sort state 'web*'
   mandosctl list --disabled --output tsv | cut -f1
   mandosctl list --json | jq -r '.clients[] | select(.state == "failing") | .name'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			o.names = names
+			if o.gone {
+				if o.enabled || o.disabled || o.pending || o.expiring || cmd.Flags().Changed("sort") {
+					return usagef("--gone shows clients of another kind, and all of them by name; leave the other options out")
+				}
+				return p.listGone(cmd.Context(), o)
+			}
 			return p.list(cmd.Context(), o)
 		},
 		ValidArgsFunction: p.completeNames,
@@ -88,6 +104,7 @@ Fields may be added under the same version.`,
 	flags.BoolVar(&o.disabled, "disabled", false, "only disabled clients")
 	flags.BoolVar(&o.pending, "pending", false, "only clients that wait for approval")
 	flags.BoolVar(&o.expiring, "expiring", false, "only clients that expire soon")
+	flags.BoolVar(&o.gone, "gone", false, "clients that are gone, and what is kept of them")
 	flags.StringVar(&o.order, "sort", "name", "`order`: "+strings.Join(roster.Orders, ", "))
 	flags.BoolVarP(&o.wide, "wide", "w", false, "more columns, and no line cut")
 	flags.BoolVarP(&o.json, "json", "j", false, "print JSON")

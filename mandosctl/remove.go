@@ -23,8 +23,9 @@ func newRemoveCommand(p *program) *cobra.Command {
 		Use:   "remove (NAME... | --all)",
 		Short: "Take clients out of the server",
 		Long: `Takes clients out of the server at once, those that wait for approval being refused.
-Each stays out, over restarts of the server too, until its section in clients.conf
-is changed; to be rid of it for good, delete that section as well.
+Each stays away, over restarts and changes of the configuration, until somebody
+enables it, which brings it back; see "mandosctl list --gone". Its section stays in
+its file, which is named; delete it there to be rid of it.
 
 On a terminal it asks before; --yes says yes beforehand, and is needed elsewhere.` + aboutNames,
 		Example: `  mandosctl remove laptop-7
@@ -60,8 +61,20 @@ func (p *program) remove(ctx context.Context, o removeOptions) error {
 		}
 	}
 	return p.actOn(ctx, server, clients, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
-		return "removed", s.Remove(ctx, c)
+		place := p.place(ctx, s, c.Name)
+		if err := s.Remove(ctx, c); err != nil {
+			return "", err
+		}
+		return removed(place), nil
 	})
+}
+
+// removed says what has become of a client, and of its section.
+func removed(place string) string {
+	if place == "" {
+		return "removed"
+	}
+	return "removed; its section stays at " + place + " without effect, until somebody enables it"
 }
 
 // removeQuestion names the clients, or the first of many.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/absence"
 	"mandos/mandosctl/chronicle"
 	"mandos/mandosctl/jsonoutput"
 	"mandos/mandosctl/portrait"
@@ -29,9 +30,9 @@ announced and on the bus, how its clients stand, and where its state is kept.
 With --json, an object with "schemaVersion": 1, "version", "startedAt", "address",
 "port", "interface", "listenProblem" (empty when it listens wherever it should),
 "serviceName", "zeroconfState", "busName", "pid", "user", "clients",
-"clientsByState": {STATE: number}, "pendingApprovals", "configDir", "stateDir",
-"stateProblem" (empty when the state is saved), "reloadProblem" (empty when the
-configuration can be read again), "logLevel".`,
+"clientsByState": {STATE: number}, "gone", "goneRefused", "pendingApprovals",
+"configDir", "stateDir", "stateProblem" (empty when the state is saved),
+"reloadProblem" (empty when the configuration can be read again), "logLevel".`,
 		Example: `  mandosctl status
   mandosctl status --json | jq .clientsByState`,
 		Args: takes(),
@@ -57,16 +58,20 @@ func (p *program) status(ctx context.Context, json bool) error {
 	if err != nil {
 		return err
 	}
+	gone, err := p.gone(ctx, server)
+	if err != nil {
+		return err
+	}
 	now := time.Now()
 	counts := standing.Count(clients, now)
 	if json {
-		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts), p.console.Terminal)
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts, gone), p.console.Terminal)
 	}
-	p.showStatus(status, process, len(clients), counts, now)
+	p.showStatus(status, process, countsInWords(len(clients), counts), goneInWords(gone), now)
 	return nil
 }
 
-func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int, now time.Time) {
+func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients, gone string, now time.Time) {
 	colours := p.console.Palette
 	zeroconf := s.ZeroconfState
 	if name := strconv.Quote(s.ServiceName); s.ServiceName != "" && !strings.Contains(zeroconf, name) {
@@ -79,12 +84,15 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients 
 		{Name: "listens on", Value: s.Listens()},
 		{Name: "Zeroconf", Value: zeroconf},
 		{Name: "bus", Value: fmt.Sprintf("%s, as %s", dbusapi.BusName, process.Name)},
-		{Name: "clients", Value: countsInWords(clients, counts)},
+		{Name: "clients", Value: clients},
+		{Name: "gone", Value: gone},
 		{Name: "configuration", Value: s.ConfigDir},
 		{Name: "state", Value: s.StateDir},
 		{Name: "log level", Value: s.LogLevel},
 	} {
-		p.showLine(line, nil)
+		if line.Value != "" {
+			p.showLine(line, nil)
+		}
 	}
 	if s.ListenProblem != "" {
 		p.showLine(portrait.Line{Name: "TROUBLE", Value: s.ListenProblem}, colours.Bad)
@@ -95,6 +103,14 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients 
 	if s.ReloadProblem != "" {
 		p.showLine(portrait.Line{Name: "TROUBLE", Value: "reload will fail: " + s.ReloadProblem}, colours.Bad)
 	}
+}
+
+// goneInWords is empty if no client is gone.
+func goneInWords(gone []dbusapi.Gone) string {
+	if len(gone) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d, of which %d would be refused if they came back: see list --gone", len(gone), absence.Lowered(gone))
 }
 
 func countsInWords(clients int, counts map[standing.State]int) string {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mandos/server/bus"
@@ -62,13 +63,15 @@ type daemon struct {
 	zeroconf *zeroconf.Announcer // nil without Zeroconf
 
 	hangups   <-chan os.Signal
-	reloading chan struct{} // holds one token while a reload is under way
+	places    atomic.Pointer[map[string]string] // of the clients' sections, as last read
+	reloading chan struct{}                     // holds one token while a reload is under way
 }
 
 // serve runs the server until ctx ends.
 func serve(ctx context.Context, s *settings, parent *daemonize.Parent, hangups <-chan os.Signal) error {
 	d := &daemon{settings: s, parent: parent, started: time.Now(), level: new(slog.LevelVar), name: new(logging.ServiceName),
 		hangups: hangups, reloading: make(chan struct{}, 1)}
+	d.places.Store(&s.Places)
 	d.level.Set(s.level)
 	d.name.Set(s.ServiceName)
 	d.log = logging.New(logging.Choose(!s.Foreground), d.level, d.name)

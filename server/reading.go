@@ -23,6 +23,7 @@ type reading struct {
 	Clients  []client.Settings
 	Secrets  [][]byte // one for each of the clients
 	NoFile   bool     // clients.conf is missing
+	Places   map[string]string
 	Warnings []config.Warning
 }
 
@@ -64,7 +65,7 @@ func encodeReading(options *config.Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reading{Level: s.level, Clients: s.Clients, NoFile: s.NoClientsFile, Warnings: s.Warnings}
+	r := reading{Level: s.level, Clients: s.Clients, NoFile: s.NoClientsFile, Places: s.Places, Warnings: s.Warnings}
 	for _, c := range s.Clients {
 		r.Secrets = append(r.Secrets, c.Secret.Bytes())
 	}

@@ -69,6 +69,7 @@ func (d *daemon) Reload(ctx context.Context, by client.Actor) (client.Reloaded, 
 		return client.Reloaded{}, err
 	}
 	d.level.Set(r.Level)
+	d.places.Store(&r.Places)
 	d.log.Info("configuration reloaded", "actor", by, "clients", len(r.Clients),
 		"added", reloaded.Added, "removed", reloaded.Removed, "changed", reloaded.Changed)
 	d.tellAway(reloaded.Away)

@@ -68,6 +68,9 @@ func (d *daemon) SetLogLevel(by client.Actor, name string) error {
 	return nil
 }
 
+// Place is part of [bus.Daemon].
+func (d *daemon) Place(name string) string { return (*d.places.Load())[name] }
+
 // History is part of [bus.Daemon].
 func (d *daemon) History(name string) ([]map[string]string, error) { return d.history.History(name) }
 

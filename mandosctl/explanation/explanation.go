@@ -12,6 +12,7 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/notation"
+	"mandos/mandosctl/absence"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/standing"
 )
@@ -62,6 +63,33 @@ func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status,
 		e.Verdict = fmt.Sprintf("%s would not get its secret now", c.Name)
 	case e.Would == Wait:
 		e.Verdict = fmt.Sprintf("%s would have to wait for approval, and then be %s unless somebody decides", c.Name, standing.Default(c))
+	}
+	return e
+}
+
+// ExplainGone tells what would become of a client that is not there, whose section, if
+// there is one, is at that place.
+func ExplainGone(g *dbusapi.Gone, place string, now time.Time) Explanation {
+	e := Explanation{Would: Yes, Verdict: fmt.Sprintf("%s would not get its secret now, for it is gone", g.Name)}
+	why := absence.Why(g, now)
+	switch {
+	case g.GoneSince.IsZero():
+		text := "its section stands, and has no effect, for it was " + why
+		if place != "" {
+			text = "its section, at " + place + ", has no effect, for it was " + why
+		}
+		e.add(Step{Answer: No, Text: text, Command: "mandosctl enable " + quoted(g.Name)})
+		return e
+	case why == "":
+		e.add(Step{Answer: No, Text: "its section is gone since " + humantime.Relative(g.GoneSince, now)},
+			Step{Answer: Yes, Text: "nothing is against it: it is let in again when its section comes back"})
+	default:
+		e.add(Step{Answer: No, Text: "its section is gone since " + humantime.Relative(g.GoneSince, now)},
+			Step{Answer: No, Text: "it was " + why + ", and is refused if its section comes back, or its key under another name, until somebody enables it then",
+				Command: "mandosctl forget " + quoted(g.Name)})
+	}
+	if g.DeniedUntil.After(now) {
+		e.add(Step{Answer: No, Text: "somebody denied it, which holds for another " + humantime.Rough(g.DeniedUntil.Sub(now))})
 	}
 	return e
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/absence"
 	"mandos/mandosctl/chronicle"
 	"mandos/mandosctl/standing"
 )
@@ -26,6 +27,8 @@ type Status struct {
 	User             string                 `json:"user"`
 	Clients          int                    `json:"clients"`
 	ClientsByState   map[standing.State]int `json:"clientsByState"`
+	Gone             int                    `json:"gone"`        // clients that are not there
+	GoneRefused      int                    `json:"goneRefused"` // those of them that would get nothing
 	PendingApprovals int                    `json:"pendingApprovals"`
 	ConfigDir        string                 `json:"configDir"`
 	StateDir         string                 `json:"stateDir"`
@@ -35,7 +38,7 @@ type Status struct {
 }
 
 // OfStatus makes the document.
-func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int) Status {
+func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int, gone []dbusapi.Gone) Status {
 	return Status{
 		SchemaVersion:    SchemaVersion,
 		Version:          s.Version,
@@ -51,6 +54,8 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		User:             chronicle.UserName(process.UID),
 		Clients:          clients,
 		ClientsByState:   counts,
+		Gone:             len(gone),
+		GoneRefused:      absence.Lowered(gone),
 		PendingApprovals: s.PendingApprovals,
 		ConfigDir:        s.ConfigDir,
 		StateDir:         s.StateDir,

@@ -36,6 +36,9 @@ type Daemon interface {
 	// Reload reads the configuration again. An error means that nothing was
 	// changed.
 	Reload(ctx context.Context, by client.Actor) (client.Reloaded, error)
+	// Place is where the section of the client of that name is, as last read:
+	// FILE:LINE, or empty if there is none.
+	Place(name string) string
 	// History is what happened to a client last, the oldest first, as Encode
 	// writes it.
 	History(name string) ([]map[string]string, error)

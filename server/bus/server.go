@@ -67,13 +67,13 @@ var serverInterface = &iface{
 var serverInterface1 = &iface{
 	name: dbusapi.ServerInterface1,
 	methods: map[string]method{
-		"Reload": {out: "asasas", do: answering(func(c *call, by client.Actor) ([]any, error) {
+		"Reload": {out: "asasasas", do: answering(func(c *call, by client.Actor) ([]any, error) {
 			var reloaded client.Reloaded
 			err := c.tellingLogLevel(func() (err error) {
 				reloaded, err = c.service.daemon.Reload(c.ctx, by)
 				return err
 			})
-			return []any{validTexts(reloaded.Added), validTexts(reloaded.Removed), validTexts(reloaded.Changed)}, err
+			return []any{validTexts(reloaded.Added), validTexts(reloaded.Removed), validTexts(reloaded.Changed), validTexts(reloaded.Away)}, err
 		})},
 		"EnableClient": {in: "s", do: changing(func(c *call, by client.Actor) error {
 			return c.service.registry.Enable(c.ctx, by, c.args[0].(string))
@@ -81,6 +81,9 @@ var serverInterface1 = &iface{
 		"Forget": {in: "s", do: changing(func(c *call, by client.Actor) error {
 			return c.service.registry.Forget(c.ctx, by, c.args[0].(string))
 		})},
+		"Place": {in: "s", out: "s", do: func(c *call) ([]any, error) {
+			return []any{validText(c.service.daemon.Place(c.args[0].(string)))}, nil
+		}},
 		"ListGone": {out: "asaas", do: func(c *call) ([]any, error) {
 			gone := c.service.registry.Absent()
 			all := make([][]string, len(gone))

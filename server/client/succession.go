@@ -33,13 +33,12 @@ type Reloaded struct {
 func (s *succession) reloaded() (r Reloaded) {
 	for i := range s.heirs {
 		switch h := &s.heirs[i]; {
+		case h.absent():
+			r.Away = append(r.Away, h.Name)
 		case h.isNew():
 			r.Added = append(r.Added, h.Name)
 		case h.Configured != h.former.Configured:
 			r.Changed = append(r.Changed, h.Name)
-		}
-		if s.heirs[i].absent() {
-			r.Away = append(r.Away, s.heirs[i].Name)
 		}
 	}
 	r.Removed = s.leaving

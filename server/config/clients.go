@@ -101,8 +101,8 @@ type clientReader struct {
 
 // readClients reads clients.conf and then clients.d/*.conf by name. Each of the
 // latter may have a [DEFAULT] of its own, which inherits from that of
-// clients.conf. It also tells whether clients.conf is missing.
-func readClients(f *findings, file string, judge func(client.Settings) []Remark) (clients []client.Settings, missing bool) {
+// clients.conf. It also tells whether clients.conf is missing, and where each client is.
+func readClients(f *findings, file string, judge func(client.Settings) []Remark) (clients []client.Settings, missing bool, places map[string]string) {
 	r := clientReader{findings: f, judge: judge, sections: map[string]*section{}, owners: map[string]*section{}, referred: map[string]bool{}}
 	missing = r.isMissing(file)
 	main := r.document(file)
@@ -118,7 +118,16 @@ func readClients(f *findings, file string, judge func(client.Settings) []Remark)
 			warnOfNearMisses(f, s, knownClientKeys, r.referred)
 		}
 	}
-	return r.clients, missing
+	return r.clients, missing, r.places()
+}
+
+// places are where the sections of the clients are, by name.
+func (r *clientReader) places() map[string]string {
+	places := make(map[string]string, len(r.sections))
+	for name, s := range r.sections {
+		places[name] = Place{File: s.file, Line: s.line}.String()
+	}
+	return places
 }
 
 // isMissing tells whether there is no such file. A link to nowhere is an error:

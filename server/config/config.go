@@ -24,6 +24,8 @@ type Config struct {
 	// is none.
 	ClientsFile   string
 	NoClientsFile bool
+	// Places are where each client's section is, FILE:LINE, by its name.
+	Places map[string]string
 	// Warnings tell of what is accepted but hardly meant.
 	Warnings []Warning
 	// Files are those that were read or looked for, with the place to speak of

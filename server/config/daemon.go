@@ -36,7 +36,7 @@ func (o *Options) Load() (*Config, error) {
 	c.readMandosConf(f, filepath.Join(c.ConfigDir, "mandos.conf"))
 	c.checkTogether(f)
 	c.ClientsFile = filepath.Join(c.ConfigDir, "clients.conf")
-	c.Clients, c.NoClientsFile = readClients(f, c.ClientsFile, o.Judge)
+	c.Clients, c.NoClientsFile, c.Places = readClients(f, c.ClientsFile, o.Judge)
 	if o.Trust != nil {
 		c.warnOfWriters(f, *o.Trust)
 	}

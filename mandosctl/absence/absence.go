@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package absence says in words what is known of clients that are not there: gone
+// from the configuration, or removed while their section stands.
+package absence
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"mandos/dbusapi"
+	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/humantime"
+	"mandos/mandosctl/roster"
+)
+
+// reasons are the words for the codes of what lowers a client. One with a person
+// behind it names them.
+var reasons = map[string]string{
+	dbusapi.CodeDisabled:      "disabled",
+	dbusapi.CodeRemoved:       "removed",
+	dbusapi.CodeConfiguration: "disabled by the configuration",
+	dbusapi.CodeTakenOver:     "disabled before its state was taken over from another server",
+	dbusapi.CodeExpired:       "expired for want of a successful check",
+	dbusapi.CodeNeverChecked:  "expired while the server was down, never checked with success",
+	dbusapi.CodeCheckFailed:   "expired while the server was down, its last check having failed",
+	dbusapi.CodeGraceSpent:    "expired while the server was down again, without a check in between",
+}
+
+// Why says what is against a client, by whom and, as seen from now if that is given,
+// since when. It is empty if nothing is: it is let in again when its section comes back.
+func Why(g *dbusapi.Gone, now time.Time) string {
+	if g.Because == "" {
+		return ""
+	}
+	why, known := reasons[g.Because]
+	if !known {
+		why = g.Because // a later server's
+	}
+	switch g.Because {
+	case dbusapi.CodeDisabled, dbusapi.CodeRemoved:
+		if g.By != "" {
+			why += " by " + chronicle.Who(g.By)
+		}
+	}
+	if !g.Since.IsZero() && !now.IsZero() {
+		why += ", " + humantime.Relative(g.Since, now)
+	}
+	return why
+}
+
+// Section says what has become of the client's section.
+func Section(g *dbusapi.Gone, now time.Time) string {
+	if g.GoneSince.IsZero() {
+		return "stands, without effect"
+	}
+	return "gone since " + humantime.Relative(g.GoneSince, now)
+}
+
+// Lowered counts those that would get nothing if they came back.
+func Lowered(gone []dbusapi.Gone) (lowered int) {
+	for i := range gone {
+		if gone[i].Because != "" {
+			lowered++
+		}
+	}
+	return lowered
+}
+
+// Named is the one of that very name.
+func Named(gone []dbusapi.Gone, name string) (g *dbusapi.Gone, ok bool) {
+	i := slices.IndexFunc(gone, func(g dbusapi.Gone) bool { return g.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &gone[i], true
+}
+
+// Choose picks those of the names and shell patterns, each once, and tells which
+// fit none.
+func Choose(gone []dbusapi.Gone, names []string) (chosen []dbusapi.Gone, unknown []string) {
+	taken := make(map[string]bool)
+	for _, name := range names {
+		found := false
+		exact, ok := Named(gone, name)
+		for i := range gone {
+			g := &gone[i]
+			if ok && g != exact || !ok && !roster.Fits(name, g.Name) {
+				continue
+			}
+			found = true
+			if !taken[g.Name] {
+				taken[g.Name] = true
+				chosen = append(chosen, *g)
+			}
+		}
+		if !found {
+			unknown = append(unknown, fmt.Sprintf("%q", name))
+		}
+	}
+	return chosen, unknown
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package absence
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"mandos/dbusapi"
+)
+
+var now = time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
+
+func TestWhatIsAgainstAClientThatIsGone(t *testing.T) {
+	hourAgo := now.Add(-time.Hour)
+	for want, g := range map[string]dbusapi.Gone{
+		"":                                      {},
+		"disabled by root (pid 17), 1h ago":     {Because: dbusapi.CodeDisabled, By: "uid 0, pid 17", Since: hourAgo},
+		"removed by root (pid 17), 1h ago":      {Because: dbusapi.CodeRemoved, By: "uid 0, pid 17", Since: hourAgo},
+		"disabled by the configuration, 1h ago": {Because: dbusapi.CodeConfiguration, By: "configuration", Since: hourAgo},
+		"expired for want of a successful check, 1h ago": {Because: dbusapi.CodeExpired, By: "server", Since: hourAgo},
+		"by a rule to come": {Because: "by a rule to come"},
+	} {
+		if got := Why(&g, now); got != want {
+			t.Errorf("%+v: %q, want %q", g, got, want)
+		}
+	}
+	for _, code := range []string{dbusapi.CodeTakenOver, dbusapi.CodeNeverChecked, dbusapi.CodeCheckFailed, dbusapi.CodeGraceSpent} {
+		if got := Why(&dbusapi.Gone{Because: code}, now); got == code {
+			t.Errorf("there are no words for %s", code)
+		}
+	}
+}
+
+func TestWhatHasBecomeOfTheSection(t *testing.T) {
+	if got := Section(&dbusapi.Gone{}, now); got != "stands, without effect" {
+		t.Errorf("of a removed one: %q", got)
+	}
+	if got := Section(&dbusapi.Gone{GoneSince: now.Add(-time.Hour)}, now); got != "gone since 1h ago" {
+		t.Errorf("of one that is gone: %q", got)
+	}
+}
+
+func TestThoseThatAreGoneAreChosenByNameAndPattern(t *testing.T) {
+	gone := []dbusapi.Gone{{Name: "a"}, {Name: "b*", Because: dbusapi.CodeRemoved}, {Name: "b1"}}
+	for _, c := range []struct{ names, want, unknown string }{
+		{"a", "a", ""},
+		{"b*", "b*", ""}, // which is a name
+		{"?1", "b1", ""},
+		{"* a", "a b* b1", ""},
+		{"x a y*", "a", `"x" "y*"`},
+	} {
+		chosen, unknown := Choose(gone, strings.Fields(c.names))
+		var names []string
+		for _, g := range chosen {
+			names = append(names, g.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want || strings.Join(unknown, " ") != c.unknown {
+			t.Errorf("%s: %s, unknown %v", c.names, got, unknown)
+		}
+	}
+	if n := Lowered(gone); n != 1 {
+		t.Errorf("%d are lowered", n)
+	}
+}
