@@ -5,6 +5,7 @@ package handout
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -50,6 +51,44 @@ func TestCrowd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheOldestGoesFirst has a connection of each of many keys, some of which have
+// left and come again.
+func TestTheOldestGoesFirst(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		crowd := newCrowd[int](100, 1)
+		var order []*seat
+		members := make(map[*seat]*member[int])
+		join := func(key int) {
+			s := &seat{}
+			order = append(order, s)
+			members[s] = crowd.join(key, s)
+		}
+		keys := rapid.IntRange(2, 20).Draw(t, "keys")
+		for key := range keys {
+			join(key)
+		}
+		for _, key := range rapid.SliceOf(rapid.IntRange(0, keys-1)).Draw(t, "again") {
+			for i, s := range order {
+				if m := members[s]; m.group.key == key {
+					crowd.leave(m)
+					order = slices.Delete(order, i, i+1)
+					break
+				}
+			}
+			join(key)
+		}
+		for i, oldest := range order {
+			crowd.evictOne()
+			for j, s := range order {
+				if s.closed != (j <= i) {
+					t.Fatalf("after %d evictions number %d is closed: %v; its key is %d, and the oldest had %d", i+1, j, s.closed, members[s].group.key, members[oldest].group.key)
+				}
+			}
+		}
+		crowd.evictOne() // of nobody
+	})
 }
 
 func TestCrowdIsNeverLargerThanItMayBe(t *testing.T) {
