@@ -195,6 +195,7 @@ type serverProcess struct {
 	state      string
 	stderrPath string
 	args       []string
+	under      []string // the command that runs it, if any
 }
 
 // startServer starts the real program with that clients.conf and waits until it
@@ -237,7 +238,9 @@ func (s *serverProcess) start() {
 	}
 	defer log.Close()
 	before := strings.Count(s.log(), served)
-	s.cmd = exec.Command(mandos(s.t), append([]string{"--foreground", "--no-zeroconf", "--port", s.port, "--configdir", s.conf, "--statedir", s.state}, s.args...)...)
+	command := append(slices.Clone(s.under), mandos(s.t), "--foreground", "--no-zeroconf", "--port", s.port, "--configdir", s.conf, "--statedir", s.state)
+	command = append(command, s.args...)
+	s.cmd = exec.Command(command[0], command[1:]...)
 	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -69,11 +69,20 @@ func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
 // what checkers may have left behind.
 func TestCheckersLeaveTheReaderAlone(t *testing.T) {
 	debiantest.NeedRoot(t, "which alone has a reader")
-	key := keytlstest.NewKey(keytlstest.Ed25519)
-	s := startServer(t, plainSection(key)+"interval = PT1S\n", "--no-dbus", "--debuglevel", "debug")
-	eventually(t, func() bool { return linesWith(s.log(), "Checker for host1 succeeded") >= 2 }, s.log)
-	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
+	for sentence, under := range map[string][]string{
+		"that they can see": nil,
+		// As ProtectProc= of systemd has it.
+		"that is hidden from them": {"unshare", "--mount", "sh", "-c", `mount -t proc -o hidepid=invisible proc /proc && exec "$0" "$@"`},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			s := prepareServer(t, plainSection(keytlstest.NewKey(keytlstest.Ed25519))+"interval = PT1S\n", "--no-dbus", "--debuglevel", "debug")
+			s.under = under
+			s.start()
+			eventually(t, func() bool { return linesWith(s.log(), "Checker for host1 succeeded") >= 2 }, s.log)
+			if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() bool { return linesWith(s.log(), "configuration reloaded") == 1 }, s.log)
+		})
 	}
-	eventually(t, func() bool { return linesWith(s.log(), "configuration reloaded") == 1 }, s.log)
 }

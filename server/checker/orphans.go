@@ -61,7 +61,7 @@ func newOrphans(locks unix.Rlimit, log *slog.Logger) (*orphans, error) {
 		return nil, fmt.Errorf("cannot watch for what checkers leave behind: %w", err)
 	}
 	o := &orphans{marks: marks, log: log, own: make(map[int]bool), deaths: make(chan os.Signal, 1), done: make(chan struct{}), children: children}
-	for _, pid := range childrenByScan() {
+	for _, pid := range childrenOfAll() {
 		// What has another limit is of the checkers of a runner before this one.
 		if mark := markOf(pid); mark == locks.Cur || mark == 0 {
 			o.own[pid] = true
@@ -269,7 +269,31 @@ func foreignIn(children io.ReaderAt) (pids []int) {
 	return pids
 }
 
-// childrenByScan finds the children of all threads of this process.
+// childrenOfAll lists the children of all threads of this process, also those whose
+// entries in /proc are hidden from it (proc(5), hidepid) where the kernel keeps lists.
+func childrenOfAll() (pids []int) {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return childrenByScan()
+	}
+	for _, thread := range threads {
+		children, err := os.Open("/proc/self/task/" + thread.Name() + "/children")
+		if errors.Is(err, fs.ErrNotExist) {
+			if _, err := os.Stat("/proc/self/task/" + thread.Name()); err != nil {
+				return childrenOfAll() // the thread has ended, and left its children to another
+			}
+			return childrenByScan()
+		}
+		if err == nil {
+			pids = append(pids, foreignIn(children)...)
+			children.Close()
+		}
+	}
+	return pids
+}
+
+// childrenByScan finds the children of all threads of this process that are not
+// hidden from it.
 func childrenByScan() (pids []int) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
