@@ -33,6 +33,11 @@ func bootWithUnit(t *testing.T, release string) *boottest.Machine {
 	return m
 }
 
+// cable makes an interface that has a network, of a kind that every kernel has.
+func cable(name string) string {
+	return fmt.Sprintf("ip link add %[1]s type veth peer name peer && ip link set peer up && ip link set %[1]s up && ip address add 10.77.0.1/24 dev %[1]s", name)
+}
+
 // TestTheUnitUnderSystemd boots the unit under each systemd that it is to work
 // with.
 func TestTheUnitUnderSystemd(t *testing.T) {
@@ -132,11 +137,23 @@ func TestTheUnitUnderSystemd(t *testing.T) {
 		"an address that comes late is waited for": func(t *testing.T, m *boottest.Machine) {
 			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\naddress = 10.77.0.1\nport = 4711\n", 0o644)
 			m.Run("systemctl start mandos")
-			m.Run("ip link add late type dummy && ip link set late up && ip address add 10.77.0.1/24 dev late")
+			m.Run(cable("late"))
 			m.Await("it listens there", "socat -u OPEN:/dev/null TCP:10.77.0.1:4711,connect-timeout=2")
 		},
+		"an interface that comes late and is made again is bound to from within the sandbox": func(t *testing.T, m *boottest.Machine) {
+			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\ninterface = vpn0\n", 0o644)
+			m.Run("systemctl start mandos")
+			m.Await("it listens everywhere until then", "mandosctl status | grep TROUBLE.*vpn0.*until")
+			for range 2 {
+				m.Run(cable("vpn0"))
+				m.Await("it listens there", "mandosctl status | grep 'listens on.* on vpn0$'")
+				m.Await("it is announced there", "mandosctl status | grep 'Zeroconf.*announced.*vpn0 over'")
+				m.Run("ip link delete vpn0")
+				m.Await("it says that it is gone", "mandosctl status | grep 'TROUBLE.*vpn0 is gone'")
+			}
+		},
 		"the name on the bus and Avahi come back when the bus was restarted": func(t *testing.T, m *boottest.Machine) {
-			m.Run("ip link add lan type dummy && ip link set lan up multicast on && ip address add 10.77.0.1/24 dev lan")
+			m.Run(cable("lan"))
 			m.Run("systemctl start mandos")
 			m.Await("it is announced", "mandosctl status | grep -i 'Zeroconf.*announced'")
 			m.Run("systemctl restart dbus")

@@ -156,23 +156,31 @@ func (s *session) server(method string, args ...any) *dbus.Call {
 	return s.call("/", avahiName+".Server."+method, args...)
 }
 
-// awaitAvahi waits for avahi-daemon. A bus that was started anew has lost it, and it
-// comes back when somebody asks for it: then we do, once. Otherwise whoever stopped
-// it meant to.
+// awaitAvahi waits for avahi-daemon. A bus that was started anew has lost it, before
+// or with the connections of others, and it comes back when somebody asks for it: then
+// we do, once. Otherwise whoever stopped it meant to.
 func (s *session) awaitAvahi() error {
 	var present bool
+	var bus string
 	err := s.answered(func() error {
-		if err := s.conn.BusObject().Call(dbusName+".NameHasOwner", 0, avahiName).Store(&present); err != nil {
+		err := errors.Join(
+			s.conn.BusObject().Call(dbusName+".NameHasOwner", 0, avahiName).Store(&present),
+			s.conn.BusObject().Call(dbusName+".GetId", 0).Store(&bus),
+		)
+		if err != nil {
 			return trouble{noBus, err}
 		}
 		return nil
 	})
-	if err != nil || present {
-		s.activate = s.activate && err != nil
+	if err != nil {
 		return err
 	}
-	if s.activate {
-		s.activate = false
+	known := bus == s.bus
+	s.bus = bus
+	if present {
+		return nil
+	}
+	if !known {
 		s.conn.BusObject().Go(dbusName+".StartServiceByName", dbus.FlagNoReplyExpected, nil, avahiName, uint32(0))
 	}
 	s.become(State{Phase: Waiting, Detail: noAvahi})

@@ -120,8 +120,8 @@ type Announcer struct {
 	pulse   time.Duration // of Avahi
 	moved   chan struct{}
 
-	logged   State // only Run uses it
-	activate bool  // whether to have the bus start Avahi; only Run uses it
+	logged State  // only Run uses it
+	bus    string // the ID of the bus that was last seen; only Run uses it
 
 	mu     sync.Mutex
 	state  State
@@ -133,18 +133,17 @@ type Announcer struct {
 // before Move. It calls changed whenever the State or the Name is another one.
 func New(service Service, log *slog.Logger, changed func()) *Announcer {
 	return &Announcer{
-		service:  service,
-		log:      log,
-		changed:  changed,
-		dial:     dbus.ConnectSystemBus,
-		timeout:  answerTimeout,
-		sight:    sightTimeout,
-		pulse:    pulse,
-		moved:    make(chan struct{}, 1),
-		activate: true,
-		state:    State{Phase: Waiting, Detail: "to be started"},
-		known:    service.Name,
-		target:   Target{Nowhere: "to be told where"},
+		service: service,
+		log:     log,
+		changed: changed,
+		dial:    dbus.ConnectSystemBus,
+		timeout: answerTimeout,
+		sight:   sightTimeout,
+		pulse:   pulse,
+		moved:   make(chan struct{}, 1),
+		state:   State{Phase: Waiting, Detail: "to be started"},
+		known:   service.Name,
+		target:  Target{Nowhere: "to be told where"},
 	}
 }
 
@@ -204,9 +203,6 @@ func (a *Announcer) Run(ctx context.Context) {
 func (a *Announcer) waitFor(err error) {
 	what := trouble{what: err.Error()}
 	errors.As(err, &what)
-	if what.what == noBus {
-		a.activate = true
-	}
 	var details []any
 	if what.cause != nil {
 		details = []any{"error", what.cause}
