@@ -45,8 +45,8 @@ Not on a terminal, the fields of a line are separated by tabs: time, client, kin
 and the whole in words. With --json, each line is an object with "schemaVersion": 1,
 "time" (RFC 3339, UTC), "kind", and what the event has of "client", "by", "reason",
 "key", "keyKind", "address", "command", "status", "signal", "error", "dropped",
-"values". The kinds are added, removed, enabled, disabled, changed, vouched, checker
-started, checker completed, checker stopped, checker not started, approval needed,
+"values". The kinds are added, removed, forgotten, enabled, disabled, changed, vouched,
+checker started, checker completed, checker stopped, checker not started, approval needed,
 approved, denied, approval over, secret sent, secret not received, rejected, not
 found, state not saved, state saved again, events dropped; and server up, server
 down, bus lost.
