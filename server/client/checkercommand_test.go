@@ -30,6 +30,12 @@ func TestCheckerCommand(t *testing.T) {
 		"a time that never was is None":           {command: "%(last_checked_ok)s", want: "None"},
 		"enabled is True":                         {command: "%(enabled)s %(name)s %(dbus_object_path)s", want: "True host1 /clients/host1"},
 		"an unknown attribute is an error":        {command: "ping %(hots)s", err: `unknown attribute in "%(hots)s"`},
+		"a reference without its parenthesis":     {command: "ping %host)s", err: `must start %(attribute)s or be doubled (in clients.conf: %%(attribute)s, or %%%% for a plain %): "%host"...`},
+		"a name of thirty letters is shown":       {command: "%(" + strings.Repeat("x", 30) + ")s", err: `unknown attribute in "%(` + strings.Repeat("x", 30) + `)s"`},
+		"a longer one is not":                     {command: "%(" + strings.Repeat("x", 31) + ")s", err: `unknown attribute in "%(xxx"...; known are`},
+		"nor is what is no name":                  {command: "%(hQE+/3)s", err: `unknown attribute in "%(hQE"...; known are`},
+		"nor is a second line":                    {command: "%x\nsecret", err: `a plain %): "%x"...`},
+		"what is short is shown":                  {command: "%(x)d", err: `a plain %): "%(x)d"`},
 		"the secret is no attribute":              {command: "%(secret)s", err: "unknown attribute"},
 		"a lone percent sign is an error":         {command: "5% of", err: "must start %(attribute)s or be doubled"},
 		"a percent sign at the end is an error":   {command: "100%", err: "must start %(attribute)s or be doubled"},
@@ -67,4 +73,31 @@ func FuzzCheckerCommand(f *testing.F) {
 			t.Errorf("%q became %q", command, out)
 		}
 	})
+}
+
+func TestADisabledClientIsShownAsPythonDoes(t *testing.T) {
+	if got, err := expandChecker("%(enabled)s", View{}); err != nil || got != "False" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestElementsOfObjectPaths holds what D-Bus allows in a path, to the character.
+func TestElementsOfObjectPaths(t *testing.T) {
+	for name, want := range map[string]string{
+		"azAZ09_": "/clients/azAZ09_", "a.b-c": "/clients/a_b_c", "`{@[": "/clients/_60_7b_40_5b", "a:b;": "/clients/a_3ab_3b", "a/b": "/clients/a/b", "ä": "/clients/_c3_a4",
+	} {
+		if got := objectPath(name); got != want {
+			t.Errorf("%q has the path %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestNamesInErrorsAreBounded(t *testing.T) {
+	for name, want := range map[string]string{
+		strings.Repeat("n", 60): strings.Repeat("n", 60), strings.Repeat("n", 61): strings.Repeat("n", 60) + "...", strings.Repeat("n", 59) + "ä": strings.Repeat("n", 59) + "...",
+	} {
+		if got := beginning(name); got != want {
+			t.Errorf("%q is shown as %q, want %q", name, got, want)
+		}
+	}
 }

@@ -262,3 +262,24 @@ func TestFieldOfAKey(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestCheckerThatCannotBeStartedIsTold with its command and the reason, each time that
+// it is due.
+func TestCheckerThatCannotBeStartedIsTold(t *testing.T) {
+	ctx := context.Background()
+	off := host("off", keyB)
+	off.Enabled = false
+	inWorld(t, []Settings{host("a", keyA), off}, func(w *world) {
+		w.pass(time.Second)
+		w.checks.behave(unstartable)
+		w.signals()
+		w.must(w.StartChecker(ctx, "a"))
+		event := w.lastEvent(CheckerNotStarted)
+		if event.Client.Name != "a" || event.Command == "" || event.Err == nil || event.Client.LastCheckerStatus != CheckerCrashed || event.Client.CheckerRunning {
+			t.Errorf("told %+v", event)
+		}
+		if clients, enabled, pending := w.Counts(); clients != 2 || enabled != 1 || pending != 0 {
+			t.Errorf("%d clients, %d enabled, %d pending", clients, enabled, pending)
+		}
+	})
+}

@@ -203,3 +203,15 @@ func TestFaultOfThePeerIsAnsweredByAFatalAlert(t *testing.T) {
 		t.Errorf("it is answered by % x", last)
 	}
 }
+
+// TestUselessRecordsAreBornUpToALimit: sixteen that bring nothing, and not one more. The
+// peer sends one of its own accord.
+func TestUselessRecordsAreBornUpToALimit(t *testing.T) {
+	for count, refused := range map[int]bool{15: false, 16: true} {
+		peer := &keytlstest.Peer{Key: anEd25519Key, Record: before(1, slices.Repeat([]keytlstest.Record{ccs}, count)...)}
+		m := meet(t, peer, &keytls.Config{})
+		if (alertOf(m.err) == keytls.AlertUnexpectedMessage) != refused || (m.err != nil) != refused {
+			t.Errorf("after %d useless records: %v", count, m.err)
+		}
+	}
+}

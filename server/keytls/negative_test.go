@@ -291,6 +291,30 @@ func TestMisbehaviourEndsInTheRightAlert(t *testing.T) {
 		"a HelloRetryRequest with half a group": {
 			peer: keytlstest.Peer{Cookie: []byte("x"), Message: edit("HelloRetryRequest", retryWith("\x00\x2b\x00\x02\x03\x04\x00\x33\x00\x01\x00"))},
 			want: keytls.AlertDecodeError},
+		"a HelloRetryRequest with more than a group": {
+			peer: keytlstest.Peer{Cookie: []byte("x"), Message: edit("HelloRetryRequest", retryWith("\x00\x2b\x00\x02\x03\x04\x00\x33\x00\x03\x00\x17\x00"))},
+			want: keytls.AlertDecodeError},
+		"a HelloRetryRequest with more than a cookie": {
+			peer: keytlstest.Peer{Cookie: []byte("x"), Message: edit("HelloRetryRequest", retryWith("\x00\x2b\x00\x02\x03\x04\x00\x2c\x00\x04\x00\x01x\x00"))},
+			want: keytls.AlertDecodeError},
+		"a HelloRetryRequest with half a cookie": {
+			peer: keytlstest.Peer{Cookie: []byte("x"), Message: edit("HelloRetryRequest", retryWith("\x00\x2b\x00\x02\x03\x04\x00\x2c\x00\x03\x00\x02x"))},
+			want: keytls.AlertDecodeError},
+		"half a version": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", retryWith("\x00\x2b\x00\x01\x03"))}, want: keytls.AlertDecodeError},
+		"more than a version": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", retryWith("\x00\x2b\x00\x03\x03\x04\x00"))}, want: keytls.AlertDecodeError},
+		"a key share with half a group": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", retryWith("\x00\x2b\x00\x02\x03\x04\x00\x33\x00\x01\x00"))}, want: keytls.AlertDecodeError},
+		"a key share without a key": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", retryWith("\x00\x2b\x00\x02\x03\x04\x00\x33\x00\x02\x00\x1d"))}, want: keytls.AlertDecodeError},
+		"more than a key share": {
+			peer: keytlstest.Peer{Message: edit("ServerHello", func(b []byte) []byte {
+				b = append(b, 0)
+				b[offsetExtensions-1]++
+				b[offsetGroup-1]++
+				return b
+			})}, want: keytls.AlertDecodeError},
 		"another cipher suite after a HelloRetryRequest": {
 			peer: keytlstest.Peer{Cookie: []byte("x"), Message: edit("ServerHello", set(offsetCipherSuite, "\x13\x03"))},
 			want: keytls.AlertIllegalParameter, says: "changed the cipher suite"},
@@ -311,6 +335,10 @@ func TestMisbehaviourEndsInTheRightAlert(t *testing.T) {
 			peer: keytlstest.Peer{Message: edit("EncryptedExtensions", set(6, "\x00"))}, want: keytls.AlertUnsupportedCertificate, says: "X.509"},
 		"OpenPGP certificates in TLS 1.3": {
 			peer: keytlstest.Peer{Message: edit("EncryptedExtensions", flipLastBit)}, want: keytls.AlertIllegalParameter},
+		"no certificate type where there should be one": {
+			peer: keytlstest.Peer{Message: edit("EncryptedExtensions", constant("\x00\x04\x00\x14\x00\x00"))}, want: keytls.AlertDecodeError},
+		"two certificate types": {
+			peer: keytlstest.Peer{Message: edit("EncryptedExtensions", constant("\x00\x06\x00\x14\x00\x02\x02\x00"))}, want: keytls.AlertDecodeError},
 		"an extension that was not asked for": {
 			peer: keytlstest.Peer{Message: edit("EncryptedExtensions", addExtension(16, "\x00\x03\x02h2"))}, want: keytls.AlertUnsupportedExtension},
 		"an extension twice": {
@@ -336,6 +364,10 @@ func TestMisbehaviourEndsInTheRightAlert(t *testing.T) {
 		"two keys": {
 			peer: keytlstest.Peer{Message: edit("Certificate", certificateList("", certificateEntry(spki, ""), certificateEntry(spki, "")))},
 			want: keytls.AlertIllegalParameter, says: "more than one key"},
+		"half of an entry": {
+			peer: keytlstest.Peer{Message: edit("Certificate", certificateList("", []byte{0, 0}))}, want: keytls.AlertDecodeError},
+		"an entry without its extensions": {
+			peer: keytlstest.Peer{Message: edit("Certificate", certificateList("", certificateEntry(spki, "")[:3+len(spki)]))}, want: keytls.AlertDecodeError},
 		"a Certificate with a context": {
 			peer: keytlstest.Peer{Message: edit("Certificate", certificateList("x", certificateEntry(spki, "")))}, want: keytls.AlertIllegalParameter},
 		"a key with an extension": {
