@@ -53,7 +53,15 @@ func (s *Server) Close() error {
 
 // call calls a method and stores what it answers.
 func (s *Server) call(ctx context.Context, path dbus.ObjectPath, method string, args []any, answer ...any) error {
-	return explain(s.conn.Object(BusName, path).CallWithContext(ctx, method, dbus.FlagNoAutoStart, args...).Store(answer...))
+	call := s.conn.Object(BusName, path).CallWithContext(ctx, method, dbus.FlagNoAutoStart, args...)
+	if call.Err != nil {
+		return explain(call.Err)
+	}
+	told := min(len(answer), len(call.Body)) // which differ in another version's answer
+	if err := dbus.Store(call.Body[:told], answer[:told]...); err != nil {
+		return &Error{Reason: ErrFailed, Message: "its answer cannot be understood; is it of another version?"}
+	}
+	return nil
 }
 
 // Clients are all clients, sorted by name.
@@ -265,8 +273,8 @@ func (s *Server) SetLogLevel(ctx context.Context, level string) error {
 	return s.call(ctx, ServerPath, PropertiesInterface+".Set", []any{ServerInterface1, "LogLevel", dbus.MakeVariant(level)})
 }
 
-// Reloaded is what a reload did, by the names of clients. All is empty with a
-// server that does not say.
+// Reloaded is what a reload did, by the names of clients. All is nil with a server
+// that does not say.
 type Reloaded struct {
 	Added, Removed, Changed []string
 	// Away are those whose sections have no effect, since they were removed.

@@ -44,6 +44,9 @@ it went.`,
 
 // counted says how much a reload did.
 func counted(r dbusapi.Reloaded) string {
+	if r.Added == nil { // the server is of an earlier version
+		return ""
+	}
 	if len(r.Added)+len(r.Removed)+len(r.Changed) == 0 {
 		return "; no client was added, removed or changed"
 	}

@@ -42,7 +42,7 @@ func Choose(clients []dbusapi.Client, names []string) ([]dbusapi.Client, error) 
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, fmt.Errorf("the server has no client %s; \"mandosctl list\" shows those that it has", strings.Join(unknown, ", "))
+		return nil, fmt.Errorf("the server has no client %s; \"mandosctl list\" shows those that it has, and with --gone those that are gone", strings.Join(unknown, ", "))
 	}
 	return chosen, nil
 }
