@@ -26,10 +26,7 @@ func sourceOf(from netip.Addr) netip.Prefix {
 	if from.Is6() && !from.IsLinkLocalUnicast() && !from.IsLoopback() {
 		bits = 64
 	}
-	if zoned := from.Zone() != ""; zoned {
-		from = from.WithZone("")
-	}
-	source, err := from.Prefix(bits)
+	source, err := from.Prefix(bits) // without the zone
 	if err != nil {
 		return netip.Prefix{}
 	}
