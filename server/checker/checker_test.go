@@ -791,6 +791,9 @@ func TestThousandsOfChecksLeaveNothing(t *testing.T) {
 			t.Errorf("children after %q: %v", batch.command, left)
 		}
 	}
+	if n := len(r.orphans.marks.running); n > 0 {
+		t.Errorf("%d marks are kept", n)
+	}
 	if after := descriptors(t); !slices.Equal(before, after) {
 		t.Errorf("descriptors before:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
