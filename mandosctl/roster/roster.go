@@ -17,7 +17,7 @@ import (
 )
 
 // ErrPattern is in the chain of the error about a shell pattern that is none.
-var ErrPattern = errors.New("not a shell pattern")
+var ErrPattern = errors.New("not a shell pattern; write \\[ for a bracket in a name")
 
 // Choose picks the clients of those names and shell patterns, each once, in the
 // order in which they were named. A client whose very name is given needs no pattern.
@@ -54,7 +54,7 @@ func fitting(clients []dbusapi.Client, name string) ([]dbusapi.Client, error) {
 	}
 	var fit []dbusapi.Client
 	if _, err := path.Match(name, ""); err != nil {
-		return nil, fmt.Errorf("%q: %w", name, ErrPattern)
+		return nil, fmt.Errorf("%q is %w", name, ErrPattern)
 	}
 	for _, c := range clients {
 		if Fits(name, c.Name) {

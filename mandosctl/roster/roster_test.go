@@ -38,7 +38,7 @@ func TestWhoIsChosen(t *testing.T) {
 		"a client whose very name is a pattern wins": {[]string{"host[1]"}, "host[1]", ""},
 		"each is chosen once, in the order of names": {[]string{"web", "host*", "host1"}, "web host1 host10 host[1]", ""},
 		"what fits nobody is told, all of it":        {[]string{"x", "web", "y*"}, "", `no client "x", "y*";`},
-		"a broken pattern is told":                   {[]string{"[x"}, "", `"[x": not a shell pattern`},
+		"a broken pattern is told":                   {[]string{"[x"}, "", `"[x" is not a shell pattern; write \[`},
 	} {
 		got, err := Choose(all, c.args)
 		if names(got) != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
