@@ -3,13 +3,18 @@
 package bus_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/dbustest"
+	"mandos/server/client"
 )
 
 func TestListTellsWhatTheObjectManagerTells(t *testing.T) {
@@ -46,5 +51,59 @@ func TestListTellsWhatTheObjectManagerTells(t *testing.T) {
 		if told != len(names) {
 			t.Errorf("%d properties are listed, of %d", len(names), told)
 		}
+	}
+}
+
+func TestWhoIsGoneIsListedAndComesBackOrIsForgotten(t *testing.T) {
+	b := dbustest.Start(t)
+	foo, bar := settings("foo"), settings("bar")
+	s := serve(t, b.Address, foo, bar)
+	api, ctx := connect(t, b.Address), t.Context()
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(err error, want string) {
+		t.Helper()
+		if !errors.Is(err, dbusapi.ErrRefused) || err.Error() != want {
+			t.Errorf("answered %v", err)
+		}
+	}
+	clients, err := api.Clients(ctx)
+	do(err)
+	do(api.Remove(ctx, clients[1]))
+	gone, err := api.Gone(ctx)
+	do(err)
+	if len(gone) != 1 || gone[0].Name != "foo" || gone[0].KeyID != foo.KeyID || gone[0].Fingerprint != foo.Fingerprint || !gone[0].GoneSince.IsZero() ||
+		gone[0].Because != dbusapi.CodeRemoved || gone[0].By != fmt.Sprintf("uid %d, pid %d", os.Getuid(), os.Getpid()) || time.Since(gone[0].Since) > time.Minute {
+		t.Errorf("gone are %+v", gone)
+	}
+	refused(api.Forget(ctx, "foo"), "client foo has a section in the configuration; take that out and reload, and forget it then")
+	do(api.EnableNamed(ctx, "foo"))
+	if by := s.by(client.Enabled); by.PID != uint32(os.Getpid()) {
+		t.Errorf("it was enabled by %v", by)
+	}
+	if clients, err = api.Clients(ctx); err != nil || len(clients) != 2 || !clients[1].Enabled {
+		t.Errorf("the clients are %+v, error %v", clients, err)
+	}
+	do(api.Disable(ctx, clients[1]))
+	do(reload(ctx, s, client.FromConfiguration, []client.Settings{bar}))
+	refused(api.EnableNamed(ctx, "foo"), "client foo has no section in the configuration; write it again and reload, and enable it then")
+	if gone, err = api.Gone(ctx); err != nil || len(gone) != 1 || gone[0].Because != dbusapi.CodeDisabled || gone[0].GoneSince.IsZero() {
+		t.Errorf("gone are %+v, error %v", gone, err)
+	}
+	do(api.Forget(ctx, "foo"))
+	if by := s.by(client.Forgotten); by.PID != uint32(os.Getpid()) {
+		t.Errorf("it was forgotten by %v", by)
+	}
+	for _, err := range []error{api.Forget(ctx, "foo"), api.EnableNamed(ctx, "foo")} {
+		if !errors.Is(err, dbusapi.ErrNoClient) {
+			t.Errorf("one that nothing is known of: %v", err)
+		}
+	}
+	if reloaded, err := api.Reload(ctx); err != nil || !slices.Equal(reloaded.Added, []string{"new"}) || !slices.Equal(reloaded.Removed, []string{"old", "older"}) || len(reloaded.Changed) != 0 {
+		t.Errorf("the reload answered %+v, error %v", reloaded, err)
 	}
 }
