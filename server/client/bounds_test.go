@@ -81,20 +81,20 @@ func TestNoSumOfDurationsOverflows(t *testing.T) {
 		w.must(w.Update(ctx, admin, "a", longInterval))
 		w.must(w.Update(ctx, admin, "a", shortTimeout)) // which disables it
 		w.must(w.Enable(ctx, admin, "a"))
-		if v := w.client("a"); v.Expires.Sub(time.Now()) != 2*MaxDuration {
-			t.Errorf("two intervals end in %v", v.Expires.Sub(time.Now()))
+		if v := w.client("a"); time.Until(v.Expires) != 2*MaxDuration {
+			t.Errorf("two intervals end in %v", time.Until(v.Expires))
 		}
 		w.must(w.Update(ctx, admin, "a", Update{Timeout: &long, ExtendedTimeout: &long, ApprovalDelay: &none, ApprovalDuration: &long}))
-		if v := w.client("a"); !v.Enabled || v.Expires.Sub(time.Now()) != 3*MaxDuration {
-			t.Errorf("enabled %v, expires in %v", v.Enabled, v.Expires.Sub(time.Now()))
+		if v := w.client("a"); !v.Enabled || time.Until(v.Expires) != 3*MaxDuration {
+			t.Errorf("enabled %v, expires in %v", v.Enabled, time.Until(v.Expires))
 		}
 		w.must(w.Approve(ctx, admin, "a", true))
 		if _, why := w.fetch(keyA); why != "" {
 			t.Errorf("refused: %s", why)
 		}
 		w.restart(time.Second, []Settings{host("a", keyA)})
-		if v := w.client("a"); !v.Enabled || v.Expires.Sub(time.Now()) < MaxDuration {
-			t.Errorf("after a restart: enabled %v, expires in %v", v.Enabled, v.Expires.Sub(time.Now()))
+		if v := w.client("a"); !v.Enabled || time.Until(v.Expires) < MaxDuration {
+			t.Errorf("after a restart: enabled %v, expires in %v", v.Enabled, time.Until(v.Expires))
 		}
 		w.must(w.Update(ctx, admin, "a", Update{Interval: &short}))
 		tooLong := MaxDuration + 1
