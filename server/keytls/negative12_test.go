@@ -544,6 +544,8 @@ func TestOldPeersThatRefuseUsAreExplained(t *testing.T) {
 	}{
 		"GnuTLS 2.8, with an alert in a record of TLS 1.1": {
 			keytls.Config{OpenPGP: always}, "\x15\x03\x02\x00\x02\x02\x28", []string{"peer speaks TLS 1.1, which RFC 8996 forbids: upgrade it to a mandos-client", "GnuTLS 3.1 or later", "handshake_failure"}},
+		"GnuTLS 2.8, with an alert that names the version": {
+			keytls.Config{OpenPGP: always}, "\x15\x03\x02\x00\x02\x02\x46", []string{"peer speaks TLS 1.1, which RFC 8996 forbids: upgrade it to a mandos-client"}},
 		"GnuTLS 2.8, where only raw public keys are offered": {
 			keytls.Config{}, "\x15\x03\x02\x00\x02\x02\x28", []string{"peer speaks TLS 1.1, which RFC 8996 forbids: upgrade it to a mandos-client"}},
 		"GnuTLS 2.12, with an alert in a record of TLS 1.2": {
