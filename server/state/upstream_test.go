@@ -120,6 +120,7 @@ sys.stdout.buffer.write(pickle.dumps(`+expression+`, 2))`).CombinedOutput()
 
 func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 	saved := time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
+	january := func(day int) time.Time { return time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC) }
 	settings := `{"host": "h", "enabled": True, "checker_command": ":", "timeout": timedelta(0, 300), "last_checker_status": -2}`
 	for name, test := range map[string]struct {
 		expression string
@@ -175,6 +176,28 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 				"encrypted_secret": dbus.ByteArray(b""), "client_structure": dbus.Array([dbus.String("host")], signature="s")}}, {"c": ` + settings + `})`,
 			client.KindTakenOver,
 			client.Record{Settings: client.Settings{ApprovedByDefault: true}, State: client.State{LastCheckerStatus: client.CheckerCrashed}},
+		},
+		"every setting and every time": {
+			`({"c": dict(` + settings + `, enabled=False, key_id="AB", fingerprint="CD", extended_timeout=timedelta(0, 2), interval=timedelta(0, 3),
+				approval_delay=timedelta(0, 4), approval_duration=timedelta(0, 5), approved_by_default=True, last_checker_status=255,
+				created=datetime(2026, 1, 1), last_enabled=datetime(2026, 1, 2), last_checked_ok=datetime(2026, 1, 3), last_approval_request=datetime(2026, 1, 4))},
+				{"c": ` + settings + `})`,
+			client.KindTakenOver,
+			client.Record{
+				Settings: client.Settings{KeyID: "AB", Fingerprint: "CD", ExtendedTimeout: 2 * time.Second, Interval: 3 * time.Second,
+					ApprovalDelay: 4 * time.Second, ApprovalDuration: 5 * time.Second, ApprovedByDefault: true},
+				State: client.State{LastCheckerStatus: 255, Created: january(1), LastEnabled: january(2), LastCheckedOK: january(3), LastApprovalRequest: january(4)},
+			},
+		},
+		"a status that no program has": {
+			`({"c": dict(` + settings + `, enabled=False, last_checker_status=256)}, {"c": ` + settings + `})`,
+			client.KindTakenOver,
+			client.Record{State: client.State{LastCheckerStatus: client.CheckerCrashed}},
+		},
+		"a client that the configuration has disabled": {
+			`({"c": dict(` + settings + `, enabled=False)}, {"c": dict(` + settings + `, enabled=False)})`,
+			client.KindConfiguration,
+			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"numbers for truths": {
 			`({"c": dict(` + settings + `, enabled=1, expires=None, last_checker_status=0, approved_by_default=0)}, {"c": dict(` + settings + `, enabled=1)})`,
@@ -304,6 +327,9 @@ func TestTakeOverRefuses(t *testing.T) {
 		"garbage":                {"garbage", "bad pickle at byte 0"},
 		"half a file":            {"\x80\x02}q\x00(X\x02\x00", "ends too early"},
 		"another pickle":         {"\x80\x02}.", "something else than clients"},
+		"one dict":               {"\x80\x02}\x85.", "something else than clients"},
+		"three dicts":            {"\x80\x02}}}\x87.", "something else than clients"},
+		"a list of settings":     {"\x80\x02}]\x86.", "where a dict should be"},
 		"lists":                  {"\x80\x02]]\x86.", "where a dict should be"},
 		"numbers for names":      {"\x80\x02}K\x01}s}\x86.", "has the key 1 instead of a name"},
 		"a client that is none":  {"\x80\x02}U\x01cNs}\x86.", `client "c": there is a <nil>`},
