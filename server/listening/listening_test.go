@@ -491,3 +491,29 @@ func TestThePlaceIsWhereIPv6WorksAndElseIPv4(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAddressThatAnotherHostMayHaveIsNoPlace(t *testing.T) {
+	t.Parallel()
+	here, there := wired(t, 1)
+	here.Run("ip", "-6", "address", "flush", "dev", "eth0")
+	here.Run("sysctl", "-q", "-w", "net.ipv6.conf.eth0.accept_dad=1", "net.ipv6.conf.eth0.dad_transmits=1000000")
+	o := openOn(here, listening.Wish{})
+	o.becomes("[::]:PORT", nil, "all IPv6", "all IPv4", "eth0 IPv4")
+	here.Run("ip", "address", "add", "2001:db8::5/64", "dev", "eth0") // which it finds out about for days
+	o.becomes("[::]:PORT", nil)
+	if want := "the IPv6 addresses are not ready yet"; o.State().Nowhere != want {
+		t.Errorf("nowhere because %q", o.State().Nowhere)
+	}
+	here.Run("ip", "address", "delete", "2001:db8::5/64", "dev", "eth0")
+	o.becomes("[::]:PORT", nil, "all IPv6", "all IPv4", "eth0 IPv4")
+
+	here.Run("sysctl", "-q", "-w", "net.ipv6.conf.eth0.dad_transmits=1")
+	there.Run("ip", "address", "add", "2001:db8::5/64", "dev", "eth0")
+	here.Run("ip", "address", "add", "2001:db8::5/64", "dev", "eth0")
+	lantest.Await(t, "the kernel to find the other host", func() bool {
+		return strings.Contains(here.Run("ip", "-6", "address", "show", "dev", "eth0"), "dadfailed")
+	})
+	o.becomes("[::]:PORT", nil, "all IPv6", "all IPv4", "eth0 IPv4")
+	here.Run("ip", "address", "add", "2001:db8::6/64", "dev", "eth0")
+	o.becomes("[::]:PORT", nil, "all IPv6", "eth0 IPv6")
+}

@@ -5,6 +5,7 @@ package listening
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -195,8 +196,10 @@ func watchNetwork(ctx context.Context) (<-chan struct{}, error) {
 	go func() {
 		// What is read does not matter, nor whether some of it was lost: the
 		// kernel is asked anew.
-		for buf := make([]byte, 1<<15); ctx.Err() == nil; {
-			file.Read(buf)
+		for buf := make([]byte, 1<<15); ; {
+			if _, err := file.Read(buf); err != nil && !errors.Is(err, unix.ENOBUFS) {
+				return // closed
+			}
 			select {
 			case changes <- struct{}{}:
 			default:

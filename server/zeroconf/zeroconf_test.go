@@ -145,6 +145,18 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
+func TestAnyNameIsKnownAgain(t *testing.T) {
+	t.Parallel()
+	here, there := lantest.Pair(t)
+	for _, name := range []string{`Büro "3". \ x;=`, strings.Repeat("é", 31)} {
+		a := announce(here, zeroconf.Service{Name: name})
+		a.await(fmt.Sprintf("announced as %q on eth0 over IPv6", name))
+		lantest.Await(t, "it", func() bool { return len(there.Found()) == 1 })
+		a.stop()
+		sees(there)
+	}
+}
+
 func TestAnnouncedOverIPv4(t *testing.T) {
 	t.Parallel()
 	here, there := lantest.Pair(t)
