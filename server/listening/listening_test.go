@@ -428,8 +428,10 @@ func TestAnAddressThatComesLateIsServed(t *testing.T) {
 	o.mustReach(there, "2001:db8::77", true)
 	here.Run("ip", "address", "delete", "192.0.2.77/24", "dev", "eth0")
 	o.becomes(where, []string{late("192.0.2.77")}, "eth0 IPv6 2001:db8::77")
-	if n := o.logged(late("192.0.2.77")); n != 2 {
-		t.Errorf("it was logged %d times, not twice, that the address is not there", n)
+	for text, want := range map[string]int{late("192.0.2.77"): 2, late("2001:db8::77"): 1, "msg=listening": 2} {
+		if n := o.logged(text); n != want {
+			t.Errorf("it was logged %d times, not %d: %s", n, want, text)
+		}
 	}
 }
 
@@ -447,6 +449,15 @@ func TestALinkLocalAddressFollowsItsInterface(t *testing.T) {
 		here.Run("ip", "link", "delete", "eth0")
 		o.becomes("nowhere", []string{"interface eth0 is gone; it is listened on again when it is back"})
 	}
+}
+
+func TestTheSameLinkLocalAddressOfAnotherInterfaceIsNoPlace(t *testing.T) {
+	t.Parallel()
+	here, _ := wired(t, 2)
+	for _, name := range []string{"eth0", "eth1"} {
+		here.Run("ip", "address", "add", "fe80::7/64", "dev", name)
+	}
+	openOn(here, listening.Wish{Addresses: addresses("fe80::7%eth0")}).becomes("[fe80::7%eth0]:PORT", nil, "eth0 IPv6 fe80::7")
 }
 
 func TestThePlaceIsWhereIPv6WorksAndElseIPv4(t *testing.T) {
