@@ -43,14 +43,23 @@ type Bus struct {
 // Start starts a bus that lets everybody do everything. It ends with the test.
 func Start(tb testing.TB) *Bus {
 	tb.Helper()
-	return start(tb, `
+	return start(tb, everything)
+}
+
+const everything = `
   <policy context="default">
     <allow user="*"/>
     <allow own="*"/>
     <allow send_destination="*" eavesdrop="true"/>
     <allow eavesdrop="true"/>
   </policy>
-  <limit name="max_replies_per_connection">100000</limit>`)
+  <limit name="max_replies_per_connection">100000</limit>`
+
+// StartNarrow starts a bus like Start's that takes no message of more bytes, as every
+// bus does at some length: it costs the sender its connection.
+func StartNarrow(tb testing.TB, message int) *Bus {
+	tb.Helper()
+	return start(tb, fmt.Sprintf("%s\n  <limit name=\"max_message_size\">%d</limit>", everything, message))
 }
 
 // StartSystem starts a bus that is as strict as a system bus, with holes

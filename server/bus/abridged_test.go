@@ -11,6 +11,7 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/dbustest"
+	"mandos/server/bus"
 	"mandos/server/client"
 )
 
@@ -89,12 +90,13 @@ func TestAllListsAreAnsweredHoweverLongTheTextsAre(t *testing.T) {
 }
 
 func TestAListThatTheBusWouldNotTakeIsAnErrorAndDoesNotCostTheBus(t *testing.T) {
-	const many = 25_000
+	const many = 800
+	bus.LimitMessages(t, 31<<15)
 	all := make([]client.Settings, many)
 	for i := range all {
 		all[i] = settings(fmt.Sprint("foo", i))
 	}
-	b := dbustest.Start(t)
+	b := dbustest.StartNarrow(t, 32<<15)
 	s := serve(t, b.Address, all...)
 	root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)
 	err := root.Call(dbusapi.ObjectManagerInterface+".GetManagedObjects", 0).Err
@@ -112,10 +114,12 @@ func TestAListThatTheBusWouldNotTakeIsAnErrorAndDoesNotCostTheBus(t *testing.T) 
 func TestAHistoryOfLongTextsIsAnswered(t *testing.T) {
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"))
+	s.daemon.mu.Lock()
 	s.daemon.past = []map[string]string{
 		{"kind": "checker completed", "client": "foo", "command": strings.Repeat("x", 20<<20)},
 		{"kind": "changed", "client": "foo", "Host": strings.Repeat("x", 20<<20)},
 	}
+	s.daemon.mu.Unlock()
 	history, err := connect(t, b.Address).History(t.Context(), dbusapi.Client{Path: "/clients/foo"})
 	if err != nil || len(history) != 2 {
 		t.Fatalf("%d events, %v", len(history), err)

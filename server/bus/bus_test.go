@@ -205,6 +205,8 @@ func (d *daemon) Place(name string) string {
 }
 
 func (d *daemon) History(name string) ([]map[string]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.past != nil {
 		return d.past, nil
 	}

@@ -185,7 +185,6 @@ func TestSecretsAreDecryptedOnceAndForAll(t *testing.T) {
 		}
 	}
 	check("at once", s)
-	message := savedMessage(t, s, "other")
 	save(t, s, records...)
 	check("after a save of what the registry has", s)
 	for _, r := range records {
@@ -195,7 +194,7 @@ func TestSecretsAreDecryptedOnceAndForAll(t *testing.T) {
 			want["other"] = secret("set later")
 		}
 	}
-	message = savedMessage(t, s, "other")
+	message := savedMessage(t, s, "other")
 	s = reopen(t, s)
 	if got := secretsOf(recordsOf(t, s, configured...)); !maps.Equal(got, want) {
 		t.Errorf("after a restart the secrets are %v, want %v", got, want)

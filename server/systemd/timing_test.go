@@ -76,7 +76,7 @@ func TestTheWatchdogIsFedThreeTimesInItsPeriod(t *testing.T) {
 			if got := manager.heard(); len(got) != 0 {
 				t.Errorf("too early it heard %q", got)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if got := manager.heard(); len(got) != 1 || got[0] != "WATCHDOG=1" {
 				t.Errorf("after a third of the period it heard %q", got)
 			}
