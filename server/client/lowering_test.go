@@ -647,3 +647,43 @@ func TestALateTimerProlongsNothing(t *testing.T) {
 		})
 	})
 }
+
+func TestANewNameGivesADeadHostNoMoreTime(t *testing.T) {
+	a, other := host("a", keyA), host("other", keyC)
+	b := a
+	b.Name = "b"
+	inWorld(t, []Settings{other, a}, func(w *world) {
+		w.pass(2 * time.Minute)
+		w.checks.behave(fail)
+		w.pass(3 * time.Minute)
+		before := w.client("a")
+		w.reload([]Settings{other, b})
+		if after := w.client("b"); !after.Expires.Equal(before.Expires) || !after.Created.Equal(before.Created) || !after.LastCheckedOK.Equal(before.LastCheckedOK) {
+			t.Errorf("it goes on as %+v, was %+v", after.State, before.State)
+		}
+	})
+}
+
+func TestADisablementBindsTheOtherSectionOfItsKeyWhenItsOwnIsGone(t *testing.T) {
+	ctx := context.Background()
+	a, other := host("a", keyA), host("other", keyC)
+	second := a
+	second.Name = "second"
+	for sentence, c := range map[string]struct {
+		lower func(w *world)
+		binds bool
+	}{
+		"disabled": {func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, true},
+		"removed":  {func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, false}, // it took its place at once
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{other, a, second}, func(w *world) {
+				c.lower(w)
+				w.reload([]Settings{other, second})
+				if secret, why := w.fetch(keyA); secret.Len() == 0 != c.binds {
+					t.Errorf("got %d bytes, refused for %q", secret.Len(), why)
+				}
+			})
+		})
+	}
+}
