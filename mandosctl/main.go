@@ -6,9 +6,11 @@
 // Each command has a file of its own, with its options, its flags and its work.
 // What several of them do is in the packages below and in:
 //
-//	command.go    the program, its exit statuses, its connection to the server
-//	selection.go  which clients a command is for
-//	act.go        doing something to each of them
+//	command.go   the program, its exit statuses, its connection to the server
+//	usage.go     what is wrong with a command line
+//	duration.go  durations on it
+//	act.go       choosing clients, and doing something to each of them
+//	gone.go      clients that are not there
 package main
 
 import (

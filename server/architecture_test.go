@@ -5,8 +5,14 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -85,4 +91,65 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 			t.Errorf("the doc comment of %s must begin with %q: %.40q", p.ImportPath, want, p.Doc)
 		}
 	}
+}
+
+var (
+	// fileInComment is a name that says by its ending that it is one of our files.
+	fileInComment = regexp.MustCompile(`(?:^|[\s"(` + "`" + `])([\w./-]*\w\.(?:go|md|xml|txtar|sh|py))\b`)
+	// pathInComment is one that says so by its beginning.
+	pathInComment = regexp.MustCompile(`(?:^|[\s"(` + "`" + `])((?:server|mandosctl|dbusapi|docs|etc|\.ci)/[\w./-]*\w)`)
+)
+
+// TestFilesThatCommentsNameExist looks beside the file with the comment, in its
+// testdata, and from the top of the project.
+func TestFilesThatCommentsNameExist(t *testing.T) {
+	named := 0
+	for _, file := range goFiles(t) {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, comment := range parsed.Comments {
+			for _, name := range filesNamedIn(comment.Text()) {
+				named++
+				if !exists(filepath.Join(filepath.Dir(file), name), filepath.Join(filepath.Dir(file), "testdata", name), filepath.Join("..", name)) {
+					t.Errorf("%s: a comment names %s, which there is not", file, name)
+				}
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("found only %d names of files in comments", named)
+	}
+}
+
+func goFiles(t *testing.T) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".go") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func filesNamedIn(comment string) (names []string) {
+	for _, kind := range []*regexp.Regexp{fileInComment, pathInComment} {
+		for _, match := range kind.FindAllStringSubmatch(comment, -1) {
+			names = append(names, match[1])
+		}
+	}
+	return names
+}
+
+// exists reports whether there is any of the paths.
+func exists(paths ...string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
 }

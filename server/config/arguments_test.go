@@ -53,7 +53,7 @@ func TestArgumentsAreReadAsArgparseReadsThem(t *testing.T) {
 	}
 }
 
-// arrangedFor puts what Arrange makes of the arguments in the words of oracle.py.
+// arrangedFor puts what Arrange makes of the arguments in the words of testdata/oracle.py.
 func arrangedFor(t *testing.T, args []string) []string {
 	t.Helper()
 	command := &cobra.Command{Use: "mandos", Version: "1"}
