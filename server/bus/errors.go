@@ -32,6 +32,7 @@ func asDBusError(err error) error {
 	var noClient *client.NoClientError
 	var noSection *client.NoSectionError
 	var stillThere *client.StillThereError
+	var overtaken *client.OvertakenError
 	switch {
 	case errors.As(err, &answer):
 		return answer
@@ -39,7 +40,7 @@ func asDBusError(err error) error {
 		return errorf(dbusapi.ErrorUnknownObject, "%v", err)
 	case errors.Is(err, client.ErrBadSetting):
 		return errorf(dbusapi.ErrorInvalidArgs, "%v", err)
-	case errors.As(err, &noSection), errors.As(err, &stillThere):
+	case errors.As(err, &noSection), errors.As(err, &stillThere), errors.As(err, &overtaken):
 		return errorf(dbusapi.ErrorRefused, "%v", err)
 	case errors.Is(err, ErrBadConfiguration):
 		return errorf(dbusapi.ErrorBadConfiguration, "%s", strings.TrimPrefix(err.Error(), ErrBadConfiguration.Error()+": "))

@@ -95,11 +95,10 @@ func (r *Registry) leave(c *client) {
 	r.drop(c)
 }
 
-// bringBack makes a client of one that was removed, because somebody enables it.
+// bringBack makes a client of one that was removed, because somebody has enabled it.
 func (r *Registry) bringBack(away absentee, by Actor) []Event {
 	r.dropAbsent(away.Name)
 	c := newClient(away.Record, r.freeObjectPath(away.Name), away.position)
-	c.raise(r.wall())
 	r.insert(c)
 	r.restoreDenial(c)
 	enabled := r.revive(c, by)

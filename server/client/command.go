@@ -12,32 +12,55 @@ import (
 // Enable makes a disabled client valid again, and brings one back that was
 // removed while its section stands. It does nothing to an enabled one.
 func (r *Registry) Enable(ctx context.Context, by Actor, name string) error {
-	return r.propose(ctx, &change{
-		name: name,
-		plan: func(saved recordSource) ([]Record, error) {
-			record, ok := saved(name)
-			switch {
-			case !ok:
-				return nil, &NoClientError{name}
-			case !record.Gone.IsZero():
-				return nil, &NoSectionError{name}
-			case record.Enabled:
-				return nil, nil
-			}
-			record.raise(r.wall())
-			return []Record{record}, nil
-		},
-		apply: func() []Event {
-			if away, ok := r.absent[name]; ok && away.Gone.IsZero() {
-				return r.bringBack(away, by)
-			}
-			c := r.clients[name]
-			if c == nil || c.Enabled {
-				return nil
-			}
-			return []Event{r.enable(c, by)}
-		},
-	})
+	enable := &change{name: name}
+	raises, overtaken := false, false
+	enable.plan = func(saved recordSource) ([]Record, error) {
+		record, ok := saved(name)
+		switch {
+		case !ok:
+			return nil, &NoClientError{name}
+		case !record.Gone.IsZero():
+			return nil, &NoSectionError{name}
+		case record.Enabled:
+			return nil, nil
+		case !record.raise(r.wall(), enable.unseen):
+			return nil, &OvertakenError{name}
+		}
+		raises = true
+		return []Record{record}, nil
+	}
+	enable.apply = func() []Event {
+		record := r.record(name)
+		if !raises || record.Dropped || record.Enabled || !record.Gone.IsZero() {
+			return nil
+		}
+		if !record.raise(r.wall(), enable.unseen) {
+			overtaken = true
+			return nil
+		}
+		if away, ok := r.absent[name]; ok {
+			away.Record = record
+			return r.bringBack(away, by)
+		}
+		c := r.clients[name]
+		c.Record = record
+		return []Event{r.revive(c, by)}
+	}
+	if err := r.propose(ctx, enable); err != nil {
+		return err
+	}
+	if overtaken {
+		return &OvertakenError{name}
+	}
+	return nil
+}
+
+// OvertakenError says that a client was not enabled, as somebody disabled or
+// removed it after that was asked for.
+type OvertakenError struct{ Name string }
+
+func (e *OvertakenError) Error() string {
+	return fmt.Sprintf("client %s was disabled or removed by somebody else at this moment; see who it was, and enable it again if that is meant", e.Name)
 }
 
 // Disable makes a client invalid at once, and refuses those who wait for it. That
@@ -45,7 +68,7 @@ func (r *Registry) Enable(ctx context.Context, by Actor, name string) error {
 // who has seen it.
 func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		c.Standing = c.lower(NewLowering(KindDisabled, by.String(), r.wall(), c.Name, c.key()))
+		r.lowerFor(c, KindDisabled, by)
 		return r.lowered(c, by, KindDisabled)
 	})
 }
@@ -54,10 +77,20 @@ func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
 // enables it or its section has another key.
 func (r *Registry) Remove(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		c.Standing = c.lower(NewLowering(KindRemoved, by.String(), r.wall(), c.Name, c.key()))
+		r.lowerFor(c, KindRemoved, by)
 		r.leave(c)
 		return r.durably(name, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: ByAdministrator})
 	})
+}
+
+// lowerFor adds what somebody says against the client, which nothing has seen that
+// was asked for before and is still to be made.
+func (r *Registry) lowerFor(c *client, kind Kind, by Actor) {
+	l := NewLowering(kind, by.String(), r.wall(), c.Name, c.key())
+	c.Standing = c.lower(l)
+	for ch := range r.queue.pending {
+		ch.unseen[l.ID] = true
+	}
 }
 
 // Approve decides, for the client's approval duration, what becomes of those

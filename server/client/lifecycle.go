@@ -20,7 +20,7 @@ func (r *Registry) Load(configured []Settings, saved []Record) (Reloaded, error)
 	if err := vanished(configured, saved); err != nil {
 		return Reloaded{}, err
 	}
-	next := newSuccession(configured, saved, r.wall())
+	next := newSuccession(configured, saved, r.wall(), nil)
 	for i := range next.heirs {
 		h := &next.heirs[i]
 		if h.absent() {
@@ -112,19 +112,24 @@ func (r *Registry) Start() {
 // Reload puts a new configuration in place of the former one, as a restart
 // would do it, without touching what stays the same. It fails, with a
 // [*VanishedError], rather than have all clients go.
-func (r *Registry) Reload(ctx context.Context, by Actor, configured []Settings) (reloaded Reloaded, err error) {
-	err = r.propose(ctx, &change{
-		plan: func(saved recordSource) ([]Record, error) { return r.planReload(saved, configured) },
-		apply: func() (events []Event) {
-			next := newSuccession(configured, r.records(r.record), r.wall())
-			reloaded = next.reloaded()
-			return r.reload(by, &next)
-		},
-	})
-	return reloaded, err
+func (r *Registry) Reload(ctx context.Context, by Actor, configured []Settings) (Reloaded, error) {
+	var reloaded Reloaded
+	reload := new(change)
+	reload.plan = func(saved recordSource) ([]Record, error) {
+		return r.planReload(saved, configured, reload.unseen)
+	}
+	reload.apply = func() []Event {
+		next := newSuccession(configured, r.records(r.record), r.wall(), reload.unseen)
+		reloaded = next.reloaded()
+		return r.reload(by, &next)
+	}
+	if err := r.propose(ctx, reload); err != nil {
+		return Reloaded{}, err // also while the reload is still on its way
+	}
+	return reloaded, nil
 }
 
-func (r *Registry) planReload(saved recordSource, configured []Settings) (changed []Record, err error) {
+func (r *Registry) planReload(saved recordSource, configured []Settings, unseen unseen) (changed []Record, err error) {
 	records := r.records(func(name string) Record {
 		record, _ := saved(name)
 		return record
@@ -132,7 +137,7 @@ func (r *Registry) planReload(saved recordSource, configured []Settings) (change
 	if err := vanished(configured, records); err != nil {
 		return nil, err
 	}
-	next := newSuccession(configured, records, r.wall())
+	next := newSuccession(configured, records, r.wall(), unseen)
 	for i := range next.heirs {
 		if h := &next.heirs[i]; h.differs() {
 			changed = append(changed, h.Record)

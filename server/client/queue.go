@@ -23,7 +23,8 @@ const maxQueued = 10_000
 // registry's goroutine has saved and told it. The registry's mutex guards it.
 type queue struct {
 	items   []*item
-	unsaved map[string]struct{} // names whose records differ from the saved ones
+	unsaved map[string]struct{}  // names whose records differ from the saved ones
+	pending map[*change]struct{} // what was asked for and is not made yet
 	wake    chan struct{}
 	dropped int
 }
@@ -46,13 +47,19 @@ type change struct {
 	name  string // of the client; empty for all of them
 	plan  func(saved recordSource) ([]Record, error)
 	apply func() []Event
+	// unseen are the lowerings by people since the change was asked for. Whoever
+	// asked for it cannot have seen them, so that it raises nobody from them.
+	unseen unseen
 }
+
+// unseen are IDs of lowerings.
+type unseen map[string]bool
 
 // recordSource gives the record of that name with all changes planned so far.
 type recordSource func(name string) (Record, bool)
 
 func newQueue() queue {
-	return queue{unsaved: make(map[string]struct{}), wake: make(chan struct{}, 1)}
+	return queue{unsaved: make(map[string]struct{}), pending: make(map[*change]struct{}), wake: make(chan struct{}, 1)}
 }
 
 func (q *queue) push(it *item) {
@@ -106,6 +113,8 @@ func (r *Registry) propose(ctx context.Context, ch *change) error {
 		r.mu.Unlock()
 		return ErrClosed
 	}
+	ch.unseen = make(unseen)
+	r.queue.pending[ch] = struct{}{}
 	r.queue.push(&item{change: ch, done: done})
 	r.mu.Unlock()
 	return wait(ctx, done)
@@ -274,6 +283,7 @@ func (r *Registry) commit(b batch, saveErr error) []Event {
 			it.events = it.change.apply()
 		}
 		events = append(events, it.events...)
+		delete(r.queue.pending, it.change)
 	}
 	if b.dropped > 0 {
 		events = append(events, Event{Kind: EventsDropped, Time: r.wall(), Dropped: b.dropped})

@@ -81,12 +81,16 @@ func (r Record) Judged() Record {
 	return r
 }
 
-// raise is the part of becoming enabled that is saved.
-func (r *Record) raise(now time.Time) {
-	r.Standing = r.Standing.raise(r.Name, r.key())
+// raise is the part of becoming enabled that is saved. It reports whether the client
+// is enabled then: what is unseen goes on to bind it.
+func (r *Record) raise(now time.Time, unseen unseen) bool {
+	r.Standing = r.Standing.raise(r.Name, r.key(), unseen)
 	r.judge()
-	r.LastEnabled = now
-	r.Expires = now.Add(r.probation())
+	if r.Enabled {
+		r.LastEnabled = now
+		r.Expires = now.Add(r.probation())
+	}
+	return r.Enabled
 }
 
 // Removed tells whether the client was removed at run time.

@@ -130,12 +130,15 @@ func (s *Standing) facts() (facts []Lowering) {
 	return facts
 }
 
-// against are the facts that bind the client with that key. A removal is one
-// of the key: another key in the section is another client.
+// against are the facts that bind the client with that key.
 func (s *Standing) against(key Key) []Lowering {
-	return slices.DeleteFunc(s.facts(), func(l Lowering) bool {
-		return l.Kind == KindRemoved && l.Key.differs(key)
-	})
+	return slices.DeleteFunc(s.facts(), func(l Lowering) bool { return !l.binds(key) })
+}
+
+// binds tells whether the fact binds a client that it is known of, with that key. A
+// removal is one of the key: another key in the section is another client.
+func (l *Lowering) binds(key Key) bool {
+	return l.Kind != KindRemoved || !l.Key.differs(key)
 }
 
 // removes tells whether a removal is among what binds the client with that key.
@@ -184,11 +187,14 @@ func (s Standing) expire(name string, kind Kind, at time.Time, key Key) Standing
 // raise is what enabling makes of it: a new life, in which nothing binds the
 // client of that name and key that bound it so far. A fact about another client,
 // whose key this one had for a while, is let go of, and not seen: it holds where
-// the key is.
-func (s Standing) raise(name string, key Key) Standing {
+// the key is. What is unseen stays.
+func (s Standing) raise(name string, key Key, unseen unseen) Standing {
 	raised := s.against(key)
 	s.Life = Life{Enables: s.Life.Enables + 1}
 	for _, l := range raised {
+		if unseen[l.ID] {
+			continue
+		}
 		if l.Name != name && l.Key.differs(key) {
 			s.Lowerings = slices.DeleteFunc(slices.Clone(s.Lowerings), func(other Lowering) bool { return other.ID == l.ID })
 			continue

@@ -73,7 +73,10 @@ func (h *heir) differs() bool {
 // just got that name or that key; and a disablement by a person always, once the
 // section of the client that was disabled is gone. A section that is new, with a
 // key that is not, goes on with the life of the client that has it.
-func newSuccession(configured []Settings, records []Record, now time.Time) succession {
+//
+// What is unseen came after the configuration was asked for, which raises nobody
+// from it.
+func newSuccession(configured []Settings, records []Record, now time.Time, unseen unseen) succession {
 	records = slices.Clone(records)
 	for i := range records {
 		if r := &records[i]; !r.Gone.IsZero() && r.lapsed(now) {
@@ -94,7 +97,7 @@ func newSuccession(configured []Settings, records []Record, now time.Time) succe
 	next := succession{gone: make(map[string]Record)}
 	for i, settings := range configured {
 		former, isKnown := known[settings.Name]
-		next.heirs = append(next.heirs, inherit(settings, former, isKnown, kin, now))
+		next.heirs = append(next.heirs, inherit(settings, former, isKnown, kin, now, unseen))
 		next.heirs[i].position = i
 	}
 	for _, record := range records {
@@ -131,7 +134,7 @@ func (s *succession) prune(now time.Time) {
 }
 
 // inherit works out what becomes of one section.
-func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.Time) heir {
+func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.Time, unseen unseen) heir {
 	h := heir{former: former, known: isKnown, goesOn: isKnown}
 	if isKnown {
 		h.Record, h.changed = merge(former, settings)
@@ -142,7 +145,7 @@ func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.
 	}
 	met := h.isNew() || former.key() != h.key()
 	kin.bequeath(&h.Record, met)
-	h.hear(former, isKnown, settings, now)
+	h.hear(former, isKnown, settings, now, unseen)
 	h.judge()
 	if !h.goesOn && !h.Enabled {
 		h.LastEnabled = time.Time{}
@@ -151,7 +154,7 @@ func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.
 }
 
 // hear follows what the configuration says of the client's validity.
-func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Time) {
+func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Time, unseen unseen) {
 	word := settings.word()
 	if word != NoWord || former.Word == UnknownWord {
 		h.Word = word
@@ -161,7 +164,7 @@ func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Tim
 	wasOff := isKnown && !former.Configured.Enabled
 	switch {
 	case settings.Enabled && spoken && (former.Word == WordNo || wasOff):
-		h.raise(now)
+		h.raise(now, unseen)
 	case !settings.Enabled && (spoken || !wasOff):
 		section := "DEFAULT"
 		if settings.EnabledOwn {
@@ -206,12 +209,14 @@ func (k *kin) bequeath(heir *Record, met bool) {
 	var seen []Standing
 	k.of(heir, func(r *Record) {
 		seen = append(seen, r.Standing)
+		hasKeyNow := r.key().same(heir.key()) // but may have been lowered with another
 		for _, l := range r.facts() {
-			if l.Key.same(heir.key()) && (met || l.Kind == KindDisabled && !k.stays[r.Name]) {
+			about := l.Key.same(heir.key()) || hasKeyNow && l.binds(r.key())
+			if about && (met || l.Kind == KindDisabled && !k.stays[r.Name]) {
 				facts = append(facts, l)
 			}
 		}
-		if met && r.DeniedKey.same(heir.key()) && r.DeniedUntil.After(heir.DeniedUntil) {
+		if met && (hasKeyNow || r.DeniedKey.same(heir.key())) && r.DeniedUntil.After(heir.DeniedUntil) {
 			heir.DeniedUntil, heir.DeniedFor, heir.DeniedKey = r.DeniedUntil, r.DeniedFor, heir.key()
 		}
 	})

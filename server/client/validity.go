@@ -73,12 +73,6 @@ func (r *Registry) idleTimers(c *client) {
 	c.Expires, c.deadline = time.Time{}, time.Time{}
 }
 
-// enable makes the client valid because somebody said so.
-func (r *Registry) enable(c *client, by Actor) Event {
-	c.raise(r.wall())
-	return r.revive(c, by)
-}
-
 // probation is how long a client that was enabled has to prove itself.
 func (s *Settings) probation() time.Duration { return 2 * s.Interval }
 

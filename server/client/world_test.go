@@ -36,11 +36,19 @@ type disk struct {
 	refuses string // the name of a client whose record cannot be saved
 	fails   bool   // after having taken what it was given
 	saves   int
+	meddle  func() // called once, before the next records are taken
 }
 
 var errFull = errors.New("no space left on device")
 
 func (d *disk) Save(records []Record) error {
+	d.mu.Lock()
+	meddle := d.meddle
+	d.meddle = nil
+	d.mu.Unlock()
+	if meddle != nil {
+		meddle()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.full {
@@ -80,6 +88,13 @@ func (d *disk) get(name string) (Record, bool) {
 	defer d.mu.Unlock()
 	record, ok := d.records[name]
 	return record, ok
+}
+
+// during has something happen while the next records are being saved.
+func (d *disk) during(meddle func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.meddle = meddle
 }
 
 func (d *disk) setFull(full bool) {
