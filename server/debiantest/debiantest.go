@@ -39,7 +39,8 @@ func NeedRoot(tb testing.TB, what string) {
 	}
 }
 
-// Unpacked is the directory that the package is unpacked in.
+// Unpacked is the directory that the package is unpacked in, by .ci/unpack, which
+// "make demo" and "make test" use as well.
 func Unpacked(name string) (string, error) {
 	packages.mu.Lock()
 	defer packages.mu.Unlock()
