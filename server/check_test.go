@@ -242,7 +242,7 @@ state=$1 port=$2; shift 2
 "$0" "$@" --port $port --statedir $state --check || exit 11
 "$0" "$@" --port $((port-1)) --statedir $state-2 --check && exit 12
 kill $(cat /run/mandos.pid)
-while [ -e /run/mandos.pid ]; do sleep 0.05; done
+while [ -s /run/mandos.pid ]; do sleep 0.05; done
 "$0" "$@" --port $((port-1)) --statedir $state-2 --check || exit 13
 `
 	out, err := exec.Command("unshare", append([]string{"--mount", "sh", "-c", script, mandos(t), filepath.Dir(dir) + "/state", freePort(t)}, args...)...).CombinedOutput()

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -52,7 +51,6 @@ type daemon struct {
 	logLimits *logging.Limits
 
 	sockets  *listening.Sockets
-	pid      *pidfile.File // nil in the foreground
 	reader   *configreader.Reader
 	checker  *checker.Runner
 	store    *state.Store
@@ -62,6 +60,7 @@ type daemon struct {
 	handout  *handout.Server
 	zeroconf *zeroconf.Announcer // nil without Zeroconf
 
+	pid       atomic.Pointer[pidfile.File] // nil in the foreground
 	hangups   <-chan os.Signal
 	places    atomic.Pointer[map[string]string] // of the clients' sections, as last read
 	reloading chan struct{}                     // holds one token while a reload is under way
@@ -84,7 +83,7 @@ func serve(ctx context.Context, s *settings, parent *daemonize.Parent, hangups <
 		return d.open()
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, d.releasePID())
 	}
 	err = d.work(ctx)
 	if err != nil && parent != nil { // whose standard error leads nowhere now
@@ -139,20 +138,25 @@ func (s *settings) whereToListen() listening.Wish {
 
 // writePID leaves the PID file of a daemon. Only that another one runs is a reason
 // not to start.
-func (d *daemon) writePID() (err error) {
+func (d *daemon) writePID() error {
 	if d.parent == nil {
 		return nil
 	}
-	var remover func(*exec.Cmd) error
-	if os.Geteuid() == 0 {
-		remover = func(cmd *exec.Cmd) error { return privileges.Start(cmd, privileges.Root) }
-	}
-	d.pid, err = pidfile.Create(pidPath, remover)
+	file, err := pidfile.Create(pidPath)
 	if running := (*pidfile.RunningError)(nil); errors.As(err, &running) {
 		return err
 	}
 	if err != nil {
 		d.log.Error("serving without a PID file", "error", err)
+	}
+	d.pid.Store(file)
+	return nil
+}
+
+// releasePID is for the end, also for that of a start which was left behind.
+func (d *daemon) releasePID() error {
+	if file := d.pid.Swap(nil); file != nil {
+		return file.Release()
 	}
 	return nil
 }
@@ -298,10 +302,7 @@ func (d *daemon) finish(ctx context.Context) error {
 func (d *daemon) letGo() error {
 	err := errors.Join(d.checker.Close(), d.store.Close())
 	d.reader.Close()
-	if d.pid != nil {
-		err = errors.Join(err, d.pid.Remove())
-	}
-	return err
+	return errors.Join(err, d.releasePID())
 }
 
 func (d *daemon) tellWarnings(warnings []config.Warning, clients []client.Settings) {

@@ -286,8 +286,7 @@ read -r go
 kill -HUP "$pid" || exit 15
 kill "$pid" || exit 16
 while [ -d "/proc/$pid" ] && [ "$(sed -n 's/^State:\t\(.\).*/\1/p' /proc/$pid/status)" != Z ]; do sleep 0.05; done
-sleep 0.3
-[ ! -e /run/mandos.pid ] || exit 17
+[ -e /run/mandos.pid ] && [ ! -s /run/mandos.pid ] || exit 17
 start x %[2]s/state
 [ $? -eq 2 ] || exit 18
 `, mandos(t), dir, port, freePort(t))

@@ -37,7 +37,7 @@ mount -t tmpfs none /run
 %[1]s --no-dbus --no-zeroconf --port %[3]s --configdir %[2]s --statedir %[2]s/state || exit 10
 pid=$(cat /run/mandos.pid) || exit 11
 kill "$pid" || exit 12
-while [ -e /run/mandos.pid ]; do sleep 0.05; done
+while [ -s /run/mandos.pid ]; do sleep 0.05; done
 `, mandos(t), dir, freePort(t))
 	out, err := exec.Command("unshare", "--mount", "sh", "-c", script).CombinedOutput()
 	if err != nil {

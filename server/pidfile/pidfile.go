@@ -3,7 +3,9 @@
 // Package pidfile keeps the file that tells others the process ID of the daemon.
 //
 // The file is locked as long as the daemon lives, so that two daemons cannot have
-// it. What a dead process left is replaced.
+// it. At its end the daemon empties the file through the descriptor that it has had
+// since it was root, for it may not be able to remove it any more: an empty file is
+// nobody's. What a dead process left is replaced.
 package pidfile
 
 import (
@@ -12,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"time"
 
@@ -24,10 +25,8 @@ const handover = 2 * time.Second
 
 // File is a PID file of this process.
 type File struct {
-	path    string
-	file    *os.File
-	remover *exec.Cmd
-	alive   *os.File // closed when this process ends
+	path string
+	file *os.File
 }
 
 // RunningError says that another daemon has the file.
@@ -43,13 +42,9 @@ func (e *RunningError) Error() string {
 	return fmt.Sprintf("another server is running with process ID %d, as %s says; stop it first", e.PID, e.Path)
 }
 
-// Create writes the process ID to the file. With start, which starts a command,
-// the file is removed by a process of its own when this one has ended, however
-// that happens: only whoever may write to the directory can, and this process may
-// give that right up. Without it, [File.Remove] does it.
-//
-// The error is a [*RunningError] if another server has the file.
-func Create(path string, start func(*exec.Cmd) error) (*File, error) {
+// Create writes the process ID to the file. The error is a [*RunningError] if
+// another server has it.
+func Create(path string) (*File, error) {
 	file, err := lock(path)
 	if err != nil {
 		return nil, err
@@ -58,12 +53,6 @@ func Create(path string, start func(*exec.Cmd) error) (*File, error) {
 	if err := f.claim(); err != nil {
 		file.Close()
 		return nil, err
-	}
-	if start != nil {
-		if err := f.startRemover(start); err != nil {
-			// The file is of no use without the process that it names.
-			return nil, errors.Join(err, f.Remove())
-		}
 	}
 	return f, nil
 }
@@ -149,58 +138,28 @@ func (f *File) claim() error {
 	return nil
 }
 
-// isServer tells whether that process has the name of this one. Another name is
-// that of a process which got the number of a dead server.
+// isServer reports whether that process has the name of this one and is alive.
+// Another name is that of a process which got the number of a dead server, and a
+// process without a command line is dead itself and only not yet taken away.
 func isServer(pid int) bool {
 	own, err := os.ReadFile("/proc/self/comm")
 	if err != nil || pid == 0 {
 		return false
 	}
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err == nil && bytes.Equal(name, own)
+	if err != nil || !bytes.Equal(name, own) {
+		return false
+	}
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && len(command) > 0
 }
 
-// remove is a shell script that waits for the end of standard input, which is that
-// of the daemon, and removes its argument, if that is still the file whose lock it
-// holds as descriptor 3.
-const remove = `trap "" HUP INT TERM; read -r never; if [ "$1" -ef /dev/fd/3 ]; then exec rm -f -- "$1"; fi`
-
-func (f *File) startRemover(start func(*exec.Cmd) error) error {
-	waits, alive, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("cannot see to the PID file: %w", err)
-	}
-	defer waits.Close()
-	cmd := exec.Command("/bin/sh", "-c", remove, "sh", f.path)
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	cmd.Stdin = waits
-	cmd.ExtraFiles = []*os.File{f.file}
-	if err := start(cmd); err != nil {
-		alive.Close()
-		return fmt.Errorf("cannot see to the PID file: %w", err)
-	}
-	f.remover, f.alive = cmd, alive
-	return nil
-}
-
-// Remove removes the file, unless another one is in its place.
-func (f *File) Remove() error {
+// Release empties the file and lets another server have it. It needs no right to
+// the file or its directory.
+func (f *File) Release() error {
 	defer f.file.Close()
-	if f.remover != nil {
-		f.alive.Close()
-		late := time.AfterFunc(handover, func() { _ = f.remover.Process.Kill() })
-		defer late.Stop()
-		if err := f.remover.Wait(); err != nil {
-			return fmt.Errorf("the PID file %s was not removed: %w", f.path, err)
-		}
-		return nil
-	}
-	if !isAt(f.file, f.path) {
-		return nil
-	}
-	if err := os.Remove(f.path); err != nil {
-		return fmt.Errorf("the PID file was not removed: %w", err)
+	if err := f.file.Truncate(0); err != nil {
+		return fmt.Errorf("the PID file %s was not emptied: %w", f.path, err)
 	}
 	return nil
 }

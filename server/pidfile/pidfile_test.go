@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,24 +41,26 @@ func daemon(role, path string) error {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
 	}
-	start := (*exec.Cmd).Start
-	if role == "one that removes the file itself" {
-		start = nil
-	}
-	file, err := pidfile.Create(path, start)
+	file, err := pidfile.Create(path)
 	if err != nil {
 		return err
 	}
-	if role == "one that gives up root" {
-		if err := errors.Join(syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
-			return err
-		}
+	switch role {
+	case "one that gives up root":
+		err = errors.Join(syscall.Setgid(65534), syscall.Setuid(65534))
+	case "one with a checker":
+		checker := exec.Command("cat")
+		checker.Stdin = os.Stdin
+		err = checker.Start()
+	}
+	if err != nil {
+		return err
 	}
 	fmt.Println(os.Getpid())
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	return file.Remove()
+	return file.Release()
 }
 
 type process struct {
@@ -128,17 +129,8 @@ func content(t *testing.T, path string) string {
 	return string(data)
 }
 
-func gone(path string) bool {
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			return true
-		}
-	}
-	return false
-}
-
-func TestWrittenAndRemoved(t *testing.T) {
-	for _, role := range []string{"one that has it removed", "one that removes the file itself", "one that gives up root"} {
+func TestWrittenAndEmptied(t *testing.T) {
+	for _, role := range []string{"one that stays root", "one that gives up root"} {
 		t.Run(role, func(t *testing.T) {
 			path := newPath(t)
 			p := run(t, role, path)
@@ -146,26 +138,47 @@ func TestWrittenAndRemoved(t *testing.T) {
 				t.Errorf("the file has %q, want %q", got, want)
 			}
 			p.end(t)
-			if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the file is there after the end: %v", err)
+			if left := content(t, path); left != "" {
+				t.Errorf("the file has %q after the end", left)
 			}
 		})
 	}
 }
 
-func TestRemovedAfterAKill(t *testing.T) {
+// A file that others can write to would name whatever process they like for root to
+// end.
+func TestOnlyRootCanWriteToIt(t *testing.T) {
 	path := newPath(t)
-	p := run(t, "one that gives up root", path)
-	p.Process.Kill()
-	if !gone(path) {
-		t.Error("the file stayed")
+	run(t, "one that gives up root", path)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 || info.Mode().Perm()&0o022 != 0 {
+		t.Errorf("it is that of user %d, with mode %v", owner, info.Mode())
+	}
+}
+
+func TestFileOfOneThatWasKilledIsReplaced(t *testing.T) {
+	for _, role := range []string{"one that gives up root", "one with a checker"} {
+		path := newPath(t)
+		first := run(t, role, path)
+		first.Process.Kill()
+		first.Process.Wait()
+		if err := pidfile.Running(path); err != nil {
+			t.Errorf("%s is dead, but %v", role, err)
+		}
+		second := run(t, "one that stays root", path)
+		if content(t, path) != fmt.Sprintln(second.Process.Pid) {
+			t.Errorf("after %s, which is dead, the second says %q", role, second.said)
+		}
 	}
 }
 
 func TestLivingServerKeepsIt(t *testing.T) {
 	path := newPath(t)
-	first := run(t, "one that has it removed", path)
-	second := run(t, "one that has it removed", path)
+	first := run(t, "one that stays root", path)
+	second := run(t, "one that stays root", path)
 	want := fmt.Sprintf("another server is running with process ID %s, as %s says; stop it first", first.said, path)
 	if second.said != want {
 		t.Errorf("the second says %q, want %q", second.said, want)
@@ -182,7 +195,7 @@ func TestLivingServerWithoutALockKeepsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	var running *pidfile.RunningError
-	if _, err := pidfile.Create(path, nil); !errors.As(err, &running) || fmt.Sprint(running.PID) != other.said {
+	if _, err := pidfile.Create(path); !errors.As(err, &running) || fmt.Sprint(running.PID) != other.said {
 		t.Errorf("got %v, want that %s is running", err, other.said)
 	}
 }
@@ -207,14 +220,14 @@ func TestStaleFileIsReplaced(t *testing.T) {
 			if err := os.WriteFile(path, []byte(left), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			f, err := pidfile.Create(path, nil)
+			f, err := pidfile.Create(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got, want := content(t, path), fmt.Sprintln(os.Getpid()); got != want {
 				t.Errorf("the file has %q, want %q", got, want)
 			}
-			if err := f.Remove(); err != nil {
+			if err := f.Release(); err != nil {
 				t.Error(err)
 			}
 		})
@@ -223,12 +236,12 @@ func TestStaleFileIsReplaced(t *testing.T) {
 
 func TestTakenOverFromOneThatIsLeaving(t *testing.T) {
 	path := newPath(t)
-	first := run(t, "one that has it removed", path)
+	first := run(t, "one that stays root", path)
 	go func() {
 		time.Sleep(100 * time.Millisecond)
 		first.Process.Kill()
 	}()
-	second := run(t, "one that has it removed", path)
+	second := run(t, "one that stays root", path)
 	if second.said != fmt.Sprint(second.Process.Pid) {
 		t.Errorf("the second says %q", second.said)
 	}
@@ -237,20 +250,18 @@ func TestTakenOverFromOneThatIsLeaving(t *testing.T) {
 	}
 }
 
-func TestFileOfAnotherIsNotRemoved(t *testing.T) {
-	for _, role := range []string{"one that has it removed", "one that removes the file itself"} {
-		path := newPath(t)
-		p := run(t, role, path)
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte("another"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		p.end(t)
-		if content(t, path) != "another" {
-			t.Errorf("%s removed it", role)
-		}
+func TestFileOfAnotherIsNotEmptied(t *testing.T) {
+	path := newPath(t)
+	p := run(t, "one that stays root", path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.end(t)
+	if content(t, path) != "another" {
+		t.Error("it emptied it")
 	}
 }
 
@@ -269,19 +280,8 @@ func TestRefused(t *testing.T) {
 		"a directory":         filepath.Dir(path),
 		"no directory for it": path + "/x",
 	} {
-		if _, err := pidfile.Create(path, nil); err == nil {
+		if _, err := pidfile.Create(path); err == nil {
 			t.Errorf("%s is taken for a PID file", name)
 		}
-	}
-}
-
-func TestNoFileWithoutARemover(t *testing.T) {
-	path := newPath(t)
-	cannot := errors.New("no more processes")
-	if _, err := pidfile.Create(path, func(*exec.Cmd) error { return cannot }); !errors.Is(err, cannot) {
-		t.Errorf("got %v", err)
-	}
-	if !gone(path) {
-		t.Error("the file stayed")
 	}
 }

@@ -19,9 +19,6 @@ type Capability uintptr
 // ReadAll is the right to read every file, and no other.
 const ReadAll = Capability(unix.CAP_DAC_READ_SEARCH)
 
-// Root is the user that owns most of the file system.
-var Root = User{Name: "root"}
-
 // Start starts a command that has only the capabilities given and can never gain
 // more: those that it starts in turn and set-user-ID programs included. It runs as
 // that user if root runs this process, and in a session of its own, so that no
