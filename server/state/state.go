@@ -13,7 +13,8 @@
 // file alone gives nothing away.
 //
 // A state directory without state.db but with the clients.pickle of the Python
-// server is taken over from that, which stays where it is.
+// server is taken over from that, which stays where it is. A note beside it says so:
+// the same file is not taken over a second time, when state.db is lost.
 package state
 
 import (
@@ -73,10 +74,13 @@ func Open(dir string, log *slog.Logger) (*Store, error) {
 	if _, err := MakeDirectory(dir, userName(uint32(os.Geteuid()))); err != nil {
 		return nil, err
 	}
+	upstream := filepath.Join(dir, upstreamName)
 	_, err := os.Lstat(s.path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && wasTakenOver(upstream):
+		err = lostSince(s.path, upstream)
 	case errors.Is(err, fs.ErrNotExist):
-		err = s.takeOver(filepath.Join(dir, upstreamName))
+		err = s.takeOver(upstream)
 	case err == nil:
 		err = s.open()
 	default:
@@ -85,7 +89,19 @@ func Open(dir string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, waysOn(err)
 	}
+	s.note(upstream)
 	return s, nil
+}
+
+// note leaves a note of what the Python server left, unless there is one. That is no
+// part of the state: without it the state is as good.
+func (s *Store) note(upstream string) {
+	if noted(upstream) {
+		return
+	}
+	if err := noteTakenOver(upstream); err != nil {
+		s.log.Warn(err.Error())
+	}
 }
 
 // OpenAnew opens an empty state in dir. What is there already is not read and not
@@ -99,6 +115,7 @@ func OpenAnew(dir string, log *slog.Logger) (*Store, error) {
 	if err := s.create(nil, s.setAside); err != nil {
 		return nil, fmt.Errorf("cannot begin a new state: %w", err)
 	}
+	s.note(filepath.Join(dir, upstreamName))
 	return s, nil
 }
 
@@ -193,6 +210,9 @@ func (s *Store) takeOver(upstream string) error {
 		return unusable(upstream, err)
 	}
 	s.log.Info("Taking over the state of the Python server", "file", upstream, "clients", len(records))
+	if err := os.Remove(upstream + noteSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unusable(upstream+noteSuffix, err) // which is about a former file
+	}
 	return s.create(records, s.publish)
 }
 

@@ -32,8 +32,13 @@ func Try(dir string, restore bool) ([]client.Record, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		err = unusable(path, err)
 	default:
-		if err = mayMake(path); err == nil && restore {
-			saved, err = tryUpstream(filepath.Join(dir, upstreamName))
+		upstream := filepath.Join(dir, upstreamName)
+		switch err = mayMake(path); {
+		case err != nil || !restore:
+		case wasTakenOver(upstream):
+			err = lostSince(path, upstream)
+		default:
+			saved, err = tryUpstream(upstream)
 		}
 	}
 	if err != nil {

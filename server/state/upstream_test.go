@@ -5,6 +5,7 @@ package state
 import (
 	"bytes"
 	"encoding/base64"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,6 +104,76 @@ func TestTakeOver(t *testing.T) {
 	save(t, s, r)
 	if got := recordsOf(t, reopen(t, s), configured...)["ok"]; !reflect.DeepEqual(got, r) {
 		t.Errorf("taken over once more: got %+v", got)
+	}
+}
+
+// TestTheSamePickleIsNotTakenOverTwice loses state.db beside the file that it was
+// begun with, which does not know who was disabled since.
+func TestTheSamePickleIsNotTakenOverTwice(t *testing.T) {
+	for sentence, begin := range map[string]func(string, *slog.Logger) (*Store, error){
+		"begun with it":    Open,
+		"begun without it": OpenAnew,
+		"begun with it, and the note was cut short": nil,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			dir := t.TempDir()
+			upstream := filepath.Join(dir, upstreamName)
+			write := func(enabled string) {
+				content := pickled(t, "({'a': {'enabled': "+enabled+"}}, {'a': {'enabled': True}})")
+				if err := os.WriteFile(upstream, content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			remove := func(name string) {
+				if err := os.Remove(filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("True")
+			log := slog.New(slog.DiscardHandler)
+			if begin == nil {
+				s := open(t, dir)
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				remove(upstreamName + noteSuffix) // as by a power cut before it was written
+				begin = Open
+			}
+			s, err := begin(dir, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			remove(fileName)
+			_, opened := Open(dir, log)
+			_, tried := Try(dir, true)
+			for what, err := range map[string]error{"a start": opened, "a trial": tried} {
+				if err == nil {
+					t.Fatalf("%s takes it", what)
+				}
+				for _, want := range []string{"state.db cannot be used: it is missing", "restore a copy", "--no-restore", "remove " + upstream + noteSuffix} {
+					if !strings.Contains(err.Error(), want) {
+						t.Errorf("%s does not say %q: %v", what, want, err)
+					}
+				}
+			}
+			write("False") // the Python server has run since
+			if records, err := Try(dir, true); err != nil || len(records) != 1 || records[0].Enabled {
+				t.Errorf("a later file: %+v, %v", records, err)
+			}
+			s = open(t, dir)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			remove(fileName)
+			if _, err := Open(dir, log); err == nil {
+				t.Error("the later file is taken over twice")
+			}
+			remove(upstreamName + noteSuffix)
+			open(t, dir)
+		})
 	}
 }
 
