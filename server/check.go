@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/user"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -29,41 +27,6 @@ import (
 
 // checkTime bounds each check of the server's surroundings.
 const checkTime = 5 * time.Second
-
-// report prints what a check finds as it comes, and counts it.
-type report struct {
-	out              io.Writer
-	errors, warnings int
-}
-
-// What a line of a report begins with.
-const (
-	isFault = "error"
-	isWarn  = "warning"
-	isFine  = "fine"
-)
-
-func (r *report) tell(v verdict) {
-	switch v.Severity {
-	case isFault:
-		r.errors++
-	case isWarn:
-		r.warnings++
-	}
-	fmt.Fprintf(r.out, "%s: %s\n", v.Severity, v.Text)
-}
-
-func (r *report) fault(format string, args ...any) {
-	r.tell(verdict{isFault, fmt.Sprintf(format, args...)})
-}
-
-func (r *report) warn(format string, args ...any) {
-	r.tell(verdict{isWarn, fmt.Sprintf(format, args...)})
-}
-
-func (r *report) fine(format string, args ...any) {
-	r.tell(verdict{isFine, fmt.Sprintf(format, args...)})
-}
 
 // check tells everything that would go wrong, without starting the server.
 func check(ctx context.Context, options *config.Options, out io.Writer) error {
@@ -176,23 +139,6 @@ func (r *report) checkUser() {
 		return
 	}
 	r.fine("the server would run as %s", as.Name)
-}
-
-// serverUser is the name of the user that the server becomes, or stays.
-func serverUser() string {
-	if os.Geteuid() == 0 {
-		return privileges.Find().Name
-	}
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return strconv.Itoa(os.Geteuid())
-}
-
-// makeshiftUser says how to have a user for the server.
-func makeshiftUser(as privileges.User) string {
-	return fmt.Sprintf("there is no user _mandos, so the server runs as %s, as others may, who can then read and write its state; "+
-		"make one with systemd-sysusers, or with \"useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin _mandos\"", as.Name)
 }
 
 func (r *report) checkLog(s *settings) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 
 	"mandos/server/config"
 	"mandos/server/daemonize"
-	"mandos/server/keytls/priority"
 	"mandos/server/logging"
 	"mandos/server/systemd"
 )
@@ -163,39 +161,4 @@ func launch(ctx context.Context) error {
 		err = exitStatus(status)
 	}
 	return err
-}
-
-// settings is the configuration with everything judged that package config
-// leaves to those who know.
-type settings struct {
-	*config.Config
-	options *config.Options
-	level   slog.Level
-	offer   *priority.Priority // in TLS
-}
-
-// load reads and judges the configuration. With [config.Errors] the settings are
-// there too, for their warnings alone.
-func load(options *config.Options) (*settings, error) {
-	conf, err := options.Load()
-	var bad config.Errors
-	if err != nil && !errors.As(err, &bad) {
-		return nil, err
-	}
-	level, err := logging.ParseLevel(conf.LogLevel)
-	if err != nil {
-		bad = append(bad, config.Error{Place: conf.Origin("debuglevel"), Problem: err.Error()})
-	}
-	offer, err := priority.Parse(conf.Priority)
-	if err != nil {
-		bad = append(bad, config.Error{Place: conf.Origin("priority"), Problem: err.Error()})
-	}
-	if conf.Debug {
-		level = slog.LevelDebug
-	}
-	s := &settings{Config: conf, options: options, level: level, offer: offer}
-	if len(bad) > 0 {
-		return s, bad
-	}
-	return s, nil
 }

@@ -122,20 +122,6 @@ func (d *daemon) openWithPrivileges() (err error) {
 	return privileges.Harden()
 }
 
-// whereToListen is what the settings say.
-func (s *settings) whereToListen() listening.Wish {
-	wish := listening.Wish{
-		Interfaces: s.Interfaces,
-		Addresses:  s.Addresses,
-		Port:       s.Port,
-		IPv4Only:   !s.UseIPv6,
-	}
-	if s.Socket >= 0 {
-		wish.File = os.NewFile(uintptr(s.Socket), fmt.Sprintf("descriptor %d", s.Socket))
-	}
-	return wish
-}
-
 // writePID leaves the PID file of a daemon. Only that another one runs is a reason
 // not to start.
 func (d *daemon) writePID() error {

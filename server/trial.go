@@ -30,9 +30,6 @@ type trial struct {
 	Zeroconf     bool
 }
 
-// verdict is one thing that a check has found.
-type verdict struct{ Severity, Text string }
-
 // outcome is what a trial has found.
 type outcome struct {
 	Verdicts []verdict

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/user"
 	"strconv"
@@ -26,4 +27,21 @@ func trusted() *config.Trust {
 		trust.Groups = []uint32{gid}
 	}
 	return trust
+}
+
+// serverUser is the name of the user that the server becomes, or stays.
+func serverUser() string {
+	if os.Geteuid() == 0 {
+		return privileges.Find().Name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Geteuid())
+}
+
+// makeshiftUser says how to have a user for the server.
+func makeshiftUser(as privileges.User) string {
+	return fmt.Sprintf("there is no user _mandos, so the server runs as %s, as others may, who can then read and write its state; "+
+		"make one with systemd-sysusers, or with \"useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin _mandos\"", as.Name)
 }
