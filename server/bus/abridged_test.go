@@ -4,6 +4,7 @@ package bus_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestValuesThatAreTooLongAreRefused(t *testing.T) {
 	}{
 		{"Checker", "true " + strings.Repeat("x", 17<<20), "the checker is longer than 131071 bytes; make it shorter"},
 		{"Host", strings.Repeat("x", 17<<20), "the host is longer than 4096 bytes; make it shorter"},
-		{"Secret", make([]byte, 17<<20), "the secret is longer than 1048576 bytes; make it shorter"},
+		{"Secret", make([]byte, client.MaxSecret+1), "the secret is longer than 1048576 bytes; make it shorter"},
 		{"Checker", strings.Repeat("%(host)s ", 10_000), "the checker, with its attributes expanded, is longer than 131071 bytes; make it shorter"},
 		{"Interval", uint64(18_201 * days), "Interval must be a number of milliseconds from 0 to 1572480000000"},
 		{"Timeout", uint64(1 << 63), "Timeout must be a number of milliseconds from 0 to 1572480000000"},
@@ -127,5 +128,45 @@ func TestAHistoryOfLongTextsIsAnswered(t *testing.T) {
 	const cut = "... (the first 8192 of 20971520 bytes)"
 	if !strings.HasSuffix(history[0].Command, cut) || !strings.HasSuffix(history[1].Values["Host"], cut) {
 		t.Errorf("they are told as %.20s (%d bytes) and %.20s", history[0].Command, len(history[0].Command), history[1].Values)
+	}
+}
+
+func TestListsThatManyAskForTakeTheMemoryOfOne(t *testing.T) {
+	const callers, calls = 2, 40 // for 80 lists of 8 MiB
+	all := make([]client.Settings, 80)
+	for i := range all {
+		all[i] = settings(fmt.Sprint("foo", i))
+		all[i].Checker = strings.Repeat("x", client.MaxCommand) // of which each list has a part, made for it
+	}
+	b := dbustest.Start(t)
+	serve(t, b.Address, all...)
+	answers := make(chan error, callers*calls)
+	for range callers {
+		root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)
+		asked := make(chan *dbus.Call, calls)
+		for range calls {
+			root.Go(dbusapi.ServerInterface1+".ListClients", 0, asked)
+		}
+		go func() {
+			for range calls {
+				answers <- (<-asked).Err
+			}
+		}()
+	}
+	most, listed := uint64(0), 0
+	for i := range callers * calls {
+		if err := <-answers; err == nil {
+			listed++
+		}
+		if i%10 == 0 {
+			var memory runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&memory)
+			most = max(most, memory.HeapAlloc)
+		}
+	}
+	t.Logf("%d lists took up to %d MiB", listed, most>>20)
+	if listed == 0 || most > 200<<20 {
+		t.Errorf("%d lists took up to %d MiB", listed, most>>20)
 	}
 }

@@ -78,6 +78,8 @@ type Service struct {
 	link  atomic.Pointer[link] // nil while there is no bus
 	nodes nodes
 	tried chan struct{} // closed when the bus was tried once
+	// longAnswers has room for the long answers that may be on their way at once.
+	longAnswers chan struct{}
 
 	mu           sync.Mutex
 	state        string
@@ -99,6 +101,8 @@ func New(registry *client.Registry, daemon Daemon, address string, log *slog.Log
 		tried:    make(chan struct{}),
 		state:    notTried,
 		status:   make(map[string]dbus.Variant),
+
+		longAnswers: make(chan struct{}, 1),
 	}
 }
 

@@ -5,6 +5,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -25,6 +26,9 @@ const (
 	// latter is what a system bus allows a connection to have unanswered.
 	maxCalls      = 1024
 	maxCallsOfOne = 128
+	// maxWaitingBytes bounds the arguments of calls that are being worked off. The
+	// longest message of a system bus has room, and many of the longest secret.
+	maxWaitingBytes = 64 << 20
 )
 
 // call is one method call on its way through the server.
@@ -79,30 +83,63 @@ func (h handler) Call(args ...any) (answer []any, err error) {
 	if ctx.Err() != nil {
 		return nil, errorf(dbusapi.ErrorTimeout, "earlier calls of yours took too long")
 	}
-	answer, err = h.link.dispatch(ctx, msg)
-	return answer, asDBusError(err)
+	if err := h.link.dispatch(ctx, msg); err != nil {
+		return nil, asDBusError(err)
+	}
+	msg.Flags |= dbus.FlagNoReplyExpected // from the library: the answer is out
+	return nil, nil
 }
 
-// dispatch finds the object, interface and method that a message is for.
-func (l *link) dispatch(ctx context.Context, msg *dbus.Message) ([]any, error) {
+// dispatch finds the object, interface and method that a message is for, and sends
+// the answer. The library would send it after the call's turn, so that any number of
+// long ones could wait for the bus to take them.
+func (l *link) dispatch(ctx context.Context, msg *dbus.Message) error {
 	path, _ := msg.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
 	face, _ := msg.Headers[dbus.FieldInterface].Value().(string)
 	member, _ := msg.Headers[dbus.FieldMember].Value().(string)
 	sender, _ := msg.Headers[dbus.FieldSender].Value().(string)
 	c := &call{service: l.service, link: l, ctx: ctx, path: string(path), sender: sender, args: msg.Body}
 	if err := c.find(); err != nil {
-		return nil, err
+		return err
 	}
 	m, err := c.object.method(face, member)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	signature, _ := msg.Headers[dbus.FieldSignature].Value().(dbus.Signature)
 	if signature.String() != m.in {
-		return nil, errorf(dbusapi.ErrorInvalidArgs, "%s takes arguments of signature %q, not %q", member, m.in, signature.String())
+		return errorf(dbusapi.ErrorInvalidArgs, "%s takes arguments of signature %q, not %q", member, m.in, signature.String())
 	}
 	l.service.log.Debug("D-Bus call", "sender", sender, "path", c.path, "member", member)
-	return m.do(c)
+	if m.long {
+		select {
+		case l.service.longAnswers <- struct{}{}:
+			defer func() { <-l.service.longAnswers }()
+		case <-ctx.Done():
+			return errorf(dbusapi.ErrorTimeout, "others ask for too many lists")
+		}
+	}
+	answer, err := m.do(c)
+	if err != nil {
+		return err
+	}
+	l.answer(msg, answer)
+	return nil
+}
+
+// answer sends the answer to a call, unless the caller wants none.
+func (l *link) answer(msg *dbus.Message, answer []any) {
+	if msg.Flags&dbus.FlagNoReplyExpected != 0 {
+		return
+	}
+	headers := map[dbus.HeaderField]dbus.Variant{
+		dbus.FieldReplySerial: dbus.MakeVariant(msg.Serial()),
+		dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf(answer...)),
+	}
+	if sender, ok := msg.Headers[dbus.FieldSender]; ok {
+		headers[dbus.FieldDestination] = sender
+	}
+	l.conn.Send(&dbus.Message{Type: dbus.TypeMethodReply, Headers: headers, Body: answer}, nil)
 }
 
 // find looks up the object that is called.
@@ -136,6 +173,7 @@ type iface struct {
 type method struct {
 	in, out string
 	do      func(*call) ([]any, error)
+	long    bool // the answer can be long; one is made and sent at a time
 }
 
 // changing makes the function of a method that changes something. It finds out who
@@ -191,11 +229,13 @@ type turns struct {
 	all   map[*dbus.Message]turn
 	count map[string]int
 	last  map[string]chan struct{}
+	bytes int // of all arguments
 }
 
 // turn is one call's place in the order.
 type turn struct {
 	refused  bool
+	bytes    int // of its arguments
 	deadline time.Time
 	before   <-chan struct{} // closed when the sender's earlier calls are over
 	over     chan struct{}
@@ -218,10 +258,13 @@ func (t *turns) arrive(msg *dbus.Message) {
 		t.count = make(map[string]int)
 		t.last = make(map[string]chan struct{})
 	}
-	if len(t.all) >= maxCalls || t.count[sender] >= maxCallsOfOne {
+	bytes := bytesOf(reflect.ValueOf(msg.Body))
+	if len(t.all) >= maxCalls || t.count[sender] >= maxCallsOfOne || t.bytes+bytes > maxWaitingBytes {
+		msg.Body = nil
 		return
 	}
-	place := turn{deadline: time.Now().Add(callTimeout), before: noneBefore, over: make(chan struct{})}
+	t.bytes += bytes
+	place := turn{bytes: bytes, deadline: time.Now().Add(callTimeout), before: noneBefore, over: make(chan struct{})}
 	if last := t.last[sender]; last != nil {
 		place.before = last
 	}
@@ -248,9 +291,42 @@ func (t *turns) over(msg *dbus.Message, place turn) {
 	defer t.mu.Unlock()
 	close(place.over)
 	delete(t.all, msg)
+	t.bytes -= place.bytes
 	t.count[sender]--
 	if t.count[sender] == 0 {
 		delete(t.count, sender)
 		delete(t.last, sender)
 	}
+}
+
+// bytesOf is about what a value takes that came in a message.
+func bytesOf(v reflect.Value) int {
+	switch v.Kind() {
+	case reflect.Interface:
+		return bytesOf(v.Elem())
+	case reflect.String:
+		return v.Len()
+	case reflect.Slice:
+		total := int(v.Type().Elem().Size()) * v.Len()
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return total
+		}
+		for i := range v.Len() {
+			total += bytesOf(v.Index(i))
+		}
+		return total
+	case reflect.Map:
+		total := 0
+		for k, value := range v.Seq2() {
+			total += bytesOf(k) + bytesOf(value)
+		}
+		return total
+	case reflect.Struct: // a variant
+		total := 0
+		for i := range v.NumField() {
+			total += bytesOf(v.Field(i))
+		}
+		return total
+	}
+	return 8
 }

@@ -330,3 +330,36 @@ func TestAMistakeInACallDoesNotEndTheServer(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
+
+func TestLongCallsThatWaitTakeABoundedAmountOfMemory(t *testing.T) {
+	b := dbustest.Start(t)
+	s := serve(t, b.Address, settings("foo"))
+	release := make(chan struct{})
+	s.journal.slow(release)
+	foo := dial(t, b.Address).Object(dbusapi.BusName, "/clients/foo")
+	foo.Go(setOf, 0, make(chan *dbus.Call, 1), face, "Host", dbus.MakeVariant("slow"))
+	const many = 80 // of 1 MiB, where 64 MiB may wait
+	long := strings.Repeat("x", 1<<20)
+	calls := make(chan *dbus.Call, many)
+	for range many {
+		foo.Go(setOf, 0, calls, face, "Host", dbus.MakeVariant(long))
+	}
+	refused := <-calls // while the others wait for the slow one
+	var answer dbus.Error
+	if !errors.As(refused.Err, &answer) || answer.Name != failed+"LimitsExceeded" {
+		t.Errorf("the first answer is %v", refused.Err)
+	}
+	close(release)
+	tooLong := 0
+	for range many - 1 {
+		if call := <-calls; errors.As(call.Err, &answer) && answer.Name == failed+"InvalidArgs" {
+			tooLong++
+		}
+	}
+	if tooLong < 32 {
+		t.Errorf("%d of %d were looked at", tooLong, many)
+	}
+	if err := foo.Call(setOf, 0, face, "Host", dbus.MakeVariant(long)).Err; !errors.As(err, &answer) || answer.Name != failed+"InvalidArgs" {
+		t.Errorf("afterwards: %v", err)
+	}
+}

@@ -18,7 +18,7 @@ var plainNode = &object{interfaces: []*iface{introspectable, peer}}
 var objectManager = &iface{
 	name: dbusapi.ObjectManagerInterface,
 	methods: map[string]method{
-		"GetManagedObjects": {out: "a{oa{sa{sv}}}", do: func(c *call) ([]any, error) {
+		"GetManagedObjects": {out: "a{oa{sa{sv}}}", long: true, do: func(c *call) ([]any, error) {
 			views, err := c.service.listedClients(1800)
 			if err != nil {
 				return nil, err
@@ -50,7 +50,7 @@ var serverInterface = &iface{
 			}
 			return []any{paths}, nil
 		}},
-		"GetAllClientsWithProperties": {out: "a{oa{sv}}", do: func(c *call) ([]any, error) {
+		"GetAllClientsWithProperties": {out: "a{oa{sv}}", long: true, do: func(c *call) ([]any, error) {
 			all := []clientValues{}
 			views, err := c.service.listedClients(1100)
 			if err != nil {
@@ -84,7 +84,7 @@ var serverInterface1 = &iface{
 		"Place": {in: "s", out: "s", do: func(c *call) ([]any, error) {
 			return []any{validText(c.service.daemon.Place(c.args[0].(string)))}, nil
 		}},
-		"ListGone": {out: "asaas", do: func(c *call) ([]any, error) {
+		"ListGone": {out: "asaas", long: true, do: func(c *call) ([]any, error) {
 			gone := c.service.registry.Absent()
 			all := make([][]string, len(gone))
 			for i := range gone {
@@ -92,7 +92,7 @@ var serverInterface1 = &iface{
 			}
 			return []any{goneNames, all}, nil
 		}},
-		"ListClients": {out: "asaas", do: func(c *call) ([]any, error) {
+		"ListClients": {out: "asaas", long: true, do: func(c *call) ([]any, error) {
 			views, err := c.service.listedClients(800)
 			if err != nil {
 				return nil, err
