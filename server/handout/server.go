@@ -13,11 +13,9 @@ package handout
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -26,18 +24,6 @@ import (
 	"mandos/server/client"
 	"mandos/server/keytls"
 )
-
-// How long each stage of a conversation may take. Waiting for an approval is
-// bounded by the client's approval delay.
-const (
-	versionLineTime = 10 * time.Second
-	handshakeTime   = 30 * time.Second
-	farewellTime    = 10 * time.Second
-)
-
-// maxChatter is how many bytes of application data a peer may send, which has
-// nothing to say, before it is cut off.
-const maxChatter = 64 << 10
 
 // Registry decides who gets what.
 type Registry interface {
@@ -98,14 +84,6 @@ func openFiles() int {
 		return 1024
 	}
 	return int(min(limit.Cur, 1<<20))
-}
-
-func identity(id keytls.Identity) client.Identity {
-	kind := client.RawPublicKey
-	if id.Kind == keytls.Fingerprint {
-		kind = client.OpenPGPKey
-	}
-	return client.Identity{Kind: kind, Hex: id.Hex}
 }
 
 // Serve accepts connections until [Server.StopAccepting] or [Server.Finish] closes the
@@ -207,147 +185,3 @@ func (s *Server) welcome(ctx context.Context, conn net.Conn) {
 		p.converse(ctx)
 	})
 }
-
-// peer is one connection.
-type peer struct {
-	server   *Server
-	conn     net.Conn
-	from     netip.AddrPort
-	stranger *member[netip.Prefix]
-	proved   *member[client.Identity] // nil until it has proved a known key
-	log      *slog.Logger
-}
-
-func (p *peer) leave() {
-	if fault := recover(); fault != nil {
-		p.log.Error("a connection ran into a defect of the server and was closed", "fault", fault, "stack", string(debug.Stack()))
-	}
-	p.conn.Close()
-	p.server.strangers.leave(p.stranger)
-	if p.proved != nil {
-		p.server.proved.leave(p.proved)
-	}
-}
-
-func (p *peer) converse(ctx context.Context) {
-	p.log.Debug("connection")
-	p.conn.SetReadDeadline(time.Now().Add(versionLineTime))
-	if err := readVersionLine(p.conn); err != nil {
-		p.log.Info("peer refused: it does not begin as a Mandos client", "error", err)
-		return
-	}
-	p.conn.SetReadDeadline(time.Time{})
-
-	tls := keytls.Client(p.conn, &p.server.tls)
-	proved, err := p.handshake(ctx, tls)
-	id := identity(proved)
-	switch {
-	case errors.Is(err, keytls.ErrUnknownKey):
-		p.refuse(tls, listenTo(ctx, tls), id)
-	case err != nil:
-		if proved.Hex != "" {
-			p.log = p.log.With(id.Kind.Field(), id.Hex)
-		}
-		p.log.Warn("peer refused: handshake failed", "error", err)
-	default:
-		p.proved = p.server.proved.join(id, p.conn)
-		p.server.strangers.leave(p.stranger)
-		p.serve(ctx, tls, id)
-	}
-}
-
-func (p *peer) handshake(ctx context.Context, tls *keytls.Conn) (keytls.Identity, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handshakeTime)
-	defer cancel()
-	return tls.Handshake(ctx)
-}
-
-// refuse has the registry refuse a peer whose key was unknown in the handshake,
-// whatever the registry knows by now: nobody has checked that the key is the peer's.
-func (p *peer) refuse(tls *keytls.Conn, ear *ear, id client.Identity) {
-	if handout, err := p.server.registry.Release(ear.present, id, p.from); err == nil {
-		handout.NotReceived(keytls.ErrUnknownKey)
-	}
-	p.farewell(tls, ear)
-}
-
-// serve hands the secret out to a peer that has proved a known key, or refuses.
-func (p *peer) serve(ctx context.Context, tls *keytls.Conn, id client.Identity) {
-	ear := listenTo(ctx, tls)
-	handout, err := p.server.registry.Release(ear.present, id, p.from)
-	if err != nil {
-		p.farewell(tls, ear)
-		return
-	}
-	note, err := p.send(tls, ear, handout.Secret)
-	if err != nil {
-		handout.NotReceived(err)
-		return
-	}
-	handout.Received(note)
-}
-
-// send succeeds if the peer has all of the secret, see judge.
-func (p *peer) send(tls *keytls.Conn, ear *ear, secret client.Secret) (note string, err error) {
-	select {
-	case <-ear.closed:
-		return "", errGone
-	default:
-	}
-	tls.SetWriteDeadline(time.Now().Add(farewellTime))
-	if _, err := tls.Write(secret.Bytes()); err != nil {
-		return "", err
-	}
-	if err := p.farewell(tls, ear); err != nil {
-		return "", err
-	}
-	return judge(p.conn, ear.err)
-}
-
-// farewell closes our side of the session and waits until the peer has closed its
-// own, which it does as ear.err says. To close the connection earlier could take
-// data from the peer that is still on its way.
-func (p *peer) farewell(tls *keytls.Conn, ear *ear) error {
-	tls.SetDeadline(time.Now().Add(farewellTime))
-	if err := tls.CloseWrite(); err != nil {
-		return err
-	}
-	<-ear.closed
-	return nil
-}
-
-// ear listens to a peer that has nothing more to say, to notice when it goes.
-type ear struct {
-	present context.Context // ends when the peer goes, or the server stops
-	closed  chan struct{}
-	err     error // once closed: nil if the peer closed the session properly
-}
-
-func listenTo(ctx context.Context, tls *keytls.Conn) *ear {
-	present, gone := context.WithCancelCause(ctx)
-	e := &ear{present: present, closed: make(chan struct{})}
-	go func() {
-		defer close(e.closed)
-		e.err = listen(tls)
-		gone(errGone)
-	}()
-	return e
-}
-
-// listen returns nil when the peer has closed the session.
-func listen(r io.Reader) error {
-	var scrap [64]byte
-	for heard := 0; heard < maxChatter; {
-		n, err := r.Read(scrap[:])
-		heard += n
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return errors.New("the peer sends data, which no client does")
-}
-
-var errGone = errors.New("the peer closed the connection")
