@@ -71,7 +71,7 @@ func (s *Service) serve(ctx context.Context) (wasUp bool, err error) {
 	go l.send()
 	leave()
 	leave = context.AfterFunc(ctx, func() {
-		l.farewell()
+		l.showAllGone()
 		drop(context.Cause(ctx))
 	})
 	<-l.conn.Context().Done()
@@ -173,13 +173,13 @@ func (l *link) announce() {
 	}
 }
 
-// farewellTime is how long a bus has to take the farewell.
-const farewellTime = 2 * time.Second
+// leaveTime is how long a bus has to take what is sent at the end.
+const leaveTime = 2 * time.Second
 
-// farewell shows all clients to be gone, as they are when the server has ended:
+// showAllGone shows all clients to be gone, as they are when the server has ended:
 // mandos-monitor keeps them otherwise, and shows those of the next server besides.
-func (l *link) farewell() {
-	ctx, cancel := context.WithTimeout(l.ctx, farewellTime)
+func (l *link) showAllGone() {
+	ctx, cancel := context.WithTimeout(l.ctx, leaveTime)
 	defer cancel()
 	var all []signal
 	for _, view := range l.service.registry.Clients() {

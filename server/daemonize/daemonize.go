@@ -26,8 +26,8 @@ import (
 // variable tells the daemon which descriptor its parent listens on.
 const variable = "MANDOS_READY_FD"
 
-// farewell is how long a daemon that is not wanted any more may take to end.
-const farewell = 5 * time.Second
+// endTime is how long a daemon that is not wanted any more may take to end.
+const endTime = 5 * time.Second
 
 const ready = "ready"
 
@@ -87,7 +87,7 @@ func listen() (words *os.File, theirs int, err error) {
 }
 
 func stop(cmd *exec.Cmd) {
-	kill := time.AfterFunc(farewell, func() { _ = cmd.Process.Kill() })
+	kill := time.AfterFunc(endTime, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	_ = cmd.Wait()

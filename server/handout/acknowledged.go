@@ -32,7 +32,7 @@ func judge(conn net.Conn, err error) (note string, _ error) {
 	case has && errors.Is(err, io.ErrUnexpectedEOF):
 		return "it acknowledged everything, and closed the connection without the close_notify of TLS", nil
 	case has && errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Sprintf("it acknowledged everything, and did not close the connection within %v", farewellTime), nil
+		return fmt.Sprintf("it acknowledged everything, and did not close the connection within %v", closeTime), nil
 	case has && errors.Is(err, unix.ECONNRESET):
 		return "", fmt.Errorf("it acknowledged everything, so that it may have read it, but reset the connection: %w", err)
 	}

@@ -27,27 +27,33 @@ func TestWhoHasTheSecretWithoutAGoodBye(t *testing.T) {
 	for sentence, c := range map[string]struct {
 		secret string // other than the usual one
 		buffer int    // the peer's receive buffer in bytes; 0 is the usual one
-		leave  func(t *testing.T, tcp *net.TCPConn, tls *keytlstest.Conn)
+		leave  func(t *testing.T, tcp *net.TCPConn, session *keytlstest.Conn)
 		event  client.EventKind
 		says   string // in the note or the error
 	}{
 		"one that reads it all and closes the connection has": {
-			leave: func(t *testing.T, tcp *net.TCPConn, tls *keytlstest.Conn) { readAll(t, tls, secret); tcp.Close() },
+			leave: func(t *testing.T, tcp *net.TCPConn, session *keytlstest.Conn) {
+				readAll(t, session, secret)
+				tcp.Close()
+			},
 			event: client.SecretSent, says: "acknowledged everything, and closed the connection without the close_notify"},
 		"one that reads a large one and closes the connection has": {
 			secret: large,
-			leave:  func(t *testing.T, tcp *net.TCPConn, tls *keytlstest.Conn) { readAll(t, tls, large); tcp.Close() },
-			event:  client.SecretSent, says: "without the close_notify"},
+			leave: func(t *testing.T, tcp *net.TCPConn, session *keytlstest.Conn) {
+				readAll(t, session, large)
+				tcp.Close()
+			},
+			event: client.SecretSent, says: "without the close_notify"},
 		"one that reads it all and closes its half has": {
-			leave: func(t *testing.T, tcp *net.TCPConn, tls *keytlstest.Conn) {
-				readAll(t, tls, secret)
+			leave: func(t *testing.T, tcp *net.TCPConn, session *keytlstest.Conn) {
+				readAll(t, session, secret)
 				tcp.CloseWrite()
 				io.Copy(io.Discard, tcp)
 			}, event: client.SecretSent, says: "without the close_notify"},
 		"one that says good-bye has, and there is nothing to note": {
-			leave: func(t *testing.T, tcp *net.TCPConn, tls *keytlstest.Conn) {
-				readAll(t, tls, secret)
-				tls.CloseWrite()
+			leave: func(t *testing.T, tcp *net.TCPConn, session *keytlstest.Conn) {
+				readAll(t, session, secret)
+				session.CloseWrite()
 				tcp.Close()
 			}, event: client.SecretSent},
 		"one that leaves it unread has not, though it is there": {
@@ -65,9 +71,9 @@ func TestWhoHasTheSecretWithoutAGoodBye(t *testing.T) {
 			}, event: client.SecretNotReceived, says: "bytes were still on their way"},
 		"one that says good-bye before it is there has not": {
 			secret: large, buffer: 4096,
-			leave: func(t *testing.T, tcp *net.TCPConn, tls *keytlstest.Conn) {
+			leave: func(t *testing.T, tcp *net.TCPConn, session *keytlstest.Conn) {
 				awaitUnread(t, tcp, 1)
-				tls.CloseWrite()
+				session.CloseWrite()
 			}, event: client.SecretNotReceived, says: "bytes were still on their way"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -80,11 +86,11 @@ func TestWhoHasTheSecretWithoutAGoodBye(t *testing.T) {
 			before, _ := s.Client("host1")
 			tcp := dialSmall(t, s.onLoopback(t), c.buffer)
 			io.WriteString(tcp, "1\r\n")
-			tls := (&keytlstest.Peer{Key: s.key}).Server(tcp)
-			if err := tls.Handshake(); err != nil {
+			session := (&keytlstest.Peer{Key: s.key}).Server(tcp)
+			if err := session.Handshake(); err != nil {
 				t.Fatal(err)
 			}
-			c.leave(t, tcp, tls)
+			c.leave(t, tcp, session)
 			event := s.await(t, c.event)
 			said := event.Note
 			if event.Err != nil {
@@ -184,9 +190,9 @@ func dialSmall(t *testing.T, port string, buffer int) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-func readAll(t *testing.T, tls *keytlstest.Conn, want string) {
+func readAll(t *testing.T, session *keytlstest.Conn, want string) {
 	t.Helper()
-	if got, err := io.ReadAll(tls); err != nil || string(got) != want {
+	if got, err := io.ReadAll(session); err != nil || string(got) != want {
 		t.Errorf("the peer got %d bytes, %v", len(got), err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 const (
 	versionLineTime = 10 * time.Second
 	handshakeTime   = 30 * time.Second
-	farewellTime    = 10 * time.Second
+	closeTime       = 10 * time.Second
 )
 
 // peer is one connection.
@@ -53,12 +53,12 @@ func (p *peer) converse(ctx context.Context) {
 	}
 	p.conn.SetReadDeadline(time.Time{})
 
-	tls := keytls.Client(p.conn, &p.server.tls)
-	proved, err := p.handshake(ctx, tls)
+	session := keytls.Client(p.conn, &p.server.offer)
+	proved, err := p.handshake(ctx, session)
 	id := identity(proved)
 	switch {
 	case errors.Is(err, keytls.ErrUnknownKey):
-		p.refuse(tls, listenTo(ctx, tls), id)
+		p.refuse(session, watch(ctx, session), id)
 	case err != nil:
 		if proved.Hex != "" {
 			p.log = p.log.With(id.Kind.Field(), id.Hex)
@@ -67,67 +67,67 @@ func (p *peer) converse(ctx context.Context) {
 	default:
 		p.proved = p.server.proved.join(id, p.conn)
 		p.server.strangers.leave(p.stranger)
-		p.serve(ctx, tls, id)
+		p.serve(ctx, session, id)
 	}
 }
 
-func (p *peer) handshake(ctx context.Context, tls *keytls.Conn) (keytls.Identity, error) {
+func (p *peer) handshake(ctx context.Context, session *keytls.Conn) (keytls.Identity, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handshakeTime)
 	defer cancel()
-	return tls.Handshake(ctx)
+	return session.Handshake(ctx)
 }
 
 // refuse has the registry refuse a peer whose key was unknown in the handshake,
 // whatever the registry knows by now: nobody has checked that the key is the peer's.
-func (p *peer) refuse(tls *keytls.Conn, ear *ear, id client.Identity) {
-	if handout, err := p.server.registry.Release(ear.present, id, p.from); err == nil {
-		handout.NotReceived(keytls.ErrUnknownKey)
+func (p *peer) refuse(session *keytls.Conn, present *presence, id client.Identity) {
+	if granted, err := p.server.registry.Release(present.ctx, id, p.from); err == nil {
+		granted.NotReceived(keytls.ErrUnknownKey)
 	}
-	p.farewell(tls, ear)
+	p.closeSession(session, present)
 }
 
 // serve hands the secret out to a peer that has proved a known key, or refuses.
-func (p *peer) serve(ctx context.Context, tls *keytls.Conn, id client.Identity) {
-	ear := listenTo(ctx, tls)
-	handout, err := p.server.registry.Release(ear.present, id, p.from)
+func (p *peer) serve(ctx context.Context, session *keytls.Conn, id client.Identity) {
+	present := watch(ctx, session)
+	granted, err := p.server.registry.Release(present.ctx, id, p.from)
 	if err != nil {
-		p.farewell(tls, ear)
+		p.closeSession(session, present)
 		return
 	}
-	note, err := p.send(tls, ear, handout.Secret)
+	note, err := p.send(session, present, granted.Secret)
 	if err != nil {
-		handout.NotReceived(err)
+		granted.NotReceived(err)
 		return
 	}
-	handout.Received(note)
+	granted.Received(note)
 }
 
 // send succeeds if the peer has all of the secret, see judge.
-func (p *peer) send(tls *keytls.Conn, ear *ear, secret client.Secret) (note string, err error) {
+func (p *peer) send(session *keytls.Conn, present *presence, secret client.Secret) (note string, err error) {
 	select {
-	case <-ear.closed:
+	case <-present.closed:
 		return "", errGone
 	default:
 	}
-	tls.SetWriteDeadline(time.Now().Add(farewellTime))
-	if _, err := tls.Write(secret.Bytes()); err != nil {
+	session.SetWriteDeadline(time.Now().Add(closeTime))
+	if _, err := session.Write(secret.Bytes()); err != nil {
 		return "", err
 	}
-	if err := p.farewell(tls, ear); err != nil {
+	if err := p.closeSession(session, present); err != nil {
 		return "", err
 	}
-	return judge(p.conn, ear.err)
+	return judge(p.conn, present.err)
 }
 
-// farewell closes our side of the session and waits until the peer has closed its
-// own, which it does as ear.err says. To close the connection earlier could take
+// closeSession closes our side of the session and waits until the peer has closed its
+// own, which it does as present.err says. To close the connection earlier could take
 // data from the peer that is still on its way.
-func (p *peer) farewell(tls *keytls.Conn, ear *ear) error {
-	tls.SetDeadline(time.Now().Add(farewellTime))
-	if err := tls.CloseWrite(); err != nil {
+func (p *peer) closeSession(session *keytls.Conn, present *presence) error {
+	session.SetDeadline(time.Now().Add(closeTime))
+	if err := session.CloseWrite(); err != nil {
 		return err
 	}
-	<-ear.closed
+	<-present.closed
 	return nil
 }
 

@@ -48,12 +48,12 @@ func prove(t *testing.T, listener *pipes, key *keytlstest.Key) (net.Conn, *keytl
 	t.Helper()
 	conn := listener.dial()
 	io.WriteString(conn, "1\r\n")
-	tls := (&keytlstest.Peer{Key: key}).Server(conn)
-	if err := tls.Handshake(); err != nil {
+	session := (&keytlstest.Peer{Key: key}).Server(conn)
+	if err := session.Handshake(); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()
-	return conn, tls
+	return conn, session
 }
 
 // isOpen reports whether the other end of the pipe is still open, which takes the
@@ -121,8 +121,8 @@ func TestTheEndCutsOffWhoStays(t *testing.T) {
 			return conn
 		},
 		"when it has read its whole secret": func(t *testing.T, s *site, listener *pipes) net.Conn {
-			conn, tls := prove(t, listener, s.key)
-			if got, err := io.ReadAll(tls); string(got) != secret {
+			conn, session := prove(t, listener, s.key)
+			if got, err := io.ReadAll(session); string(got) != secret {
 				t.Errorf("got %q, error %v", got, err)
 			}
 			return conn

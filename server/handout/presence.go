@@ -10,34 +10,34 @@ import (
 	"mandos/server/keytls"
 )
 
-// maxChatter is how many bytes of application data a peer may send, which has
-// nothing to say, before it is cut off.
-const maxChatter = 64 << 10
+// maxUnasked is how many bytes of application data a peer may send, from which none
+// is wanted, before it is cut off.
+const maxUnasked = 64 << 10
 
-// ear listens to a peer that has nothing more to say, to notice when it goes.
-type ear struct {
-	present context.Context // ends when the peer goes, or the server stops
-	closed  chan struct{}
-	err     error // once closed: nil if the peer closed the session properly
+// presence tells when a peer goes that has nothing more to say.
+type presence struct {
+	ctx    context.Context // ends when the peer goes, or the server stops
+	closed chan struct{}
+	err    error // once closed: nil if the peer closed the session properly
 }
 
-func listenTo(ctx context.Context, tls *keytls.Conn) *ear {
-	present, gone := context.WithCancelCause(ctx)
-	e := &ear{present: present, closed: make(chan struct{})}
+func watch(ctx context.Context, session *keytls.Conn) *presence {
+	ctx, gone := context.WithCancelCause(ctx)
+	p := &presence{ctx: ctx, closed: make(chan struct{})}
 	go func() {
-		defer close(e.closed)
-		e.err = listen(tls)
+		defer close(p.closed)
+		p.err = readToEnd(session)
 		gone(errGone)
 	}()
-	return e
+	return p
 }
 
-// listen returns nil when the peer has closed the session.
-func listen(r io.Reader) error {
-	var scrap [64]byte
-	for heard := 0; heard < maxChatter; {
-		n, err := r.Read(scrap[:])
-		heard += n
+// readToEnd returns nil when the peer has closed the session.
+func readToEnd(r io.Reader) error {
+	var unasked [64]byte
+	for total := 0; total < maxUnasked; {
+		n, err := r.Read(unasked[:])
+		total += n
 		if err == io.EOF {
 			return nil
 		}

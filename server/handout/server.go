@@ -52,7 +52,7 @@ var DefaultLimits = Limits{Strangers: 1000, PerSource: 50, PerClient: 20}
 type Server struct {
 	registry  Registry
 	log       *slog.Logger
-	tls       keytls.Config
+	offer     keytls.Config
 	strangers *crowd[netip.Prefix]
 	proved    *crowd[client.Identity]
 
@@ -70,7 +70,7 @@ func New(registry Registry, offer keytls.Config, limits Limits, log *slog.Logger
 	return &Server{
 		registry:  registry,
 		log:       log,
-		tls:       offer,
+		offer:     offer,
 		strangers: newCrowd[netip.Prefix](min(limits.Strangers, files/2), limits.PerSource),
 		proved:    newCrowd[client.Identity](files/4, limits.PerClient),
 		peers:     new(sync.WaitGroup),
@@ -97,7 +97,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		conn, err := listener.Accept()
 		switch {
 		case err == nil:
-			s.welcome(ctx, conn)
+			s.serveConn(ctx, conn)
 		case s.finished():
 			return nil
 		case errors.Is(err, net.ErrClosed):
@@ -174,7 +174,7 @@ func (s *Server) changePeers() *sync.WaitGroup {
 	return peers
 }
 
-func (s *Server) welcome(ctx context.Context, conn net.Conn) {
+func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 	from := addressOf(conn)
 	stranger := s.strangers.join(sourceOf(from.Addr()), conn)
 	s.mu.Lock()

@@ -270,25 +270,25 @@ func TestEveryStageHasADeadline(t *testing.T) {
 				if err := (&keytlstest.Peer{Key: key}).Server(conn).Handshake(); err != nil {
 					panic(err)
 				}
-			}, want: farewellTime, event: client.SecretNotReceived},
+			}, want: closeTime, event: client.SecretNotReceived},
 		"a peer that does not close the session": {
 			peer: func(conn net.Conn, key *keytlstest.Key) {
 				io.WriteString(conn, "1\r\n")
-				tls := (&keytlstest.Peer{Key: key}).Server(conn)
-				if err := tls.Handshake(); err != nil {
+				session := (&keytlstest.Peer{Key: key}).Server(conn)
+				if err := session.Handshake(); err != nil {
 					panic(err)
 				}
-				go io.Copy(io.Discard, tls)
-			}, want: farewellTime, event: client.SecretNotReceived},
+				go io.Copy(io.Discard, session)
+			}, want: closeTime, event: client.SecretNotReceived},
 		"a peer with an unknown key that does not close the session": {
 			peer: func(conn net.Conn, _ *keytlstest.Key) {
 				io.WriteString(conn, "1\r\n")
-				tls := (&keytlstest.Peer{Key: keytlstest.NewKey(keytlstest.Ed25519)}).Server(conn)
-				if err := tls.Handshake(); err != nil {
+				session := (&keytlstest.Peer{Key: keytlstest.NewKey(keytlstest.Ed25519)}).Server(conn)
+				if err := session.Handshake(); err != nil {
 					panic(err)
 				}
-				go io.Copy(io.Discard, tls)
-			}, want: farewellTime, event: client.NotFound},
+				go io.Copy(io.Discard, session)
+			}, want: closeTime, event: client.NotFound},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -317,7 +317,7 @@ func TestEveryStageHasADeadline(t *testing.T) {
 
 func TestApprovalEndsWhenThePeerHangsUp(t *testing.T) {
 	for sentence, hangUp := range map[string]func(net.Conn, *keytlstest.Conn){
-		"by closing the session":    func(_ net.Conn, tls *keytlstest.Conn) { tls.CloseWrite() },
+		"by closing the session":    func(_ net.Conn, session *keytlstest.Conn) { session.CloseWrite() },
 		"by closing the connection": func(conn net.Conn, _ *keytlstest.Conn) { conn.Close() },
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -328,15 +328,15 @@ func TestApprovalEndsWhenThePeerHangsUp(t *testing.T) {
 				go s.server.Serve(ctx, listener)
 				conn := listener.dial()
 				io.WriteString(conn, "1\r\n")
-				tls := (&keytlstest.Peer{Key: s.key}).Server(conn)
-				if err := tls.Handshake(); err != nil {
+				session := (&keytlstest.Peer{Key: s.key}).Server(conn)
+				if err := session.Handshake(); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute)
 				if v, _ := s.Client("host1"); v.ApprovalsPending != 1 {
 					t.Errorf("%d pending", v.ApprovalsPending)
 				}
-				go hangUp(conn, tls)
+				go hangUp(conn, session)
 				synctest.Wait()
 				if v, _ := s.Client("host1"); v.ApprovalsPending != 0 {
 					t.Errorf("%d still pending", v.ApprovalsPending)
@@ -366,21 +366,21 @@ func TestShutdown(t *testing.T) {
 				go s.server.Serve(ctx, listener)
 				conn := listener.dial()
 				io.WriteString(conn, "1\r\n")
-				tls := (&keytlstest.Peer{Key: s.key}).Server(conn)
+				session := (&keytlstest.Peer{Key: s.key}).Server(conn)
 				if c.delay > 0 {
-					tls.Handshake()
+					session.Handshake()
 					time.Sleep(time.Second)
 				}
 				synctest.Wait()
 				stop(client.ErrClosed)
 				if c.delay == 0 {
-					tls.Handshake()
+					session.Handshake()
 				}
-				got, err := io.ReadAll(tls)
+				got, err := io.ReadAll(session)
 				if err != nil || string(got) != c.want {
 					t.Errorf("got %q, error %v", got, err)
 				}
-				tls.CloseWrite()
+				session.CloseWrite()
 				s.server.Finish(t.Context())
 				if err := s.Close(t.Context()); err != nil {
 					t.Error(err)
@@ -520,11 +520,11 @@ func TestAFailedAcceptMakesRoomForTheNext(t *testing.T) {
 }
 
 func TestAPeerThatTalksIsCutOff(t *testing.T) {
-	chatter := bytes.NewReader(make([]byte, 1<<20))
-	if err := listen(chatter); err == nil || chatter.Len() != 1<<20-64<<10 {
-		t.Errorf("it heard %d bytes and then %v", 1<<20-chatter.Len(), err)
+	sent := bytes.NewReader(make([]byte, 1<<20))
+	if err := readToEnd(sent); err == nil || sent.Len() != 1<<20-64<<10 {
+		t.Errorf("it read %d bytes and then %v", 1<<20-sent.Len(), err)
 	}
-	if err := listen(bytes.NewReader(make([]byte, 64<<10-1))); err != nil {
+	if err := readToEnd(bytes.NewReader(make([]byte, 64<<10-1))); err != nil {
 		t.Errorf("after a little less and a good-bye: %v", err)
 	}
 
@@ -535,15 +535,15 @@ func TestAPeerThatTalksIsCutOff(t *testing.T) {
 	}
 	defer conn.Close()
 	io.WriteString(conn, "1\r\n")
-	tls := (&keytlstest.Peer{Key: s.key}).Server(conn)
-	if err := tls.Handshake(); err != nil {
+	session := (&keytlstest.Peer{Key: s.key}).Server(conn)
+	if err := session.Handshake(); err != nil {
 		t.Fatal(err)
 	}
 	const enough = 64 << 20 // more than the kernel keeps of it
 	chunk := make([]byte, 16<<10)
 	for said := 0; err == nil && said < enough; said += len(chunk) {
 		conn.SetDeadline(time.Now().Add(time.Minute))
-		_, err = tls.Write(chunk)
+		_, err = session.Write(chunk)
 	}
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("it was listened to: %v", err)
