@@ -96,14 +96,14 @@ with mandosctl(1).`,
   mandos --debug --no-zeroconf --port 4711 --configdir ./conf --statedir ./state
   mandos --check                           report what is wrong, without serving`,
 		Version:               version,
-		Args:                  config.NoArguments,
+		Args:                  func(_ *cobra.Command, args []string) error { return config.NoArguments(args) },
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
 		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	cmd.SetVersionTemplate("mandos {{.Version}}\n")
-	cmd.SetFlagErrorFunc(config.FlagError)
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return config.FlagError(err) })
 	cmd.Flags().SortFlags = false
 	options := config.AddFlags(cmd.Flags())
 	findings := cmd.Flags().Bool("findings", false, "print what is wrong with the configuration, for mandosctl lint")

@@ -168,7 +168,7 @@ func (a *arranger) followedBy(w word, next *string) (used bool, err error) {
 	return used, err
 }
 
-// endsAll reports whether the option is one of cobra's, for help and the version.
+// endsAll reports whether the option is for help or the version, and not from [AddFlags].
 func endsAll(f *pflag.Flag) bool { return f.Name == "help" || f.Name == "version" }
 
 func isSwitch(f *pflag.Flag) bool { return f.NoOptDefVal != "" }

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // TestArgumentsAreReadAsArgparseReadsThem compares with Python's argparse and the
@@ -56,12 +54,9 @@ func TestArgumentsAreReadAsArgparseReadsThem(t *testing.T) {
 // arrangedFor puts what Arrange makes of the arguments in the words of testdata/oracle.py.
 func arrangedFor(t *testing.T, args []string) []string {
 	t.Helper()
-	command := &cobra.Command{Use: "mandos", Version: "1"}
-	AddFlags(command.Flags())
-	command.InitDefaultHelpFlag()
-	command.InitDefaultVersionFlag()
-	command.Flags().Lookup("max-unproven").Hidden = true // which upstream lacks
-	arranged, err := Arrange(command.Flags(), args)
+	fs, _ := flags()
+	fs.Lookup("max-unproven").Hidden = true // which upstream lacks
+	arranged, err := Arrange(fs, args)
 	var usage UsageError
 	if errors.As(err, &usage) {
 		return []string{"error: " + strings.ReplaceAll(usage.Problem, `"`, "'")}
@@ -90,17 +85,15 @@ func arrangedFor(t *testing.T, args []string) []string {
 
 func TestASwitchHasTheValueOfABoolean(t *testing.T) {
 	for value, want := range map[string]bool{"": true, "=yes": true, "=1": true, "=on": true, "=True": true, "=no": false, "=0": false, "=OFF": false} {
-		command := &cobra.Command{Use: "mandos", RunE: func(*cobra.Command, []string) error { return nil }}
-		AddFlags(command.Flags())
-		args, err := Arrange(command.Flags(), []string{"--check" + value})
+		fs, _ := flags()
+		args, err := Arrange(fs, []string{"--check" + value})
 		if err != nil {
 			t.Fatal(err)
 		}
-		command.SetArgs(args)
-		if err := command.Execute(); err != nil {
+		if err := fs.Parse(args); err != nil {
 			t.Fatal(err)
 		}
-		if got := command.Flag("check").Value.String(); got != map[bool]string{true: "true", false: "false"}[want] {
+		if got := fs.Lookup("check").Value.String(); got != map[bool]string{true: "true", false: "false"}[want] {
 			t.Errorf("--check%s is %s", value, got)
 		}
 	}

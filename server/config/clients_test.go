@@ -124,14 +124,14 @@ func TestClients(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "clients.conf"), []byte(conf), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			config, _, err := run("--configdir", dir)
+			loaded, err := run("--configdir", dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, config.Clients, cmpopts.EquateComparable(client.Secret{})); diff != "" {
+			if diff := cmp.Diff(test.want, loaded.Clients, cmpopts.EquateComparable(client.Secret{})); diff != "" {
 				t.Error(diff)
 			}
-			checkWarnings(t, dir, config, nil)
+			checkWarnings(t, dir, loaded, nil)
 		})
 	}
 }
@@ -144,11 +144,11 @@ func TestRealSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := func(conf string) []client.Settings {
-		config, _, err := run("--configdir", files(t, map[string]string{"clients.conf": conf}))
+		loaded, err := run("--configdir", files(t, map[string]string{"clients.conf": conf}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return config.Clients
+		return loaded.Clients
 	}
 	plain := read(string(data))
 	if len(plain) != 2 {
@@ -181,12 +181,12 @@ func TestFilesOfClientsD(t *testing.T) {
 		"clients.d/#a.conf#":        "junk",
 		"clients.d/more/below.conf": "junk",
 	})
-	config, _, err := run("--configdir", dir)
+	loaded, err := run("--configdir", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, c := range config.Clients {
+	for _, c := range loaded.Clients {
 		got = append(got, fmt.Sprint(c.Name, " ", c.Timeout, " ", c.Host))
 	}
 	want := []string{"main 1m0s from clients.conf", "c 2m0s from clients.conf", "b 1m0s from clients.conf"}
@@ -302,7 +302,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "clients.d/z.conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := run("--configdir", dir)
+	_, err := run("--configdir", dir)
 	var got Errors
 	if !errors.As(err, &got) {
 		t.Fatal(err)
@@ -349,11 +349,11 @@ func TestWarningsAboutClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, _, err := run("--configdir", dir)
+	loaded, err := run("--configdir", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkWarnings(t, dir, config, []string{
+	checkWarnings(t, dir, loaded, []string{
 		`clients.conf: this file can be read by every user of this machine; chmod o-r it`,
 		`clients.conf:2: [DEFAULT]: the key "time_out" is unknown and ignored; was "timeout" meant?`,
 		`clients.conf:3: [DEFAULT] fingerprint: another client, at clients.conf:18: [bare], has the same and is found first; give each client its own`,
@@ -374,14 +374,14 @@ func TestWarningsAboutClients(t *testing.T) {
 func TestRelativeSecretFile(t *testing.T) {
 	dir := files(t, map[string]string{"clients.conf": "[foo]\nkey_id = " + keyID + "\nsecfile = secret\n", "secret": "hello"})
 	t.Chdir(dir)
-	config, _, err := run("--configdir", dir)
+	loaded, err := run("--configdir", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]client.Settings{defaultClient("foo")}, config.Clients, cmpopts.EquateComparable(client.Secret{})); diff != "" {
+	if diff := cmp.Diff([]client.Settings{defaultClient("foo")}, loaded.Clients, cmpopts.EquateComparable(client.Secret{})); diff != "" {
 		t.Error(diff)
 	}
-	checkWarnings(t, dir, config, []string{
+	checkWarnings(t, dir, loaded, []string{
 		`clients.conf:3: [foo] secfile: which file this is depends on the directory that the server is started in; write the whole path`,
 	})
 }
@@ -406,14 +406,14 @@ func TestSecretsStaySecret(t *testing.T) {
 			}
 			conf.WriteString(line)
 		}
-		config, _, err := run("--configdir", files(t, map[string]string{"clients.conf": conf.String()}))
+		loaded, err := run("--configdir", files(t, map[string]string{"clients.conf": conf.String()}))
 		told := fmt.Sprint(err)
 		var errs Errors
 		if errors.As(err, &errs) {
 			failed++
 			told += fmt.Sprintf("%v %+v %#v", errs, []Error(errs), errs)
 		}
-		told += fmt.Sprintf("%v %+v %#v %x", config, config, config.Warnings, config.Clients[0].Secret)
+		told += fmt.Sprintf("%v %+v %#v %x", loaded, loaded, loaded.Warnings, loaded.Clients[0].Secret)
 		for i := range len(text) - 8 {
 			if piece := text[i : i+8]; strings.Contains(told, piece) || strings.Contains(told, strings.ToLower(piece)) {
 				t.Fatalf("%q is told:\n%s\nof\n%s", piece, told, conf.String())
@@ -467,7 +467,7 @@ func BenchmarkLoad10000Clients(b *testing.B) {
 	}
 	dir := files(b, map[string]string{"clients.conf": conf.String()})
 	for b.Loop() {
-		if config, _, err := run("--configdir", dir); err != nil || len(config.Clients) != 10_000 {
+		if loaded, err := run("--configdir", dir); err != nil || len(loaded.Clients) != 10_000 {
 			b.Fatal(err)
 		}
 	}

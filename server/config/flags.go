@@ -27,7 +27,7 @@ type Options struct {
 type Remark struct{ Key, Problem string }
 
 // AddFlags registers every option on fs, which is to parse what [Arrange] has
-// arranged. --help and --version are left to cobra.
+// arranged. --help and --version are left to whoever has fs.
 func AddFlags(fs *pflag.FlagSet) *Options {
 	o := &Options{given: map[string]*flagValue{}}
 	for i := range options {

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"mandos/server/client"
@@ -161,8 +160,8 @@ type UsageError struct{ Problem string }
 func (e UsageError) Error() string { return e.Problem }
 
 // FlagError turns an error of pflag's parser, about arguments that [Arrange] has
-// arranged, into a [UsageError]; it is for cobra's SetFlagErrorFunc.
-func FlagError(_ *cobra.Command, err error) error {
+// arranged, into a [UsageError].
+func FlagError(err error) error {
 	var badValue *pflag.InvalidValueError
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -173,8 +172,9 @@ func FlagError(_ *cobra.Command, err error) error {
 	return UsageError{err.Error()}
 }
 
-// NoArguments is for cobra's Args: the server takes options only.
-func NoArguments(_ *cobra.Command, args []string) error {
+// NoArguments is a [UsageError] about arguments that are no options: the server takes
+// options only.
+func NoArguments(args []string) error {
 	if len(args) == 0 {
 		return nil
 	}

@@ -177,10 +177,10 @@ func TestNoErrorShowsTheSecretWhateverHappensToTheFile(t *testing.T) {
 // saidOf is everything that reading a configuration has to say, in every form that it
 // is told in, and the first piece of the secret in it.
 func saidOf(dir string) (said, piece string) {
-	config, output, err := run("--configdir", dir)
-	said = fmt.Sprintf("%s%v\n%+v\n", output, err, err)
-	if config != nil {
-		for _, warning := range config.Warnings {
+	conf, err := run("--configdir", dir)
+	said = fmt.Sprintf("%v\n%+v\n", err, err)
+	if conf != nil {
+		for _, warning := range conf.Warnings {
 			said += warning.String() + "\n"
 		}
 	}
@@ -204,7 +204,7 @@ func TestKeysThatAreSwallowedAreTold(t *testing.T) {
 		"keys that are all indented are keys": {conf: "[foo]\n  key_id = " + keyID + "\n  secret = aGVsbG8=\n"},
 	} {
 		dir := files(t, map[string]string{"clients.conf": c.conf})
-		config, _, err := run("--configdir", dir)
+		conf, err := run("--configdir", dir)
 		for _, want := range c.error {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v", sentence, err)
@@ -214,7 +214,7 @@ func TestKeysThatAreSwallowedAreTold(t *testing.T) {
 			t.Errorf("%s: error %v", sentence, err)
 		}
 		var warnings []string
-		for _, w := range config.Warnings {
+		for _, w := range conf.Warnings {
 			warnings = append(warnings, w.String())
 		}
 		for i, want := range c.warnings {
