@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/holoplot/go-avahi"
 )
 
 // entry is what Avahi is told to announce.
@@ -21,15 +22,15 @@ type entry struct {
 
 // covers reports whether the service is announced at a place by the entry.
 func (e entry) covers(p Place) bool {
-	return e.protocol == p.protocol() && (e.index == unspecified || e.index == p.Index)
+	return e.protocol == p.protocol() && (e.index == avahi.InterfaceUnspec || e.index == p.Index)
 }
 
 // protocol is Avahi's number.
 func (p Place) protocol() int32 {
 	if p.IPv4 {
-		return 0
+		return avahi.ProtoInet
 	}
-	return 1
+	return avahi.ProtoInet6
 }
 
 // entries are as few as possible, and those for all interfaces come first: of several
@@ -39,7 +40,7 @@ func (t Target) entries() (entries []entry) {
 	for _, p := range t.Places {
 		e := entry{p.Index, p.protocol(), p.Addresses}
 		if p.IPv4 && t.AllIPv4 || !p.IPv4 && t.AllIPv6 {
-			e = entry{index: unspecified, protocol: p.protocol()}
+			e = entry{index: avahi.InterfaceUnspec, protocol: p.protocol()}
 		}
 		if !slices.ContainsFunc(entries, e.equal) {
 			entries = append(entries, e)
@@ -55,6 +56,7 @@ func (e entry) equal(other entry) bool { return reflect.DeepEqual(e, other) }
 // when one comes or goes.
 type group struct {
 	entry
+	*avahi.EntryGroup
 	path        dbus.ObjectPath
 	established bool
 }
@@ -121,8 +123,8 @@ func (s *session) isSeen(g *group) bool {
 
 // add has Avahi announce the service.
 func (s *session) add(e entry) error {
-	g := &group{entry: e}
-	if err := s.server("EntryGroupNew").Store(&g.path); err != nil {
+	g, err := s.newGroup(e)
+	if err != nil {
 		return trouble{noAvahi, err}
 	}
 	s.groups = append(s.groups, g)
@@ -132,20 +134,30 @@ func (s *session) add(e entry) error {
 		host = hostOf(s.host, e.addresses[0]) + "." + s.domain
 	}
 	for _, address := range e.addresses {
-		err := s.call(g.path, avahiGroup+".AddAddress", e.index, e.protocol, uint32(publishNoReverse), host, address.String()).Err
-		if err != nil {
+		// The names of addresses are left alone.
+		if err := g.AddAddress(e.index, e.protocol, avahi.PublishNoReverse, host, address.String()); err != nil {
 			return trouble{refused, err}
 		}
 	}
-	err := s.call(g.path, avahiGroup+".AddService", e.index, e.protocol, uint32(0),
-		s.service.Name, s.service.Type, "", host, s.service.Port, [][]byte{}).Err
+	err = g.AddService(e.index, e.protocol, 0, s.service.Name, s.service.Type, "", host, s.service.Port, [][]byte{})
 	if err == nil {
-		err = s.call(g.path, avahiGroup+".Commit").Err
+		err = g.Commit()
 	}
 	if err != nil {
 		return trouble{refused, err}
 	}
 	return nil
+}
+
+// newGroup makes a group whose state we hear of ourselves, in the order of all signals:
+// one that go-avahi hears for blocks go-avahi when nobody listens for a while.
+func (s *session) newGroup(e entry) (*group, error) {
+	var path dbus.ObjectPath
+	if err := s.server("EntryGroupNew").Store(&path); err != nil {
+		return nil, err
+	}
+	calls, err := avahi.EntryGroupNew(s.conn, path)
+	return &group{entry: e, EntryGroup: calls, path: path}, err
 }
 
 // hostOf is the label of the host name under which one address of this machine is announced.
@@ -161,7 +173,7 @@ func hostOf(host string, address netip.Addr) string {
 
 func (s *session) free(g *group) error {
 	s.groups = slices.DeleteFunc(s.groups, func(other *group) bool { return other == g })
-	if err := s.call(g.path, avahiGroup+".Free").Err; err != nil {
+	if err := s.call(g.path, groupFree).Err; err != nil {
 		return trouble{noAvahi, err}
 	}
 	return nil
@@ -190,9 +202,8 @@ func (s *session) renameAll() error {
 
 // groupSignal follows the state of what is announced.
 func (s *session) groupSignal(signal *dbus.Signal) error {
-	var state int32
-	var reason string
-	if err := dbus.Store(signal.Body, &state, &reason); err != nil {
+	var now avahi.EntryGroupState
+	if err := dbus.Store(signal.Body, &now.State, &now.Error); err != nil {
 		return trouble{noAvahi, err}
 	}
 	at := slices.IndexFunc(s.groups, func(g *group) bool { return g.path == signal.Path })
@@ -200,14 +211,14 @@ func (s *session) groupSignal(signal *dbus.Signal) error {
 		return nil // it was freed
 	}
 	g := s.groups[at]
-	s.log.Debug("Avahi entry group state change", "state", state, "interface", g.index, "protocol", g.protocol)
-	g.established = state == groupEstablished
-	switch state {
-	case groupCollision:
+	s.log.Debug("Avahi entry group state change", "state", now.State, "interface", g.index, "protocol", g.protocol)
+	g.established = now.State == avahi.EntryGroupEstablished
+	switch now.State {
+	case avahi.EntryGroupCollision:
 		s.log.Info("Zeroconf service name collision")
 		return s.renameAll()
-	case groupFailure:
-		return trouble{refused, errors.New(reason)}
+	case avahi.EntryGroupFailure:
+		return trouble{refused, errors.New(now.Error)}
 	}
 	s.tell(false)
 	return nil

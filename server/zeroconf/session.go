@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/holoplot/go-avahi"
 )
 
 // Names of D-Bus and Avahi.
@@ -19,26 +20,12 @@ const (
 
 	ownerChanged   = dbusName + ".NameOwnerChanged"
 	serverChanged  = avahiName + ".Server.StateChanged"
+	groupFree      = avahiGroup + ".Free"
 	groupChanged   = avahiGroup + ".StateChanged"
 	itemNew        = avahiName + ".ServiceBrowser.ItemNew"
 	itemRemoved    = avahiName + ".ServiceBrowser.ItemRemove"
 	browserFailed  = avahiName + ".ServiceBrowser.Failure"
 	collisionError = avahiName + ".CollisionError"
-)
-
-// The numbers of Avahi's API (avahi-common/defs.h, address.h).
-const (
-	unspecified = int32(-1) // every interface, every protocol
-
-	serverRunning   = 2
-	serverCollision = 3
-	serverFailure   = 4
-
-	groupEstablished = 2
-	groupCollision   = 3
-	groupFailure     = 4
-
-	publishNoReverse = 16 // leave the names of addresses alone
 )
 
 // maxRenames is how many names are tried before a pause.
@@ -205,7 +192,8 @@ func appeared(signal *dbus.Signal) bool {
 // begin looks for services, and announces ours if Avahi is ready for that.
 func (s *session) begin() error {
 	var state int32
-	err := s.server("ServiceBrowserNew", unspecified, unspecified, s.service.Type, "", uint32(0)).Err
+	everywhere, anyProtocol := int32(avahi.InterfaceUnspec), int32(avahi.ProtoUnspec)
+	err := s.server("ServiceBrowserNew", everywhere, anyProtocol, s.service.Type, "", uint32(0)).Err
 	if err == nil {
 		err = s.server("GetState").Store(&state)
 	}
@@ -277,16 +265,16 @@ func (s *session) serverSignal(signal *dbus.Signal) error {
 
 // serverState follows the state of Avahi's host name.
 func (s *session) serverState(state int32) error {
-	s.running = state == serverRunning
+	s.running = state == avahi.ServerRunning
 	switch state {
-	case serverRunning:
+	case avahi.ServerRunning:
 		if err := errors.Join(s.server("GetHostName").Store(&s.host), s.server("GetDomainName").Store(&s.domain)); err != nil {
 			return trouble{noAvahi, err}
 		}
 		return s.arrange()
-	case serverFailure:
+	case avahi.ServerFailure:
 		return trouble{what: failed}
-	case serverCollision:
+	case avahi.ServerCollision:
 		s.become(State{Phase: Waiting, Detail: noHost})
 	default:
 		s.become(State{Phase: Announcing, Name: s.service.Name})
@@ -297,12 +285,11 @@ func (s *session) serverState(state int32) error {
 // browserSignal notes which services can be found, and where. Those of other hosts do
 // not matter: where ours is established, no other has its name.
 func (s *session) browserSignal(signal *dbus.Signal) error {
-	var at sighting
-	var kind, domain string
-	var flags uint32
-	if err := dbus.Store(signal.Body, &at.index, &at.protocol, &at.name, &kind, &domain, &flags); err != nil {
+	var item avahi.Service
+	if err := dbus.Store(signal.Body, &item.Interface, &item.Protocol, &item.Name, &item.Type, &item.Domain, &item.Flags); err != nil {
 		return trouble{noAvahi, err}
 	}
+	at := sighting{item.Interface, item.Protocol, item.Name}
 	if signal.Name == itemNew {
 		s.seen[at] = true
 	} else {
