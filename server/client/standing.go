@@ -59,6 +59,9 @@ type Lowering struct {
 	// Name and Key are those that the client had then.
 	Name string
 	Key  Key
+	// Own is the key that the section had which learned of the fact when it got the
+	// client's key; none for the client itself. With that key again it is not bound.
+	Own Key
 }
 
 // NewLowering is a fact that was not there before.
@@ -138,7 +141,7 @@ func (s *Standing) against(key Key) []Lowering {
 // binds tells whether the fact binds a client that it is known of, with that key. A
 // removal is one of the key: another key in the section is another client.
 func (l *Lowering) binds(key Key) bool {
-	return l.Kind != KindRemoved || !l.Key.differs(key)
+	return !(l.Kind == KindRemoved && l.Key.differs(key)) && !(l.Own != Key{} && l.Own.same(key) && l.Key.differs(key))
 }
 
 // removes tells whether a removal is among what binds the client with that key.
@@ -227,10 +230,15 @@ func (s Standing) forgive(seen func(id string) bool) Standing {
 	return s.trimmed()
 }
 
-// heed takes over facts about the key that are known under other names.
-func (s Standing) heed(facts []Lowering) Standing {
+// heed takes over facts about the key that are known under other names. The section
+// had its own key before, if it is one that was known.
+func (s Standing) heed(facts []Lowering, own Key) Standing {
 	for _, l := range facts {
 		if !s.hasSeen(l.ID) {
+			l.Own = Key{}
+			if !l.Key.same(own) {
+				l.Own = own
+			}
 			s = s.lower(l)
 		}
 	}

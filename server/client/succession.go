@@ -88,9 +88,9 @@ func newSuccession(configured []Settings, records []Record, now time.Time, unsee
 	for _, record := range records {
 		known[record.Name] = record
 	}
-	stays := make(map[string]bool, len(configured))
+	stays := make(map[string]Key, len(configured))
 	for i := range configured {
-		stays[configured[i].Name] = true
+		stays[configured[i].Name] = configured[i].key()
 	}
 	kin := newKin(records, stays)
 
@@ -101,7 +101,7 @@ func newSuccession(configured []Settings, records []Record, now time.Time, unsee
 		next.heirs[i].position = i
 	}
 	for _, record := range records {
-		if stays[record.Name] {
+		if _, ok := stays[record.Name]; ok {
 			continue
 		}
 		if record.Gone.IsZero() {
@@ -144,7 +144,7 @@ func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.
 		h.goesOn = kin.lend(&h.Record)
 	}
 	met := h.isNew() || former.key() != h.key()
-	kin.bequeath(&h.Record, met)
+	kin.bequeath(&h.Record, former.key(), met)
 	h.hear(former, isKnown, settings, now, unseen)
 	h.judge()
 	if !h.goesOn && !h.Enabled {
@@ -180,11 +180,11 @@ func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Tim
 // kin finds the records that have to do with a key.
 type kin struct {
 	records []Record
-	stays   map[string]bool // names that have a section
+	stays   map[string]Key // of the names that have a section
 	byKey   map[string][]int
 }
 
-func newKin(records []Record, stays map[string]bool) *kin {
+func newKin(records []Record, stays map[string]Key) *kin {
 	k := &kin{records: records, stays: stays, byKey: make(map[string][]int)}
 	for i := range records {
 		r := &records[i]
@@ -203,16 +203,18 @@ func newKin(records []Record, stays map[string]bool) *kin {
 	return k
 }
 
-// bequeath gives a record what those of other names know about its key.
-func (k *kin) bequeath(heir *Record, met bool) {
+// bequeath gives a record what those of other names know about its key. Before, it
+// had the key former, if it was known.
+func (k *kin) bequeath(heir *Record, former Key, met bool) {
 	var facts []Lowering
 	var seen []Standing
 	k.of(heir, func(r *Record) {
 		seen = append(seen, r.Standing)
-		hasKeyNow := r.key().same(heir.key()) // but may have been lowered with another
+		key, stays := k.stays[r.Name]
+		hasKeyNow := r.key().same(heir.key()) && !(stays && key.differs(heir.key())) // but may have been lowered with another
 		for _, l := range r.facts() {
 			about := l.Key.same(heir.key()) || hasKeyNow && l.binds(r.key())
-			if about && (met || l.Kind == KindDisabled && !k.stays[r.Name]) {
+			if about && (met || l.Kind == KindDisabled && !stays) {
 				facts = append(facts, l)
 			}
 		}
@@ -226,10 +228,13 @@ func (k *kin) bequeath(heir *Record, met bool) {
 	hasSeen := func(id string) bool {
 		return slices.ContainsFunc(seen, func(s Standing) bool { return s.hasSeen(id) })
 	}
+	if len(heir.against(former)) > 0 {
+		former = Key{} // with which it would not be healthy either
+	}
 	if met {
 		heir.Standing = heir.forgive(hasSeen)
 	}
-	heir.Standing = heir.heed(slices.DeleteFunc(facts, func(l Lowering) bool { return hasSeen(l.ID) }))
+	heir.Standing = heir.heed(slices.DeleteFunc(facts, func(l Lowering) bool { return hasSeen(l.ID) }), former)
 }
 
 // lend has a record go on with the life of the client that has its key, if there

@@ -78,6 +78,7 @@ type lowering struct {
 	At   time.Time
 	Name string
 	Key  key
+	Own  key `json:",omitzero"`
 }
 
 type seen struct {
@@ -181,11 +182,11 @@ func standingOf(s *client.Standing) (saved standing) {
 }
 
 func loweringOf(l client.Lowering) lowering {
-	return lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At.UTC(), Name: l.Name, Key: key(l.Key)}
+	return lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At.UTC(), Name: l.Name, Key: key(l.Key), Own: key(l.Own)}
 }
 
 func (l *lowering) lowering() client.Lowering {
-	return client.Lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At, Name: l.Name, Key: client.Key(l.Key)}
+	return client.Lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At, Name: l.Name, Key: client.Key(l.Key), Own: client.Key(l.Own)}
 }
 
 func (s *standing) standing() (saved client.Standing) {

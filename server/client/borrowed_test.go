@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAHealthyClientIsNotLoweredForAKeyThatItHadByMistake gives a section the key of a
+// lowered client, and takes it back.
+func TestAHealthyClientIsNotLoweredForAKeyThatItHadByMistake(t *testing.T) {
+	ctx := context.Background()
+	filler := strings.Repeat("0", 40)
+	with := func(name, keyID string) Settings {
+		s := host(name, keyID)
+		s.Fingerprint = filler
+		return s
+	}
+	a, b, c := with("a", keyA), with("b", keyB), with("c", keyC)
+	for sentence, mistake := range map[string][]Settings{
+		"two keys were exchanged":               {with("a", keyB), with("b", keyA), c},
+		"one key was in both":                   {a, with("b", keyA), c},
+		"one key was in the other alone":        {with("b", keyA), c},
+		"its key ID was lost beside a filler":   {a, with("b", ""), c},
+		"the lowered one had the key meanwhile": {with("a", keyB), with("b", strings.Repeat("D", 64)), c},
+	} {
+		for what, lower := range map[string]func(w *world){
+			"disabled": func(w *world) { w.must(w.Disable(ctx, admin, "a")) },
+			"removed":  func(w *world) { w.must(w.Remove(ctx, admin, "a")) },
+		} {
+			for way, come := range ways {
+				t.Run(sentence+", "+what+" "+way, func(t *testing.T) {
+					inWorld(t, []Settings{a, b, c}, func(w *world) {
+						w.pass(2 * time.Minute)
+						lower(w)
+						for range 2 {
+							come(w, mistake)
+							if secret, _ := w.fetch(keyA); secret.Len() > 0 {
+								t.Error("the lowered one got a secret meanwhile")
+							}
+							come(w, []Settings{a, b, c})
+							if secret, _ := w.fetch(keyA); secret.Len() > 0 {
+								t.Error("the lowered one got its secret afterwards")
+							}
+							if secret, why := w.fetch(keyB); secret.Len() == 0 {
+								t.Errorf("the healthy one is refused afterwards: %s", why)
+							}
+						}
+						come(w, []Settings{with("d", keyA), b, c})
+						if secret, _ := w.fetch(keyA); secret.Len() > 0 {
+							t.Error("the lowered one got its secret under another name")
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestAClientThatWasLoweredItselfHasNoKeyWithWhichItIsNot has another one lowered for
+// its former key, too.
+func TestAClientThatWasLoweredItselfHasNoKeyWithWhichItIsNot(t *testing.T) {
+	ctx := context.Background()
+	other := host("other", keyC)
+	inWorld(t, []Settings{other, host("b", keyA)}, func(w *world) {
+		w.must(w.Disable(ctx, admin, "b"))
+		w.reload([]Settings{other, host("b", keyB)})
+		w.reload([]Settings{other, host("b", keyB), host("a", keyA)})
+		w.must(w.Disable(ctx, admin, "a"))
+		w.reload([]Settings{other, host("b", keyA)})
+		w.reload([]Settings{other, host("b", keyB)})
+		if secret, _ := w.fetch(keyB); secret.Len() > 0 {
+			t.Error("it got its secret")
+		}
+	})
+}
