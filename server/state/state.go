@@ -60,6 +60,7 @@ type Store struct {
 
 	mu     sync.Mutex
 	db     *bolt.DB // nil when it must be opened again
+	mine   mine
 	closed bool
 	sealed map[string]sealedSecret
 }
@@ -196,6 +197,9 @@ func (s *Store) open() error {
 	if err := db.View(verify); err != nil {
 		return errors.Join(unusable(s.path, err), db.Close())
 	}
+	if err := s.mine.is(s.path); err != nil {
+		return errors.Join(unusable(s.path, err), db.Close())
+	}
 	s.db = db
 	return nil
 }
@@ -232,6 +236,9 @@ func (s *Store) create(records map[string]*record, publish func(newFile string) 
 	}
 	if err != nil {
 		return errors.Join(s.cannotCreate(newFile, err), db.Close())
+	}
+	if err := s.mine.is(s.path); err != nil {
+		return errors.Join(unusable(s.path, err), db.Close())
 	}
 	s.db = db
 	return nil
@@ -403,7 +410,10 @@ func (s *Store) write(changes map[string][]byte) (err error) {
 	if err := s.reopen(); err != nil {
 		return err
 	}
-	err = s.db.Update(func(tx *bolt.Tx) error { return replace(tx, changes) })
+	if err := s.mine.is(s.path); err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	err = s.db.Update(func(tx *bolt.Tx) error { return s.mine.replace(tx, changes) })
 	if err != nil {
 		err = errors.Join(err, s.db.Close())
 		s.db = nil
