@@ -20,7 +20,7 @@ import (
 )
 
 func newStatusCommand(p *program) *cobra.Command {
-	json := false
+	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the server is doing",
@@ -36,13 +36,13 @@ With --json, an object with "schemaVersion": 1, "version", "startedAt", "address
 		Example: `  mandosctl status
   mandosctl status --json | jq .clientsByState`,
 		Args: takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context(), json) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context(), asJSON) },
 	}
-	cmd.Flags().BoolVarP(&json, "json", "j", false, "print JSON")
+	cmd.Flags().BoolVarP(&asJSON, "json", "j", false, "print JSON")
 	return cmd
 }
 
-func (p *program) status(ctx context.Context, json bool) error {
+func (p *program) status(ctx context.Context, asJSON bool) error {
 	server, clients, err := p.chosen(ctx, nil, true)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (p *program) status(ctx context.Context, json bool) error {
 	}
 	now := time.Now()
 	counts := standing.Count(clients, now)
-	if json {
+	if asJSON {
 		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts, gone), p.console.Terminal)
 	}
 	p.showStatus(status, process, countsInWords(len(clients), counts), goneInWords(gone), now)

@@ -5,12 +5,14 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -125,9 +127,9 @@ func TestFilesThatCommentsNameExist(t *testing.T) {
 
 func goFiles(t *testing.T) (files []string) {
 	t.Helper()
-	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
-		if strings.HasSuffix(path, ".go") {
-			files = append(files, path)
+	err := filepath.WalkDir("..", func(file string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(file, ".go") {
+			files = append(files, file)
 		}
 		return err
 	})
@@ -148,8 +150,95 @@ func filesNamedIn(comment string) (names []string) {
 
 // exists reports whether there is any of the paths.
 func exists(paths ...string) bool {
-	return slices.ContainsFunc(paths, func(path string) bool {
-		_, err := os.Stat(path)
+	return slices.ContainsFunc(paths, func(one string) bool {
+		_, err := os.Stat(one)
 		return err == nil
 	})
+}
+
+// TestOnlyProgramsKnowCobra keeps the command line out of what works behind it.
+func TestOnlyProgramsKnowCobra(t *testing.T) {
+	for _, p := range ourPackages(t) {
+		if p.Name != "main" && slices.Contains(p.Imports, "github.com/spf13/cobra") {
+			t.Errorf("%s must not import cobra", p.ImportPath)
+		}
+	}
+}
+
+// TestNoNameHidesAPackage lets nothing be called like a package that the file
+// imports, or like the package that it is in.
+func TestNoNameHidesAPackage(t *testing.T) {
+	for _, file := range goFiles(t) {
+		files := token.NewFileSet()
+		parsed, err := parser.ParseFile(files, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages := packagesNamedIn(parsed)
+		for _, name := range namesGivenIn(parsed) {
+			if packages[name.Name] {
+				t.Errorf("%s: %s hides the package of that name", files.Position(name.Pos()), name.Name)
+			}
+		}
+	}
+}
+
+// majorVersion ends the path of a module, and is no part of its name.
+var majorVersion = regexp.MustCompile(`/v\d+$`)
+
+func packagesNamedIn(file *ast.File) map[string]bool {
+	packages := map[string]bool{strings.TrimSuffix(file.Name.Name, "_test"): true}
+	delete(packages, "main") // which is a function, too
+	for _, imported := range file.Imports {
+		from := strings.Trim(imported.Path.Value, `"`)
+		name := path.Base(majorVersion.ReplaceAllString(from, ""))
+		if imported.Name != nil {
+			name = imported.Name.Name
+		}
+		packages[name] = true
+	}
+	return packages
+}
+
+// namesGivenIn are the names of variables, constants, parameters and functions.
+func namesGivenIn(file *ast.File) (names []*ast.Ident) {
+	give := func(expressions ...ast.Expr) {
+		for _, e := range expressions {
+			if name, ok := e.(*ast.Ident); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.AssignStmt:
+			if node.Tok == token.DEFINE {
+				give(node.Lhs...)
+			}
+		case *ast.RangeStmt:
+			give(node.Key, node.Value)
+		case *ast.ValueSpec:
+			names = append(names, node.Names...)
+		case *ast.FuncDecl:
+			if node.Recv == nil {
+				give(node.Name)
+			} else {
+				names = append(names, namesOf(node.Recv)...)
+			}
+		case *ast.FuncType:
+			names = append(append(names, namesOf(node.Params)...), namesOf(node.Results)...)
+		}
+		return true
+	})
+	return names
+}
+
+func namesOf(list *ast.FieldList) (names []*ast.Ident) {
+	if list == nil {
+		return nil
+	}
+	for _, field := range list.List {
+		names = append(names, field.Names...)
+	}
+	return names
 }

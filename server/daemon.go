@@ -202,7 +202,7 @@ func (d *daemon) work(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx)
 	serving, stop := context.WithCancelCause(lasting)
 	defer context.AfterFunc(ctx, func() { stop(client.ErrClosed) })()
-	listening, leave := context.WithCancel(lasting) // to the registry, to its last event
+	hearing, leave := context.WithCancel(lasting) // to the registry, to its last event
 	defer leave()
 	var background sync.WaitGroup
 	starting, started := context.WithCancel(serving)
@@ -210,9 +210,9 @@ func (d *daemon) work(ctx context.Context) error {
 	background.Go(func() { systemd.ExtendStart(starting) })
 
 	d.registry.Start()
-	background.Go(func() { d.history.Run(listening) })
+	background.Go(func() { d.history.Run(hearing) })
 	if d.bus != nil {
-		background.Go(func() { d.bus.Run(listening) })
+		background.Go(func() { d.bus.Run(hearing) })
 		select {
 		case <-d.bus.Tried():
 		case <-serving.Done():

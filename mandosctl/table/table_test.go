@@ -12,7 +12,7 @@ import (
 func red(s string) string { return "\x1b[31m" + s + "\x1b[0m" }
 
 func TestPeopleSeeColumns(t *testing.T) {
-	table := &Table{Header: []string{"NAME", "STATE", "REASON"}, Rows: [][]Cell{
+	sample := &Table{Header: []string{"NAME", "STATE", "REASON"}, Rows: [][]Cell{
 		{Same("a"), {Text: "failing", Paint: red}, Same("something long to say")},
 		{Same("日本"), {Text: "ok", Paint: red}, Same("")},
 		{Same("evil\x1b[2J\n"), Same("x"), Same("y")},
@@ -33,7 +33,7 @@ func TestPeopleSeeColumns(t *testing.T) {
 			`evil\x1b[2J\n  x        y` + "\n"},
 	} {
 		var b strings.Builder
-		if err := table.Aligned(&b, c.width); err != nil {
+		if err := sample.Aligned(&b, c.width); err != nil {
 			t.Fatal(err)
 		}
 		if got := b.String(); got != c.want {
@@ -43,9 +43,9 @@ func TestPeopleSeeColumns(t *testing.T) {
 }
 
 func TestRowsNeedNoHeader(t *testing.T) {
-	table := &Table{Rows: [][]Cell{{Same("a"), Same("b")}, {Same("long"), Same("c"), Same("d")}}}
+	sample := &Table{Rows: [][]Cell{{Same("a"), Same("b")}, {Same("long"), Same("c"), Same("d")}}}
 	var b strings.Builder
-	if err := table.Aligned(&b, 0); err != nil {
+	if err := sample.Aligned(&b, 0); err != nil {
 		t.Fatal(err)
 	}
 	if want := "a     b\nlong  c  d\n"; b.String() != want {
@@ -54,12 +54,12 @@ func TestRowsNeedNoHeader(t *testing.T) {
 }
 
 func TestProgramsSeeTabs(t *testing.T) {
-	table := &Table{Header: []string{"NAME", "WHEN"}, Rows: [][]Cell{
+	sample := &Table{Header: []string{"NAME", "WHEN"}, Rows: [][]Cell{
 		{Same("a\tb\nc"), {Text: "2m ago", Exact: "2026-11-23T04:05:06Z", Paint: red}},
 		{Same("d"), {Text: "never"}},
 	}}
 	var b strings.Builder
-	if err := table.TSV(&b); err != nil {
+	if err := sample.TSV(&b); err != nil {
 		t.Fatal(err)
 	}
 	if want := "a\\tb\\nc\t2026-11-23T04:05:06Z\nd\t\n"; b.String() != want {
@@ -85,12 +85,12 @@ func FuzzPrintable(f *testing.F) {
 }
 
 func BenchmarkAligned(b *testing.B) {
-	table := &Table{Header: []string{"NAME", "STATE", "CHECKED OK", "EXPIRES", "REASON"}}
+	sample := &Table{Header: []string{"NAME", "STATE", "CHECKED OK", "EXPIRES", "REASON"}}
 	for i := range 10_000 {
-		table.Rows = append(table.Rows, []Cell{Same(fmt.Sprintf("host%d", i)), {Text: "enabled", Paint: red}, Same("2m 5s ago"), Same("in 2m 55s"), Same("")})
+		sample.Rows = append(sample.Rows, []Cell{Same(fmt.Sprintf("host%d", i)), {Text: "enabled", Paint: red}, Same("2m 5s ago"), Same("in 2m 55s"), Same("")})
 	}
 	for b.Loop() {
-		if err := table.Aligned(io.Discard, 80); err != nil {
+		if err := sample.Aligned(io.Discard, 80); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -32,8 +32,8 @@ func serveMany(b *testing.B, address string, n int) *dbusapi.Server {
 func BenchmarkListClients(b *testing.B) {
 	for _, n := range []int{1_000, 10_000} {
 		b.Run(fmt.Sprintf("clients=%d", n), func(b *testing.B) {
-			bus := dbustest.Start(b)
-			api := serveMany(b, bus.Address, n)
+			daemon := dbustest.Start(b)
+			api := serveMany(b, daemon.Address, n)
 			for b.Loop() {
 				if clients, err := api.Clients(b.Context()); err != nil || len(clients) != n {
 					b.Fatalf("%d clients, %v", len(clients), err)
@@ -45,9 +45,9 @@ func BenchmarkListClients(b *testing.B) {
 
 // BenchmarkIntrospect is what mandos-ctl does for each client.
 func BenchmarkIntrospect(b *testing.B) {
-	bus := dbustest.Start(b)
-	serveMany(b, bus.Address, 10_000)
-	conn := dial(b, bus.Address)
+	daemon := dbustest.Start(b)
+	serveMany(b, daemon.Address, 10_000)
+	conn := dial(b, daemon.Address)
 	for b.Loop() {
 		if call := conn.Object(dbusapi.BusName, "/clients/client_00000_example_org").Call(dbusapi.IntrospectableInterface+".Introspect", 0); call.Err != nil {
 			b.Fatal(call.Err)
@@ -57,9 +57,9 @@ func BenchmarkIntrospect(b *testing.B) {
 
 // BenchmarkSet is a change with its signals, from call to answer.
 func BenchmarkSet(b *testing.B) {
-	bus := dbustest.Start(b)
-	serveMany(b, bus.Address, 1_000)
-	conn := dial(b, bus.Address)
+	daemon := dbustest.Start(b)
+	serveMany(b, daemon.Address, 1_000)
+	conn := dial(b, daemon.Address)
 	for i := 0; b.Loop(); i++ {
 		call := conn.Object(dbusapi.BusName, "/clients/client_00000_example_org").Call(setOf, 0, face, "Host", dbus.MakeVariant(fmt.Sprint(i)))
 		if call.Err != nil {

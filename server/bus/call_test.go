@@ -153,9 +153,9 @@ func TestTextThatTheBusCannotCarryDoesNotHideTheClients(t *testing.T) {
 }
 
 func TestTheHistoryOfAClientIsTold(t *testing.T) {
-	bus := dbustest.Start(t)
-	serve(t, bus.Address, settings("foo"))
-	server := connect(t, bus.Address)
+	daemon := dbustest.Start(t)
+	serve(t, daemon.Address, settings("foo"))
+	server := connect(t, daemon.Address)
 	clients, err := server.Clients(t.Context())
 	if err != nil {
 		t.Fatal(err)

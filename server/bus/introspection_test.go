@@ -45,12 +45,12 @@ func TestObjectsAreAsTheyAreDescribed(t *testing.T) {
 	}
 }
 
-func compareMethods(t *testing.T, face *iface, xml introspect.Interface) {
+func compareMethods(t *testing.T, face *iface, described introspect.Interface) {
 	if face == peer {
 		return // the D-Bus library's
 	}
 	want := make(map[string]string)
-	for _, m := range xml.Methods {
+	for _, m := range described.Methods {
 		var in, out strings.Builder
 		for _, arg := range m.Args {
 			if arg.Direction == "out" {
@@ -72,9 +72,9 @@ func compareMethods(t *testing.T, face *iface, xml introspect.Interface) {
 	}
 }
 
-func compareProperties(t *testing.T, face *iface, xml introspect.Interface) {
+func compareProperties(t *testing.T, face *iface, described introspect.Interface) {
 	var names []string
-	for _, p := range xml.Properties {
+	for _, p := range described.Properties {
 		names = append(names, p.Name)
 		i := slices.IndexFunc(face.properties, func(q property) bool { return q.name == p.Name })
 		if i < 0 {
@@ -129,9 +129,9 @@ var told = []client.Property{
 }
 
 // compareTelling checks that EmitsChangedSignal is what happens.
-func compareTelling(t *testing.T, face *iface, p property, xml introspect.Property) {
+func compareTelling(t *testing.T, face *iface, p property, described introspect.Property) {
 	emits := "true"
-	for _, a := range xml.Annotations {
+	for _, a := range described.Annotations {
 		if a.Name == "org.freedesktop.DBus.Property.EmitsChangedSignal" {
 			emits = a.Value
 		}
@@ -155,8 +155,8 @@ func TestEveryPropertyThatTheRegistryTellsOfExists(t *testing.T) {
 func TestSignalsAreAsTheyAreDescribed(t *testing.T) {
 	want := make(map[string]string)
 	for _, o := range []*object{serverObject, clientObject} {
-		for face, xml := range described(t, o) {
-			for _, s := range xml.Signals {
+		for face, written := range described(t, o) {
+			for _, s := range written.Signals {
 				var signature strings.Builder
 				for _, arg := range s.Args {
 					signature.WriteString(arg.Type)

@@ -179,7 +179,7 @@ func signalTree(pid int, s syscall.Signal) (allowed bool) {
 // round reaps the dead and signals the living orphans with that mark, or with
 // none. It repeats that while it finds dead ones, whose children may have become
 // orphans since the list was made.
-func (o *orphans) round(mark uint64, signal func(pid int) (allowed bool)) (living int, untouchable []int) {
+func (o *orphans) round(mark uint64, send func(pid int) (allowed bool)) (living int, untouchable []int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for again := true; again; {
@@ -195,7 +195,7 @@ func (o *orphans) round(mark uint64, signal func(pid int) (allowed bool)) (livin
 				again = true
 				continue
 			}
-			allowed := signal(pid)
+			allowed := send(pid)
 			switch {
 			case stray && !allowed:
 				strays[pid] = true

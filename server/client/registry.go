@@ -17,7 +17,7 @@ import (
 // it kills the command, with everything that the command started, before it
 // returns. An error means that the command could not be started.
 type Checker interface {
-	Check(ctx context.Context, client, command string) (CheckResult, error)
+	Check(ctx context.Context, name, command string) (CheckResult, error)
 }
 
 // Journal keeps what must survive a restart.

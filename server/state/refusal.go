@@ -73,7 +73,7 @@ func isLink(path string) bool {
 
 // CannotMake says why the state directory cannot be made for the user of that
 // name, and what to do.
-func CannotMake(dir, user string, err error) error {
+func CannotMake(dir, owner string, err error) error {
 	var errno syscall.Errno
 	switch {
 	case !errors.As(err, &errno):
@@ -83,7 +83,7 @@ func CannotMake(dir, user string, err error) error {
 		return fmt.Errorf("cannot make the state directory %s: there is no %s; make that directory, mount what it is on, or set statedir to another one", dir, filepath.Dir(dir))
 	case errno == unix.EACCES, errno == unix.EPERM, errno == unix.EROFS:
 		err := fmt.Errorf("cannot make the state directory %[1]s: %[2]w; make it with \"mkdir -p -m 700 %[1]s && chown %[3]s: %[1]s\" "+
-			"(for /var/lib/mandos \"systemd-tmpfiles --create\" does that)", dir, errno, user)
+			"(for /var/lib/mandos \"systemd-tmpfiles --create\" does that)", dir, errno, owner)
 		if errno == unix.EROFS {
 			err = fmt.Errorf("%w; a systemd unit must have ReadWritePaths=%s besides", err, dir)
 		}

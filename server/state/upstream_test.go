@@ -314,7 +314,7 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 // TestTakeOverFromPython2 has the state in lines of text, with bytes for names and
 // texts, as Python 2 writes it.
 func TestTakeOverFromPython2(t *testing.T) {
-	const state = `((dp0
+	const saved = `((dp0
 S'old.host-1'
 p1
 (dp2
@@ -369,7 +369,7 @@ sg6
 g7
 sst.`
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, upstreamName), []byte(state), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, upstreamName), []byte(saved), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, dir)
