@@ -95,7 +95,9 @@ func (w *watcher) watch(ctx context.Context) error {
 		if err := conn.AddMatchSignalContext(ctx, rule...); err != nil {
 			return explain(err)
 		}
-		defer conn.RemoveMatchSignalContext(context.WithoutCancel(ctx), rule...)
+		defer func() {
+			_ = conn.RemoveMatchSignalContext(context.WithoutCancel(ctx), rule...) // the bus may be gone
+		}()
 	}
 	if err := w.findServer(ctx); err != nil {
 		return err

@@ -81,7 +81,7 @@ func write(path, text string, owner owner) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // what stays is hidden
 	_, err = f.WriteString(text)
 	err = errors.Join(err, f.Chown(owner.uid, owner.gid), f.Sync(), f.Close())
 	if err != nil {

@@ -158,14 +158,14 @@ const (
 	longestRetry = 30 * time.Second
 )
 
-// Run keeps the service on the bus until ctx ends, which is not an error.
-func (s *Service) Run(ctx context.Context) error {
+// Run keeps the service on the bus until ctx ends.
+func (s *Service) Run(ctx context.Context) {
 	s.StatusChanged() // from here on
 	wait := firstRetry
 	for {
 		wasUp, err := s.serve(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		s.lost(err)
 		if wasUp {
@@ -174,7 +174,7 @@ func (s *Service) Run(ctx context.Context) error {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return nil
+			return
 		}
 		wait = min(2*wait, longestRetry)
 	}

@@ -68,14 +68,15 @@ func serve(t testing.TB, address string, clients ...client.Settings) *server {
 	})
 	s.Subscribe(s.bus.Tell)
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- s.bus.Run(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.bus.Run(ctx)
+	}()
 	s.Start()
 	s.stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+		<-ended
 		if err := s.Close(context.Background()); err != nil {
 			t.Errorf("closing the registry: %v", err)
 		}

@@ -75,7 +75,9 @@ func (s *starter) fork(mark uint64, command string, stdin, output *os.File) (*pr
 	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: mark, Max: s.locks.Max}, nil); err != nil {
 		return nil, fmt.Errorf("cannot mark it with a file lock limit: %w", err)
 	}
-	defer unix.Prlimit(0, unix.RLIMIT_LOCKS, &s.locks, nil) // within the hard limit, so it cannot fail
+	defer func() {
+		_ = unix.Prlimit(0, unix.RLIMIT_LOCKS, &s.locks, nil) // within the hard limit, so it cannot fail
+	}()
 	pidfd := -1
 	pid, err := syscall.ForkExec("/bin/sh", []string{"/bin/sh", "-c", command}, &syscall.ProcAttr{
 		Dir:   "/",
@@ -109,7 +111,7 @@ func (p *process) watch(pidfd int) error {
 	go func() {
 		defer close(ended)
 		defer file.Close()
-		conn.Read(func(fd uintptr) bool { return readable(int(fd)) })
+		_ = conn.Read(func(fd uintptr) bool { return readable(int(fd)) }) // nobody closes it before
 	}()
 	return nil
 }

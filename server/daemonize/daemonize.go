@@ -115,7 +115,7 @@ func Inherited() *Parent {
 	if !ok {
 		return nil
 	}
-	os.Unsetenv(variable)
+	_ = os.Unsetenv(variable) // it was there, so that its name is one
 	fd, err := strconv.Atoi(text)
 	if err != nil || fd < 3 {
 		return nil

@@ -106,12 +106,16 @@ func find(name, path string) (string, error) {
 	return found[0], nil
 }
 
-// The programs of Debian's Mandos server.
+// Mandos is Debian's Mandos server.
 func Mandos(tb testing.TB) string { tb.Helper(); return Program(tb, "mandos", "usr/sbin/mandos") }
+
+// MandosCtl is the control program of Debian's server.
 func MandosCtl(tb testing.TB) string {
 	tb.Helper()
 	return Program(tb, "mandos", "usr/sbin/mandos-ctl")
 }
+
+// MandosMonitor is the monitor of Debian's server.
 func MandosMonitor(tb testing.TB) string {
 	tb.Helper()
 	return Program(tb, "mandos", "usr/sbin/mandos-monitor")

@@ -83,7 +83,7 @@ func (p *peer) refuse(session *keytls.Conn, present *presence, id client.Identit
 	if granted, err := p.server.registry.Release(present.ctx, id, p.from); err == nil {
 		granted.NotReceived(keytls.ErrUnknownKey)
 	}
-	p.closeSession(session, present)
+	_ = p.closeSession(session, present) // it gets nothing, however it goes
 }
 
 // serve hands the secret out to a peer that has proved a known key, or refuses.
@@ -91,7 +91,7 @@ func (p *peer) serve(ctx context.Context, session *keytls.Conn, id client.Identi
 	present := watch(ctx, session)
 	granted, err := p.server.registry.Release(present.ctx, id, p.from)
 	if err != nil {
-		p.closeSession(session, present)
+		_ = p.closeSession(session, present) // it gets nothing, however it goes
 		return
 	}
 	note, err := p.send(session, present, granted.Secret)
