@@ -134,6 +134,19 @@ func TestTheUnitUnderSystemd(t *testing.T) {
 			}
 			m.Await("the successor listens on the same socket", "mandosctl status | grep 'listens on.*4711'")
 		},
+		"a unit of one's own follows the daemon by its PID file": func(t *testing.T, m *boottest.Machine) {
+			m.Write("/etc/systemd/system/own.service", "[Service]\nType=forking\nPIDFile=/run/mandos.pid\nExecStart=/usr/sbin/mandos\n", 0o644)
+			follows := `[ "$(systemctl show --property=MainPID --value own)" = "$(cat /run/mandos.pid)" ] && systemctl is-active own`
+			m.Run("systemctl daemon-reload && systemctl start own && " + follows)
+			m.Run("kill -9 $(cat /run/mandos.pid)")
+			m.Await("it is known to have failed", "systemctl is-failed own")
+			m.Run("systemctl start own && " + follows)
+			m.Run("kill $(cat /run/mandos.pid)")
+			m.Await("it is known to have ended well", "systemctl show --property=ActiveState,Result own | xargs | grep -x 'Result=success ActiveState=inactive'")
+			m.Run("systemctl start own && " + follows)
+			m.Run("systemctl restart own && " + follows)
+			m.Run("systemctl stop own && [ ! -s /run/mandos.pid ]")
+		},
 		"an address that comes late is waited for": func(t *testing.T, m *boottest.Machine) {
 			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\naddress = 10.77.0.1\nport = 4711\n", 0o644)
 			m.Run("systemctl start mandos")
