@@ -5,10 +5,18 @@
 package main
 
 import (
+	"bytes"
+	"crypto"
+	"encoding/hex"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/ProtonMail/go-crypto/openpgp/s2k"
 
 	"mandos/server/systemd/boottest"
 )
@@ -36,6 +44,44 @@ func bootWithUnit(t *testing.T, release string) *boottest.Machine {
 // cable makes an interface that has a network, of a kind that every kernel has.
 func cable(name string) string {
 	return fmt.Sprintf("ip link add %[1]s type veth peer name peer && ip link set peer up && ip link set %[1]s up && ip address add 10.77.0.1/24 dev %[1]s", name)
+}
+
+// tenThousandClients writes a configuration, and the state that the Python server
+// would have saved of it with secrets that were set at run time.
+const tenThousandClients = `
+import datetime, pickle
+secret = open("/root/secret", "rb").read()
+now, minutes = datetime.datetime.utcnow(), lambda n: datetime.timedelta(minutes=n)
+clients, settings, conf = {}, {}, "[DEFAULT]\nchecker = true\ntimeout = PT1H\ninterval = PT30M\n"
+for i in range(10000):
+    name, key_id = "client%d" % i, "%064x" % i
+    conf += "[%s]\nkey_id = %s\nfingerprint = %040x\nsecret = Y29uZmlndXJlZA==\nhost = host%d\n" % (name, key_id, i, i)
+    settings[name] = dict(enabled=True, approved_by_default=True, key_id=key_id, fingerprint="%040X" % i, checker_command="true", host="host%d" % i,
+        timeout=minutes(60), extended_timeout=minutes(15), interval=minutes(30), approval_delay=minutes(0), approval_duration=datetime.timedelta(seconds=1), last_checker_status=-2)
+    clients[name] = dict(settings[name], name=name, enabled=i > 0, host="changed%d" % i, approved=None, encrypted_secret=secret,
+        created=now, last_enabled=now, expires=now + minutes(60), last_checked_ok=now, last_approval_request=None, last_checker_status=0)
+open("/etc/mandos/clients.conf", "w").write(conf)
+with open("/var/lib/mandos/clients.pickle", "wb") as f:
+    pickle.dump((clients, settings), f, protocol=2)
+`
+
+// pythonSecret is a secret set at run time, encrypted as gpg does it for the Python
+// server: to decrypt it takes as long as that.
+func pythonSecret(t *testing.T) []byte {
+	t.Helper()
+	var message bytes.Buffer
+	config := &packet.Config{DefaultCipher: packet.CipherAES256, S2KConfig: &s2k.Config{S2KMode: s2k.IteratedSaltedS2K, Hash: crypto.SHA256, S2KCount: 65011712}}
+	w, err := openpgp.SymmetricallyEncrypt(&message, []byte("mandos"+hex.EncodeToString([]byte("configured"))), nil, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("set at run time")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return message.Bytes()
 }
 
 // TestTheUnitUnderSystemd boots the unit under each systemd that it is to work
@@ -171,6 +217,42 @@ func TestTheUnitUnderSystemd(t *testing.T) {
 			m.Await("it is announced", "mandosctl status | grep -i 'Zeroconf.*announced'")
 			m.Run("systemctl restart dbus")
 			m.Await("it is announced again", "mandosctl status | grep -i 'Zeroconf.*announced' && timeout 5 avahi-browse --terminate --parsable _mandos._tcp | grep -i Mandos")
+		},
+		"a take-over slower than TimeoutStartSec is done in one start, and SIGTERM in its middle loses nothing": func(t *testing.T, m *boottest.Machine) {
+			m.Write("/etc/systemd/system/mandos.service.d/slow.conf", "[Service]\nTimeoutStartSec=10s\n", 0o644)
+			m.Write("/root/secret", string(pythonSecret(t)), 0o600)
+			m.Write("/root/write.py", tenThousandClients, 0o600)
+			m.Run("systemctl daemon-reload && python3 /root/write.py && chown _mandos: /var/lib/mandos/clients.pickle")
+			// As on a machine that has little time for the server.
+			const start = `systemctl start --no-block mandos; end=$(($(date +%%s) + %d))
+				while test $(date +%%s) -lt $end && pid=$(systemctl show --property=MainPID --value mandos) && ! systemctl is-active --quiet mandos; do
+					test $pid = 0 || { kill -STOP $pid; sleep 1.5; kill -CONT $pid; sleep 0.1; }
+				done; systemctl show --property=ActiveState --value mandos`
+			if state := m.Run(fmt.Sprintf(start, 13)); state != "activating" {
+				t.Errorf("the start was not slow, but the server %s", state)
+			}
+			m.Run("systemctl stop mandos")
+			if result := m.Run("systemctl show --property=Result --value mandos"); result != "success" {
+				t.Errorf("the stop in the middle ends with %s", result)
+			}
+			if state := m.Run(fmt.Sprintf(start, 100)); state != "active" {
+				t.Errorf("the server is %s", state)
+			}
+			took := m.Run(`set -- $(systemctl show --property=InactiveExitTimestampMonotonic --property=ActiveEnterTimestampMonotonic mandos | cut -d= -f2 | sort -n); echo $((($2 - $1) / 1000000))`)
+			if seconds, err := strconv.Atoi(took); err != nil || seconds <= 10 {
+				t.Errorf("the start took %s s, which is not slow, error %v", took, err)
+			}
+			if restarts := m.Run("systemctl show --property=NRestarts --value mandos"); restarts != "0" {
+				t.Errorf("it was started again %s times", restarts)
+			}
+			m.Run("systemctl restart mandos") // while secrets are decrypted in the background
+			m.Run("mandosctl status | grep -E 'clients +10000:'; mandosctl is-enabled client9999; ! mandosctl is-enabled client0")
+			if out := m.Run("mandosctl list --output=json client9999"); !strings.Contains(out, `"changed9999"`) {
+				t.Errorf("what was changed at run time is lost: %s", out)
+			}
+			if out := m.Run("journalctl --unit=mandos --output=cat | grep -E 'timed out|SIGABRT|main process exited|cannot be decrypted'; true"); out != "" {
+				t.Errorf("the journal has %s", out)
+			}
 		},
 	} {
 		for _, release := range boottest.Releases {
