@@ -105,6 +105,7 @@ func runScript(t *testing.T, script string) {
 			env.Setenv("PORT", debiantest.FreePort(t))
 			env.Values[serverKey{}] = &server{env: env}
 			env.Values[busKey{}] = bus
+			env.Values[testKey{}] = t
 			env.Defer(func() { env.Values[serverKey{}].(*server).stop() })
 			env.Defer(func() { closeScreen(tools, env.WorkDir) })
 			for dir := env.WorkDir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
@@ -154,6 +155,7 @@ func startBus(t *testing.T, script string) *dbustest.Bus {
 type (
 	serverKey struct{}
 	busKey    struct{}
+	testKey   struct{}
 )
 
 // server is the daemon of a script.
@@ -169,17 +171,21 @@ func commandServer(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case neg || len(args) != 1:
 		ts.Fatalf("usage: server start|python|stop")
-	case args[0] == "start":
+	case args[0] != "stop":
+		debiantest.NeedRoot(ts.Value(testKey{}).(*testing.T), "for the server to have its name on a bus as the system's")
+	}
+	switch args[0] {
+	case "start":
 		bin, err := built()
 		ts.Check(err)
 		ts.Check(s.start(ts, filepath.Join(bin, "mandos"), "--address", "::1"))
-	case args[0] == "python":
+	case "python":
 		ts.Check(os.Mkdir(ts.MkAbs("state"), 0o777))
 		ts.Check(os.Chmod(ts.MkAbs("state"), 0o777))
 		dir, err := debiantest.Unpacked("mandos")
 		ts.Check(err)
 		ts.Check(s.start(ts, filepath.Join(dir, "usr/sbin/mandos"), "--address", "::1"))
-	case args[0] == "stop":
+	case "stop":
 		ts.Check(s.stop())
 	}
 }

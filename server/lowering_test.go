@@ -223,7 +223,7 @@ func TestARemovedClientStaysAway(t *testing.T) {
 					t.Errorf("enabling one that has no section: %v", err)
 				}
 				s.configure(rest + section("host1", key, ""))
-				if reloaded, err := server.Reload(t.Context()); err != nil || !reflect.DeepEqual(reloaded.Added, []string{"host1"}) {
+				if reloaded, err := server.Reload(t.Context()); err != nil || !reflect.DeepEqual(reloaded.Away, []string{"host1"}) || len(reloaded.Added) > 0 {
 					t.Errorf("%+v, error %v", reloaded, err)
 				}
 				if got, err := fetch(t, s.port, key); got != "" {

@@ -10,13 +10,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mandos/server/debiantest"
 )
 
 // configuration is a directory with a clients.conf of that owner.
 func configuration(t *testing.T, uid, gid int) string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("the tests of owners need root")
+	if uid != os.Getuid() || gid != os.Getgid() {
+		debiantest.NeedRoot(t, "to give files away")
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "clients.conf")
@@ -66,7 +68,7 @@ func TestFileIsTheOwnersAlone(t *testing.T) {
 }
 
 func TestNothingIsWrittenOver(t *testing.T) {
-	dir := configuration(t, 0, 0)
+	dir := configuration(t, os.Getuid(), os.Getgid())
 	f, err := Add(dir, "host1", "first")
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +76,7 @@ func TestNothingIsWrittenOver(t *testing.T) {
 	if _, err := Add(dir, "host1", "second"); err == nil || !strings.Contains(err.Error(), "left as it is") {
 		t.Errorf("the error is %v", err)
 	}
-	checkFile(t, f.Path, "first", 0, 0)
+	checkFile(t, f.Path, "first", os.Getuid(), os.Getgid())
 	if err := f.Remove(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,11 +88,11 @@ func TestNothingIsWrittenOver(t *testing.T) {
 
 func TestNoErrorHasAPieceOfTheSection(t *testing.T) {
 	const text = "[host1]\nsecret = c2VjcmV0b2Zob3N0MQ==\n"
-	taken := configuration(t, 0, 0)
+	taken := configuration(t, os.Getuid(), os.Getgid())
 	if _, err := Add(taken, "host1", text); err != nil {
 		t.Fatal(err)
 	}
-	noDirectory := configuration(t, 0, 0)
+	noDirectory := configuration(t, os.Getuid(), os.Getgid())
 	if err := os.WriteFile(filepath.Join(noDirectory, "clients.d"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
+
 	"mandos/dbusapi"
 	"mandos/dbusapi/dbustest"
 	"mandos/server/debiantest"
@@ -150,9 +152,37 @@ func TestTheNameIsRefusedByThePolicy(t *testing.T) {
 	b := dbustest.StartSystem(t, empty)
 	s := serve(t, b.Address, settings("foo"))
 	s.becomes(t, "the bus policy does not let the server own the name")
-	time.Sleep(500 * time.Millisecond) // some attempts
+	joined := joinings(t, b.Address)
+	for range 3 { // each a further attempt, the last of which may not be over
+		joined()
+	}
 	if n := s.log.count("level=WARN"); n != 1 {
 		t.Errorf("it is logged %d times: %q", n, s.log.lines)
+	}
+}
+
+// joinings waits, each time, until somebody else has come on the bus.
+func joinings(t *testing.T, address string) (wait func()) {
+	t.Helper()
+	conn := dial(t, address)
+	if err := conn.AddMatchSignal(dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(1, "")); err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan *dbus.Signal, 100)
+	conn.Signal(signals)
+	return func() {
+		t.Helper()
+		deadline := time.After(patience)
+		for {
+			select {
+			case sig := <-signals:
+				if sig.Name == "org.freedesktop.DBus.NameOwnerChanged" {
+					return
+				}
+			case <-deadline:
+				t.Fatal("nobody comes on the bus")
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ package pidfile_test
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"mandos/server/pidfile"
 )
@@ -237,8 +239,10 @@ func TestStaleFileIsReplaced(t *testing.T) {
 func TestTakenOverFromOneThatIsLeaving(t *testing.T) {
 	path := newPath(t)
 	first := run(t, "one that stays root", path)
+	opened := opens(t, path)
 	go func() {
-		time.Sleep(100 * time.Millisecond)
+		opened() // and found it locked
+		opened() // and tries again
 		first.Process.Kill()
 	}()
 	second := run(t, "one that stays root", path)
@@ -247,6 +251,36 @@ func TestTakenOverFromOneThatIsLeaving(t *testing.T) {
 	}
 	if content(t, path) != second.said+"\n" {
 		t.Error("the file is not the second one's")
+	}
+}
+
+// opens waits, each time, until somebody has opened the file once more.
+func opens(t *testing.T, path string) (wait func()) {
+	t.Helper()
+	watch, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(watch) })
+	// The kernel makes one event of several that are the same.
+	if _, err := unix.InotifyAddWatch(watch, path, unix.IN_OPEN|unix.IN_CLOSE); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		for {
+			event := make([]byte, unix.SizeofInotifyEvent)
+			n, err := unix.Read(watch, event)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if err != nil || n < len(event) {
+				t.Errorf("read %d of an event: %v", n, err)
+				return
+			}
+			if binary.NativeEndian.Uint32(event[4:])&unix.IN_OPEN != 0 {
+				return
+			}
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mandos/server/debiantest"
 	"mandos/server/privileges"
 )
 
@@ -112,9 +113,7 @@ type process struct {
 // run starts a process with that role and waits until it stays.
 func run(t *testing.T, cmd *exec.Cmd, start func(*exec.Cmd) error) process {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("this test needs root, to give it up")
-	}
+	debiantest.NeedRoot(t, "to give it up")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +214,7 @@ func TestDropToRootIsRefused(t *testing.T) {
 }
 
 func TestReadsAll(t *testing.T) {
+	debiantest.NeedRoot(t, "which alone reads everything")
 	out, err := program("reader of everything").CombinedOutput()
 	if err != nil || string(out) != "true\nfalse\n" {
 		t.Errorf("%v: %s", err, out)
