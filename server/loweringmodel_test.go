@@ -142,6 +142,14 @@ func (w *lowerer) lowered(what, name, key string) {
 	w.facts = append(w.facts, fact{what, name, key})
 }
 
+// expiredItself tells whether it was not another that has expired, whose key the
+// section has got, and which is lowered for it as long as it has that.
+func (w *lowerer) expiredItself(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.records[name].Life.Expiry != nil
+}
+
 // raised is that a person has said so about the client of that name and key.
 func (w *lowerer) raised(name, key string) {
 	w.mu.Lock()
@@ -210,7 +218,9 @@ func (w *lowerer) begin(s *loweringStep) {
 	}
 	r.Subscribe(func(e client.Event) {
 		if e.Kind == client.Disabled && e.Reason != client.ByAdministrator && e.Reason != client.ByConfiguration && e.Reason != client.RemovedByAdministrator {
-			w.lowered("expired", e.Client.Name, e.Client.KeyID)
+			if w.expiredItself(e.Client.Name) {
+				w.lowered("expired", e.Client.Name, e.Client.KeyID)
+			}
 		}
 	})
 	w.Registry = r

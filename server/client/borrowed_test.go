@@ -48,6 +48,7 @@ func TestAHealthyClientIsNotLoweredForAKeyThatItHadByMistake(t *testing.T) {
 							if secret, why := w.fetch(keyB); secret.Len() == 0 {
 								t.Errorf("the healthy one is refused afterwards: %s", why)
 							}
+							w.pass(5 * time.Minute) // so that it shows that it is alive
 						}
 						come(w, []Settings{with("d", keyA), b, c})
 						if secret, _ := w.fetch(keyA); secret.Len() > 0 {
@@ -74,6 +75,26 @@ func TestAClientThatWasLoweredItselfHasNoKeyWithWhichItIsNot(t *testing.T) {
 		w.reload([]Settings{other, host("b", keyB)})
 		if secret, _ := w.fetch(keyB); secret.Len() > 0 {
 			t.Error("it got its secret")
+		}
+	})
+}
+
+// TestAnothersKeyRenewsNoGrace exchanges the key of a host that is dead, again and again.
+func TestAnothersKeyRenewsNoGrace(t *testing.T) {
+	ctx := context.Background()
+	a, b, c := host("a", keyA), host("b", keyB), host("c", keyC)
+	inWorld(t, []Settings{a, b, c}, func(w *world) {
+		w.pass(5 * time.Minute)
+		w.must(w.Disable(ctx, admin, "a"))
+		w.checks.behave(fail)
+		for range 3 {
+			w.must(w.CheckedOK(ctx, admin, "c"))
+			w.reload([]Settings{host("b", keyA), c})
+			w.reload([]Settings{b, c})
+			w.pass(3 * time.Minute)
+		}
+		if secret, _ := w.fetch(keyB); secret.Len() > 0 {
+			t.Error("it is valid after nine minutes without a sign of life")
 		}
 	})
 }

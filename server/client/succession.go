@@ -147,10 +147,29 @@ func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.
 	kin.bequeath(&h.Record, former.key(), met)
 	h.hear(former, isKnown, settings, now, unseen)
 	h.judge()
+	if isKnown && !former.Enabled && h.Enabled && h.hasOwnKeyAgain() {
+		h.spendGrace(now)
+	}
 	if !h.goesOn && !h.Enabled {
 		h.LastEnabled = time.Time{}
 	}
 	return h
+}
+
+// hasOwnKeyAgain tells whether the client is bound no more by what it learned of
+// when it had the key of another.
+func (h *heir) hasOwnKeyAgain() bool {
+	return slices.ContainsFunc(h.facts(), func(l Lowering) bool { return l.Own != Key{} && !l.binds(h.key()) })
+}
+
+// spendGrace is for a client whose time did not pass for a while: it may prove itself
+// anew, but, as at restarts, only once for each success.
+func (h *heir) spendGrace(now time.Time) {
+	if h.GraceSpent {
+		h.Standing = h.expire(h.Name, KindGraceSpent, now, h.key())
+		h.judge()
+	}
+	h.GraceSpent = true
 }
 
 // hear follows what the configuration says of the client's validity.
