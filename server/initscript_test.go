@@ -111,6 +111,15 @@ mkdir $dir/state && echo garbage >$dir/state/state.db && chown -R _mandos: $dir/
 is 1 $init start
 [ ! -s /run/mandos.pid ] || wrong "the file has $(pid)"
 is 3 $init status`,
+		"a start that is ended leaves nobody in the file": `
+mkdir $dir/state && mkfifo $dir/state/clients.pickle && chown -R _mandos: $dir/state
+$init start & start=$!
+exec 3>$dir/state/clients.pickle # and now the server waits for what comes
+first=$(pid)
+[ -n "$first" ] || wrong "a server that starts is not in the file"
+kill $first
+wait $start
+[ -e /run/mandos.pid ] && [ ! -s /run/mandos.pid ] || wrong "the file has $(pid)"`,
 		"no process of root's stays": `
 is 0 $init start
 beside=$(ps --no-headers --ppid $(pid) -o uid,comm | xargs)
