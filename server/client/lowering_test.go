@@ -687,3 +687,23 @@ func TestADisablementBindsTheOtherSectionOfItsKeyWhenItsOwnIsGone(t *testing.T) 
 		})
 	}
 }
+
+// TestADisablementOnceMoreIsNoEnablementOfAnother disables a client again under another
+// name, which takes the place of the first time there, and has the first meet that one's
+// new key.
+func TestADisablementOnceMoreIsNoEnablementOfAnother(t *testing.T) {
+	ctx := context.Background()
+	with := func(keys ...string) []Settings {
+		return []Settings{host("a", keys[0]), host("b", keys[1]), host("c", keys[2])}
+	}
+	inWorld(t, with(keyA, keyB, keyC), func(w *world) {
+		w.must(w.Disable(ctx, admin, "a"))
+		w.reload(with(keyB, keyA, keyC))
+		w.must(w.Disable(ctx, admin, "b"))
+		w.reload(with(keyB, keyC, keyA))
+		w.reload(with(keyC, keyB, keyA))
+		if secret, _ := w.fetch(keyC); secret.Len() > 0 {
+			t.Error("the first got its secret, and nobody had enabled it")
+		}
+	})
+}

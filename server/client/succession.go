@@ -228,7 +228,9 @@ func (k *kin) bequeath(heir *Record, former Key, met bool) {
 	var facts []Lowering
 	var seen []Standing
 	k.of(heir, func(r *Record) {
-		seen = append(seen, r.Standing)
+		if len(r.against(r.key())) == 0 { // else something may only have taken the place of what it has seen
+			seen = append(seen, r.Standing)
+		}
 		key, stays := k.stays[r.Name]
 		hasKeyNow := r.key().same(heir.key()) && !(stays && key.differs(heir.key())) // but may have been lowered with another
 		for _, l := range r.facts() {
@@ -241,9 +243,6 @@ func (k *kin) bequeath(heir *Record, former Key, met bool) {
 			heir.DeniedUntil, heir.DeniedFor, heir.DeniedKey = r.DeniedUntil, r.DeniedFor, heir.key()
 		}
 	})
-	if len(seen) == 0 {
-		return
-	}
 	hasSeen := func(id string) bool {
 		return slices.ContainsFunc(seen, func(s Standing) bool { return s.hasSeen(id) })
 	}
