@@ -211,7 +211,7 @@ func TestARemovedClientStaysAway(t *testing.T) {
 				}
 				gone, err := server.Gone(t.Context())
 				if err != nil || len(gone) != 1 || gone[0].Name != "host1" || gone[0].KeyID != key.KeyID() || gone[0].Because != dbusapi.CodeRemoved ||
-					!strings.HasPrefix(gone[0].By, "uid 0, pid ") || time.Since(gone[0].Since) > time.Hour || gone[0].GoneSince.IsZero() == (conf == rest) {
+					!strings.HasPrefix(gone[0].By, fmt.Sprintf("uid %d, pid ", os.Getuid())) || time.Since(gone[0].Since) > time.Hour || gone[0].GoneSince.IsZero() == (conf == rest) {
 					t.Errorf("%s gone are %+v, error %v", when, gone, err)
 				}
 				s.stop()

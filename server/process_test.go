@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mandos/server/debiantest"
 	"mandos/server/keytls/keytlstest"
 )
 
@@ -58,6 +59,7 @@ func procStatus(t *testing.T, pid int) map[string]string {
 }
 
 func TestTheServerGivesRootUp(t *testing.T) {
+	debiantest.NeedRoot(t, "to give it up")
 	key := keytlstest.NewKey(keytlstest.Ed25519)
 	s := startServer(t, plainSection(key), "--no-dbus", "--debuglevel", "debug")
 	pid := s.cmd.Process.Pid
@@ -237,6 +239,7 @@ func TestADamagedStateStopsTheStart(t *testing.T) {
 }
 
 func TestAStateDirectoryOfSomebodyElse(t *testing.T) {
+	debiantest.NeedRoot(t, "for the server to become another user")
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
@@ -264,6 +267,7 @@ func TestNoMoreThanTheStateDirectoryIsMade(t *testing.T) {
 
 // TestDaemon starts the server as init scripts do, with a /run of its own.
 func TestDaemon(t *testing.T) {
+	debiantest.NeedRoot(t, "to have mounts of its own")
 	key := keytlstest.NewKey(keytlstest.Ed25519)
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
