@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mandos/dbusapi/dbustest"
@@ -107,6 +109,32 @@ func checked(t *testing.T, before string, args ...string) (string, int) {
 		t.Fatal(err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// TestAnOrdinaryUserIsNotToldToTakeTheStateFromTheServer looks at a configuration as
+// somebody who is neither root nor the server's user.
+func TestAnOrdinaryUserIsNotToldToTakeTheStateFromTheServer(t *testing.T) {
+	debiantest.NeedRoot(t, "to give a directory away")
+	dir := public(t)
+	conf, state := filepath.Join(dir, "etc"), filepath.Join(dir, "state")
+	if err := errors.Join(os.Mkdir(conf, 0o755), os.WriteFile(filepath.Join(conf, "clients.conf"), nil, 0o644), os.Mkdir(state, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	server := privileges.Find()
+	for sentence, c := range map[string]struct {
+		owner uint32
+		warns bool
+	}{"of the server's user": {server.UID, false}, "of somebody else": {4711, true}} {
+		if err := os.Chown(state, int(c.owner), int(server.GID)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(mandos(t), "--findings", "--configdir", conf, "--statedir", state)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4712, Gid: 4712}}
+		out, err := cmd.CombinedOutput()
+		if warns := strings.Contains(string(out), state); err != nil || warns != c.warns {
+			t.Errorf("%s: error %v\n%s", sentence, err, out)
+		}
+	}
 }
 
 func says(t *testing.T, out string, want ...string) {

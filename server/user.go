@@ -12,19 +12,24 @@ import (
 	"mandos/server/privileges"
 )
 
-// trusted is who may write what the server reads: the user that it becomes or is,
-// and the group that is that user's alone, as it has the same name.
+// trusted is who may write what the server reads: the user that it is or becomes
+// when root starts it, which an ordinary user who only looks cannot know, and the
+// groups that are those users' alone, as they have the same names.
 func trusted() *config.Trust {
-	uid, gid := uint32(os.Geteuid()), uint32(os.Getegid())
-	if uid == 0 {
-		server := privileges.Find()
-		uid, gid = server.UID, server.GID
+	users := []privileges.User{{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}}
+	if server := privileges.Find(); users[0].UID == 0 {
+		users[0] = server
+	} else if !server.Makeshift() {
+		users = append(users, server)
 	}
-	trust := &config.Trust{Users: []uint32{uid}}
-	owner, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
-	group, groupErr := user.LookupGroupId(strconv.FormatUint(uint64(gid), 10))
-	if err == nil && groupErr == nil && owner.Username == group.Name {
-		trust.Groups = []uint32{gid}
+	trust := &config.Trust{}
+	for _, u := range users {
+		trust.Users = append(trust.Users, u.UID)
+		owner, err := user.LookupId(strconv.FormatUint(uint64(u.UID), 10))
+		group, groupErr := user.LookupGroupId(strconv.FormatUint(uint64(u.GID), 10))
+		if err == nil && groupErr == nil && owner.Username == group.Name {
+			trust.Groups = append(trust.Groups, u.GID)
+		}
 	}
 	return trust
 }

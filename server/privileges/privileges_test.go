@@ -208,6 +208,7 @@ func TestDropWithoutRoot(t *testing.T) {
 }
 
 func TestDropToRootIsRefused(t *testing.T) {
+	debiantest.NeedRoot(t, "to give it up")
 	if out, err := program("dropped to root").CombinedOutput(); err == nil || !strings.Contains(string(out), "that is root") {
 		t.Errorf("%v: %s", err, out)
 	}

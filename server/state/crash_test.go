@@ -320,6 +320,7 @@ func TestFullAndReadOnlyDisk(t *testing.T) {
 	if os.Getuid() != 0 {
 		disk.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		disk.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		disk.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
 	if out, err := disk.Output(); err != nil || !bytes.Equal(out, []byte("all is well\n")) {
 		t.Errorf("%v: %s", err, out)
