@@ -515,6 +515,29 @@ func TestAProcessThatTakesTheLimitOfAnotherCheckIsEndedWithThatOne(t *testing.T)
 	}
 }
 
+// TestAStrayIsEndedWithoutTheCheckThatItStillSharesAGroupWith is about what has taken
+// another limit and not left the process group of its checker, which goes on.
+func TestAStrayIsEndedWithoutTheCheckThatItStillSharesAGroupWith(t *testing.T) {
+	r := quietRunner(t)
+	ready, mark, command := prepare(t, "prlimit --locks=7 sh -c 'sleep TOKEN & touch READY'; while test -e READY; do sleep 0.05; done; exit 3")
+	ended := make(chan client.CheckResult, 1)
+	go func() {
+		result, _ := r.Check(t.Context(), "bystander", command)
+		ended <- result
+	}()
+	waitUntil(t, "the stray", func() bool { return exists(ready) && len(withArgument(mark)) == 2 })
+	check(t, r, "exit 0")
+	if left := withArgument(mark); len(left) != 1 {
+		t.Errorf("beside the checker there is what it left behind: %v", left)
+	}
+	if err := os.Remove(ready); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-ended; got != (client.CheckResult{Status: 3}) {
+		t.Errorf("the check that went on ended with %+v", got)
+	}
+}
+
 func TestNoCheckWaitsForAStrayThatMayNotBeKilled(t *testing.T) {
 	r, log := debugRunner(t)
 	mark := token()
@@ -523,7 +546,7 @@ func TestNoCheckWaitsForAStrayThatMayNotBeKilled(t *testing.T) {
 	}
 	waitUntil(t, "the stray", func() bool { return len(withArgument(mark)) == 1 })
 	for range 2 {
-		living, untouchable := r.orphans.round(r.orphans.mark(), func(int) bool { return false })
+		living, untouchable := r.orphans.round(r.orphans.mark(), func(int, bool) bool { return false })
 		if living != 0 || len(untouchable) != 0 {
 			t.Errorf("%d living, and %v that the check has left behind", living, untouchable)
 		}

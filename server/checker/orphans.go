@@ -147,15 +147,19 @@ func (o *orphans) kill(mark uint64) (left []int) {
 	told := make(map[int]bool)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		killing := time.Since(started) > grace
-		living, untouchable := o.round(mark, func(pid int) (allowed bool) {
+		living, untouchable := o.round(mark, func(pid int, stray bool) (allowed bool) {
+			send := signalTree
+			if stray {
+				send = signalProcess
+			}
 			if killing {
-				return signalTree(pid, unix.SIGKILL)
+				return send(pid, unix.SIGKILL)
 			}
 			if told[pid] {
 				return true
 			}
 			told[pid] = true
-			return signalTree(pid, unix.SIGTERM)
+			return send(pid, unix.SIGTERM)
 		})
 		switch {
 		case living == 0:
@@ -177,9 +181,10 @@ func signalTree(pid int, s syscall.Signal) (allowed bool) {
 }
 
 // round reaps the dead and signals the living orphans with that mark, or with
-// none. It repeats that while it finds dead ones, whose children may have become
+// none: these are strays, which may still be in the process group of a check that
+// goes on. It repeats that while it finds dead ones, whose children may have become
 // orphans since the list was made.
-func (o *orphans) round(mark uint64, send func(pid int) (allowed bool)) (living int, untouchable []int) {
+func (o *orphans) round(mark uint64, send func(pid int, stray bool) (allowed bool)) (living int, untouchable []int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for again := true; again; {
@@ -195,7 +200,7 @@ func (o *orphans) round(mark uint64, send func(pid int) (allowed bool)) (living 
 				again = true
 				continue
 			}
-			allowed := send(pid)
+			allowed := send(pid, stray)
 			switch {
 			case stray && !allowed:
 				strays[pid] = true
