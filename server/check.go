@@ -52,7 +52,7 @@ func check(ctx context.Context, options *config.Options, out io.Writer) error {
 	} else {
 		r.warn("nothing else was tried, as the server does not start with such errors")
 	}
-	fmt.Fprintf(out, "%d errors, %d warnings\n", r.errors, r.warnings)
+	fmt.Fprintf(out, "%s, %s\n", counted(r.errors, "error"), counted(r.warnings, "warning"))
 	switch {
 	case bad.OnCommandLine():
 		return exitStatus(exitUsage)
@@ -69,7 +69,7 @@ func (r *report) checkClients(s *settings) {
 	for _, warning := range unserved(s.offer, s.Clients) {
 		r.warn("%s", warning)
 	}
-	r.fine("the configuration of %d clients was read from %s", len(s.Clients), s.ConfigDir)
+	r.fine("the configuration of %s was read from %s", counted(len(s.Clients), "client"), s.ConfigDir)
 }
 
 // checkSurroundings tries what the start would do.
@@ -178,4 +178,12 @@ func (r *report) checkSocket(s *settings, running bool) {
 		r.fine("the server can listen on %v", sockets.State())
 		sockets.Close()
 	}
+}
+
+// counted is a number of things, as one writes it.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

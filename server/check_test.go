@@ -41,7 +41,7 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 	}{
 		"nothing, when all is well": {
 			clients: d.section + "checker = true\n", ok: true,
-			says: []string{"fine: the configuration of 1 clients was read", "0 errors, 0 warnings"}},
+			says: []string{"fine: the configuration of 1 client was read", "0 errors, 0 warnings"}},
 		"every error of the configuration": {
 			clients: "[a]\nkey_id = x\n[b]\ntimeout = soon\n",
 			says:    []string{"clients.conf:1: [a]", "clients.conf:4: [b] timeout"}},
@@ -62,7 +62,7 @@ func TestCheckReportsWhatWouldGoWrong(t *testing.T) {
 			says: []string{"warning: ", "clients.conf: this file can be written by every user of this machine", "have commands run", "chmod o-w it"}},
 		"a port that is taken": {
 			clients: d.section + "checker = true\n", port: takenPort,
-			says: []string{"error: cannot listen", "address already in use"}},
+			says: []string{"error: cannot listen", "address already in use", "1 error, "}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			dir := t.TempDir()
