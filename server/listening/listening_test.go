@@ -298,10 +298,14 @@ func (o *onHost) reached(from *lantest.Host, address string) bool {
 	return err == nil
 }
 
+// mustReach waits for the other host to be able to connect at all, which takes a
+// moment after a link has come up.
 func (o *onHost) mustReach(from *lantest.Host, address string, want bool) {
 	o.host.T.Helper()
-	if o.reached(from, address) != want {
-		o.host.T.Errorf("%s reaches %s: %t, but it listens on %v", from.Name, address, !want, o.State())
+	if want {
+		lantest.Await(o.host.T, fmt.Sprintf("%s reaches %s, and it listens on %v", from.Name, address, o.State()), func() bool { return o.reached(from, address) })
+	} else if o.reached(from, address) {
+		o.host.T.Errorf("%s reaches %s, but it listens on %v", from.Name, address, o.State())
 	}
 }
 
