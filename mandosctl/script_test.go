@@ -116,6 +116,7 @@ func runScript(t *testing.T, script string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"root":   commandRoot,
 			"server": commandServer,
 			"bus":    commandBus,
 			"debian": commandDebian,
@@ -164,6 +165,14 @@ type server struct {
 	cmd *exec.Cmd
 }
 
+// commandRoot is "root WHAT-FOR" and skips the rest of the script without root.
+func commandRoot(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: root WHAT-FOR")
+	}
+	debiantest.NeedRoot(ts.Value(testKey{}).(*testing.T), args[0])
+}
+
 // commandServer is "server start", which waits until the server is on the bus,
 // "server python", the same with Debian's server, and "server stop".
 func commandServer(ts *testscript.TestScript, neg bool, args []string) {
@@ -172,7 +181,7 @@ func commandServer(ts *testscript.TestScript, neg bool, args []string) {
 	case neg || len(args) != 1:
 		ts.Fatalf("usage: server start|python|stop")
 	case args[0] != "stop":
-		debiantest.NeedRoot(ts.Value(testKey{}).(*testing.T), "for the server to have its name on a bus as the system's")
+		commandRoot(ts, false, []string{"for the server to have its name on a bus as the system's"})
 	}
 	switch args[0] {
 	case "start":
