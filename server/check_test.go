@@ -116,8 +116,8 @@ func checked(t *testing.T, before string, args ...string) (string, int) {
 func TestAnOrdinaryUserIsNotToldToTakeTheStateFromTheServer(t *testing.T) {
 	debiantest.NeedRoot(t, "to give a directory away")
 	dir := public(t)
-	conf, state := filepath.Join(dir, "etc"), filepath.Join(dir, "state")
-	if err := errors.Join(os.Mkdir(conf, 0o755), os.WriteFile(filepath.Join(conf, "clients.conf"), nil, 0o644), os.Mkdir(state, 0o700)); err != nil {
+	conf, saved := filepath.Join(dir, "etc"), filepath.Join(dir, "state")
+	if err := errors.Join(os.Mkdir(conf, 0o755), os.WriteFile(filepath.Join(conf, "clients.conf"), nil, 0o644), os.Mkdir(saved, 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	server := privileges.Find()
@@ -125,13 +125,13 @@ func TestAnOrdinaryUserIsNotToldToTakeTheStateFromTheServer(t *testing.T) {
 		owner uint32
 		warns bool
 	}{"of the server's user": {server.UID, false}, "of somebody else": {4711, true}} {
-		if err := os.Chown(state, int(c.owner), int(server.GID)); err != nil {
+		if err := os.Chown(saved, int(c.owner), int(server.GID)); err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(mandos(t), "--findings", "--configdir", conf, "--statedir", state)
+		cmd := exec.Command(mandos(t), "--findings", "--configdir", conf, "--statedir", saved)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 4712, Gid: 4712}}
 		out, err := cmd.CombinedOutput()
-		if warns := strings.Contains(string(out), state); err != nil || warns != c.warns {
+		if warns := strings.Contains(string(out), saved); err != nil || warns != c.warns {
 			t.Errorf("%s: error %v\n%s", sentence, err, out)
 		}
 	}

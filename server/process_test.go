@@ -30,11 +30,13 @@ func plainSection(key *keytlstest.Key) string {
 	return fmt.Sprintf("[host1]\nkey_id = %s\nsecret = %s\nchecker = :\n", key.KeyID(), base64.StdEncoding.EncodeToString([]byte(plain)))
 }
 
-// fetch is what a Mandos client does, on any connection.
+// fetch is what a Mandos client does, on any connection. A server that takes none has
+// not refused anything, and fails the test.
 func fetch(t *testing.T, port string, key *keytlstest.Key) (string, error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", net.JoinHostPort("localhost", port))
 	if err != nil {
+		t.Errorf("the server takes no connection: %v", err)
 		return "", err
 	}
 	defer conn.Close()

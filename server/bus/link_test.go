@@ -157,7 +157,8 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	}
 
 	next(dbusapi.ServerDown)
-	foo := settings("foo")
+	foo, bar := settings("foo"), settings("bar")
+	foo.Interval, bar.Interval = 1000*time.Hour, 1000*time.Hour // no checker starts unasked
 	s := serve(t, b.Address, foo)
 	up := next(dbusapi.ServerUp)
 	if len(up.Clients) != 1 || up.Clients[0].Name != "foo" {
@@ -202,12 +203,12 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	if e := next(dbusapi.ClientNotFound); e.KeyID != "0123" || e.Address != "2001:db8::7" {
 		t.Errorf("not found: %+v", e)
 	}
-	do(reload(ctx, s, client.Actor{}, []client.Settings{foo, settings("bar")}))
-	bar := next(dbusapi.ClientAdded).Client
-	if bar.Name != "bar" || !bar.Enabled {
-		t.Errorf("added: %+v", bar)
+	do(reload(ctx, s, client.Actor{}, []client.Settings{foo, bar}))
+	added := next(dbusapi.ClientAdded).Client
+	if added.Name != "bar" || !added.Enabled {
+		t.Errorf("added: %+v", added)
 	}
-	do(api.Remove(ctx, bar))
+	do(api.Remove(ctx, added))
 	if e := next(dbusapi.ClientRemoved); e.Client.Name != "bar" {
 		t.Errorf("removed: %+v", e)
 	}
