@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+// eachSetting calls do with settings of which only the field of that name is set.
+func eachSetting(t *testing.T, but []string, do func(t *testing.T, name string, only Settings)) {
+	values := map[reflect.Type]any{
+		reflect.TypeFor[string]():        "text",
+		reflect.TypeFor[bool]():          true,
+		reflect.TypeFor[time.Duration](): time.Hour,
+		reflect.TypeFor[Secret]():        NewSecret([]byte("secret")),
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
+		if slices.Contains(but, field.Name) {
+			continue
+		}
+		t.Run(field.Name, func(t *testing.T) {
+			var only Settings
+			reflect.ValueOf(&only).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(values[field.Type]))
+			do(t, field.Name, only)
+		})
+	}
+}
+
+func TestEverySettingFollowsTheConfiguration(t *testing.T) {
+	eachSetting(t, []string{"Name", "Enabled", "EnabledOwn"}, func(t *testing.T, name string, now Settings) {
+		merged, changed := merge(Record{}, now)
+		if merged.Settings != now || !slices.Equal(changed, []Property{Property(name)}) {
+			t.Errorf("in force: %+v, told: %v", merged.Settings, changed)
+		}
+	})
+}
+
+func TestEverySettingCanBeUpdated(t *testing.T) {
+	identity := []string{"Name", "KeyID", "Fingerprint"}
+	eachSetting(t, append(identity, "Enabled", "EnabledOwn"), func(t *testing.T, name string, want Settings) {
+		var u Update
+		to := reflect.ValueOf(&u).Elem().FieldByName(name)
+		if !to.IsValid() {
+			t.Fatal("no update has it")
+		}
+		value := reflect.New(to.Type().Elem())
+		value.Elem().Set(reflect.ValueOf(want).FieldByName(name))
+		to.Set(value)
+		var s Settings
+		if changed := u.applyTo(&s); s != want || !slices.Equal(changed, []Property{Property(name)}) {
+			t.Errorf("in force: %+v, told: %v", s, changed)
+		}
+	})
+}
