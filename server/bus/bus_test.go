@@ -115,6 +115,14 @@ func settings(name string) client.Settings {
 	}
 }
 
+// unhurried are those of a client whose checker does not start by chance while a test
+// listens.
+func unhurried(name string) client.Settings {
+	s := settings(name)
+	s.Timeout, s.ExtendedTimeout, s.Interval = 1000*time.Hour, 3000*time.Hour, 1000*time.Hour
+	return s
+}
+
 // checker is a checker whose results the test decides.
 type checker struct{ results chan client.CheckResult }
 

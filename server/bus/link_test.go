@@ -157,8 +157,7 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	}
 
 	next(dbusapi.ServerDown)
-	foo, bar := settings("foo"), settings("bar")
-	foo.Interval, bar.Interval = 1000*time.Hour, 1000*time.Hour // no checker starts unasked
+	foo, bar := unhurried("foo"), unhurried("bar")
 	s := serve(t, b.Address, foo)
 	up := next(dbusapi.ServerUp)
 	if len(up.Clients) != 1 || up.Clients[0].Name != "foo" {

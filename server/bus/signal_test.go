@@ -133,7 +133,7 @@ func inTurn(parts ...any) (all []string) {
 
 func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	b := dbustest.Start(t)
-	foo := settings("foo")
+	foo := unhurried("foo")
 	s := serve(t, b.Address, foo)
 	ear := listen(t, b.Address)
 	ctx, nobody := t.Context(), client.Actor{}
@@ -190,7 +190,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	do(<-reject(s.askForSecret(t, client.Settings{KeyID: "0123"})))
 	ear.hears("/ ClientNotFound 0123 2001:db8::7")
 
-	do(reload(ctx, s, nobody, []client.Settings{foo, settings("bar")}))
+	do(reload(ctx, s, nobody, []client.Settings{foo, unhurried("bar")}))
 	count := "/ PropertiesChanged " + dbusapi.ServerInterface1 + " ClientCount="
 	ear.hears("/ InterfacesAdded /clients/bar 4 interfaces", "/ ClientAdded /clients/bar", count+"2")
 	do(s.Remove(ctx, nobody, "foo"))
@@ -201,7 +201,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	do(api.SetLogLevel(ctx, "debug"))
 	ear.hears("/ PropertiesChanged " + dbusapi.ServerInterface1 + ` LogLevel="debug"`)
 	do(api.SetLogLevel(ctx, "debug"))
-	do(reload(ctx, s, nobody, []client.Settings{settings("bar"), settings("last")}))
+	do(reload(ctx, s, nobody, []client.Settings{unhurried("bar"), unhurried("last")}))
 	ear.hears("/ InterfacesAdded /clients/last 4 interfaces")
 }
 
@@ -237,7 +237,7 @@ func TestWhatChangesByItselfIsToldOnce(t *testing.T) {
 
 func TestSignalsOfACallComeBeforeItsAnswer(t *testing.T) {
 	b := dbustest.Start(t)
-	serve(t, b.Address, settings("foo"))
+	serve(t, b.Address, unhurried("foo"))
 	ear := listen(t, b.Address)
 	for i := range 50 {
 		call := ear.conn.Object(dbusapi.BusName, "/clients/foo").Call(setOf, 0, face, "Host", dbus.MakeVariant(fmt.Sprint(i)))
@@ -255,7 +255,7 @@ func TestSignalsOfACallComeBeforeItsAnswer(t *testing.T) {
 func TestClientsAreAnnouncedToThoseWhoWereThereBefore(t *testing.T) {
 	b := dbustest.Start(t)
 	ear := listen(t, b.Address)
-	serve(t, b.Address, settings("foo"), settings("bar"))
+	serve(t, b.Address, unhurried("foo"), unhurried("bar"))
 	ear.hears("/ InterfacesAdded /clients/foo 4 interfaces", "/ ClientAdded /clients/foo",
 		"/ InterfacesAdded /clients/bar 4 interfaces", "/ ClientAdded /clients/bar")
 }
