@@ -167,12 +167,14 @@ func startWithUser() error {
 	}
 	const script = `set -e
 dir=$(mktemp -d)
+mount -t tmpfs -o mode=755 tmpfs "$dir"
 for file in passwd group; do cp /etc/$file "$dir"; done
 echo "$1:x:$2:$2::/nonexistent:/usr/sbin/nologin" >>"$dir/passwd"
 echo "$1:x:$2:" >>"$dir/group"
 chmod 644 "$dir/passwd" "$dir/group"
 for file in passwd group; do mount --bind "$dir/$file" /etc/$file; done
-rm -r "$dir"
+umount "$dir"
+rmdir "$dir"
 shift 2
 exec "$@"`
 	const id = "59642" // Debian gives numbers of this range to nobody
