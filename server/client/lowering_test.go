@@ -64,7 +64,7 @@ func TestWhoWasLoweredStaysSo(t *testing.T) {
 	returns := map[string][]Settings{
 		"as it was":                 as(func(*Settings) {}),
 		"under another name":        as(func(s *Settings) { s.Name = "b" }),
-		"with another timeout":      as(func(s *Settings) { s.Timeout = 10 * time.Minute }),
+		"with another timeout":      as(func(s *Settings) { s.Timeout = 24 * time.Hour }),
 		"with another secret":       as(func(s *Settings) { s.Secret = NewSecret([]byte("another")) }),
 		"with a fingerprint beside": as(func(s *Settings) { s.Fingerprint = strings.Repeat("F", 40) }),
 		"with a shorter denial":     as(func(s *Settings) { s.ApprovalDuration = time.Second }),
