@@ -48,11 +48,20 @@ func TestAHealthyClientIsNotLoweredForAKeyThatItHadByMistake(t *testing.T) {
 							if secret, why := w.fetch(keyB); secret.Len() == 0 {
 								t.Errorf("the healthy one is refused afterwards: %s", why)
 							}
+							for range 3 {
+								come(w, []Settings{a, b, c})
+							}
+							if secret, why := w.fetch(keyB); secret.Len() == 0 {
+								t.Errorf("the healthy one is refused after that has been read again: %s", why)
+							}
 							w.pass(5 * time.Minute) // so that it shows that it is alive
 						}
-						come(w, []Settings{with("d", keyA), b, c})
+						come(w, []Settings{with("d", keyA), with("e", keyB), c})
 						if secret, _ := w.fetch(keyA); secret.Len() > 0 {
 							t.Error("the lowered one got its secret under another name")
+						}
+						if secret, why := w.fetch(keyB); secret.Len() == 0 {
+							t.Errorf("the healthy one is refused under another name: %s", why)
 						}
 					})
 				})
@@ -95,6 +104,9 @@ func TestAnothersKeyRenewsNoGrace(t *testing.T) {
 		}
 		if secret, _ := w.fetch(keyB); secret.Len() > 0 {
 			t.Error("it is valid after nine minutes without a sign of life")
+		}
+		if v := w.client("b"); v.DisabledBecause != KindGraceSpent || !v.Expires.IsZero() {
+			t.Errorf("it is disabled because %q, and expires at %v", v.DisabledBecause, v.Expires)
 		}
 	})
 }

@@ -146,6 +146,7 @@ func TestWhatRaisesALoweredClient(t *testing.T) {
 		"its own line goes to no and to yes, being removed": {lower: remove, then: []Settings{said(false), said(true)}, gets: true},
 		"yes is written where [DEFAULT] says no":            {first: byDefault(false), then: []Settings{said(true)}, gets: true},
 		"its own line no is missing":                        {first: said(false), then: []Settings{byDefault(true)}},
+		"its own line no is missing, and then is yes":       {first: said(false), then: []Settings{byDefault(true), said(true)}, gets: true},
 		"its own line yes is lost and is back":              {first: said(true), lower: disable, then: []Settings{byDefault(true), said(true)}},
 		"its own line yes is lost beside a [DEFAULT] of no": {first: said(true), lower: disable, then: []Settings{byDefault(false), said(true)}},
 		"[DEFAULT] goes from no to yes":                     {first: byDefault(false), then: []Settings{byDefault(true)}},
