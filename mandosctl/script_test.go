@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write what was printed into the scripts
 var scratch string
 
 func TestMain(m *testing.M) {
-	debiantest.HaveUser()
+	debiantest.HaveUsers()
 	flag.Parse()
 	var err error
 	if scratch, err = os.MkdirTemp("", "mandosctl-test-"); err != nil {

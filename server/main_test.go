@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, becomeOnOtherKernel(os.Args[1:]))
 		os.Exit(1)
 	}
-	debiantest.HaveUser()
+	debiantest.HaveUsers()
 	var err error
 	if scratch, err = os.MkdirTemp("", "mandos-test-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

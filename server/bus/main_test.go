@@ -10,6 +10,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	debiantest.HaveUser()
+	debiantest.HaveUsers()
 	os.Exit(m.Run())
 }

@@ -141,22 +141,31 @@ func FreePort(tb testing.TB) string {
 // User is the one that Debian's package mandos makes.
 const User = "_mandos"
 
-const haveUser = "MANDOS_TEST_HAS_USER"
+// avahiUser is the one that Debian's package avahi-daemon makes, without which its
+// program does not start.
+const avahiUser = "avahi"
 
-// HaveUser is the first thing in a TestMain. If the machine has no user _mandos, it
-// lets root start the tests anew where there is one: they and their children, and
-// nobody else, see an /etc/passwd and an /etc/group that have it.
-func HaveUser() {
-	_, err := user.Lookup(User)
-	if err == nil || os.Geteuid() != 0 || os.Getenv(haveUser) != "" || exec.Command("unshare", "--mount", "true").Run() != nil {
+const haveUsers = "MANDOS_TEST_HAS_USERS"
+
+// HaveUsers is the first thing in a TestMain. If the machine has no user _mandos or
+// avahi, it lets root start the tests anew where there are both: they and their
+// children, and nobody else, see an /etc/passwd and an /etc/group that have them.
+func HaveUsers() {
+	var missing []string
+	for _, name := range []string{User, avahiUser} {
+		if _, err := user.Lookup(name); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 || os.Geteuid() != 0 || os.Getenv(haveUsers) != "" || exec.Command("unshare", "--mount", "true").Run() != nil {
 		return
 	}
-	fmt.Fprintln(os.Stderr, "cannot have the user", User, "for the tests:", startWithUser())
+	fmt.Fprintln(os.Stderr, "cannot have the users", missing, "for the tests:", startWithUsers(missing))
 	os.Exit(1)
 }
 
-// startWithUser starts this program anew in a mount namespace of its own.
-func startWithUser() error {
+// startWithUsers starts this program anew in a mount namespace of its own.
+func startWithUsers(missing []string) error {
 	program, err := os.Executable()
 	if err != nil {
 		return err
@@ -169,17 +178,20 @@ func startWithUser() error {
 dir=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$dir"
 for file in passwd group; do cp /etc/$file "$dir"; done
-echo "$1:x:$2:$2::/nonexistent:/usr/sbin/nologin" >>"$dir/passwd"
-echo "$1:x:$2:" >>"$dir/group"
+id=59642 # Debian gives numbers of this range to nobody
+for name in $1; do
+	echo "$name:x:$id:$id::/nonexistent:/usr/sbin/nologin" >>"$dir/passwd"
+	echo "$name:x:$id:" >>"$dir/group"
+	id=$((id + 1))
+done
 chmod 644 "$dir/passwd" "$dir/group"
 for file in passwd group; do mount --bind "$dir/$file" /etc/$file; done
 umount "$dir"
 rmdir "$dir"
-shift 2
+shift
 exec "$@"`
-	const id = "59642" // Debian gives numbers of this range to nobody
-	args := append([]string{"unshare", "--mount", "sh", "-c", script, "sh", User, id, program}, os.Args[1:]...)
-	return syscall.Exec(unshare, args, append(os.Environ(), haveUser+"=yes"))
+	args := append([]string{"unshare", "--mount", "sh", "-c", script, "sh", strings.Join(missing, " "), program}, os.Args[1:]...)
+	return syscall.Exec(unshare, args, append(os.Environ(), haveUsers+"=yes"))
 }
 
 // Host is one whose keys and section Debian's mandos-keygen has made.

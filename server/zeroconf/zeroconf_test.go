@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"mandos/server/debiantest"
 	"mandos/server/zeroconf"
 	"mandos/server/zeroconf/lantest"
 )
@@ -28,6 +29,7 @@ import (
 // TestMain lets more tests run at once than there are processors, for they mostly
 // wait.
 func TestMain(m *testing.M) {
+	debiantest.HaveUsers()
 	flag.Parse()
 	flag.Set("test.parallel", "20")
 	goleak.VerifyTestMain(m)

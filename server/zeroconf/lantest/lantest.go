@@ -203,13 +203,9 @@ func (h *Host) avahi() []string {
 func (h *Host) ActivateAvahi() {
 	h.T.Helper()
 	daemon := h.avahi()
-	path, err := exec.LookPath(daemon[0])
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	daemon[0] = path
+	daemon[0] = avahi(h.T, daemon[0])
 	h.write("org.freedesktop.Avahi.service", "[D-BUS Service]\nName=org.freedesktop.Avahi\nExec="+strings.Join(daemon, " ")+"\n")
-	h.T.Cleanup(func() { h.Command(path, "--kill").Run() })
+	h.T.Cleanup(func() { h.Command(daemon[0], "--kill").Run() })
 }
 
 // Index is the number of a network interface, 0 if there is none.
