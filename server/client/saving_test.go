@@ -50,6 +50,77 @@ func TestSaving(t *testing.T) {
 				w.t.Errorf("saved %+v, is %+v", record.State, v.State)
 			}
 		},
+		"a check is saved within the save delay, though something happens all the time": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.must(w.StartChecker(ctx, "a"))
+			w.pass(0)
+			checked := w.client("a").LastCheckedOK
+			for range 4 {
+				w.pass(SaveDelay / 4)
+				w.must(w.StartChecker(ctx, "a"))
+			}
+			if record, _ := w.disk.get("a"); record.LastCheckedOK.Before(checked) {
+				w.t.Errorf("saved is one at %v, want one at %v", record.LastCheckedOK, checked)
+			}
+		},
+		"what is left is saved when the server ends": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.must(w.StartChecker(ctx, "a"))
+			w.pass(0)
+			checked := w.client("a").LastCheckedOK
+			w.shutDown()
+			if record, _ := w.disk.get("a"); !record.LastCheckedOK.Equal(checked) {
+				w.t.Errorf("saved is one at %v, want one at %v", record.LastCheckedOK, checked)
+			}
+		},
+		"a longer timeout is saved with the expiry that it makes": func(w *world) {
+			timeout := time.Hour
+			w.must(w.Update(ctx, admin, "a", Update{Timeout: &timeout}))
+			if record, v := w.saved("a"), w.client("a"); !record.Expires.Equal(v.Expires) || time.Until(v.Expires) < 55*time.Minute {
+				w.t.Errorf("it expires at %v, saved is %v", v.Expires, record.Expires)
+			}
+		},
+		"the same configuration once more saves nothing": func(w *world) {
+			w.pass(time.Second)
+			before := w.disk.saves
+			w.reload([]Settings{host("a", keyA)})
+			w.pass(2 * SaveDelay)
+			if n := w.disk.saves - before; n != 0 {
+				w.t.Errorf("%d saves", n)
+			}
+		},
+		"who does not wait for a slow disk is told that it is not saved yet": func(w *world) {
+			w.disk.during(func() { time.Sleep(time.Minute) })
+			hasty, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			name := "192.0.2.7"
+			err := w.Update(hasty, admin, "a", Update{Host: &name})
+			if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "the change is not saved yet: context deadline exceeded" {
+				w.t.Errorf("answered %v", err)
+			}
+			w.pass(time.Minute)
+			if record := w.saved("a"); record.Host != name {
+				w.t.Errorf("later, saved is %q", record.Host)
+			}
+		},
+		"an end that is not waited for says so, and is one all the same": func(w *world) {
+			w.checks.behave(dying)
+			w.must(w.StartChecker(ctx, "a"))
+			hasty, cancel := context.WithCancel(ctx)
+			cancel()
+			if err := w.Close(hasty); !errors.Is(err, context.Canceled) || err.Error() != "not everything is saved: context canceled" {
+				w.t.Errorf("answered %v", err)
+			}
+			w.pass(time.Minute)
+			if err := w.Close(ctx); !errors.Is(err, ErrClosed) {
+				w.t.Errorf("closing it again is answered %v", err)
+			}
+		},
+		"one that was never started ends": func(w *world) {
+			if err := New(w.checks, w.disk).Close(ctx); err != nil {
+				w.t.Error(err)
+			}
+		},
 		"nothing is saved while nothing happens": func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.pass(time.Second)

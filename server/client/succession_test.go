@@ -4,7 +4,10 @@ package client
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -120,4 +123,211 @@ func TestAnExpiryWhileASectionWasGoneIsTheOneThatItHadThen(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhoseLifeANewSectionGoesOnWith(t *testing.T) {
+	ctx := context.Background()
+	a, other := host("a", keyA), host("other", keyC)
+	named := func(name string) Settings {
+		s := a
+		s.Name = name
+		return s
+	}
+	for sentence, c := range map[string]struct {
+		former []Settings // one after the other; each is a new life
+		with   int        // which of them; in their order
+	}{
+		"the only one":                          {[]Settings{named("b")}, 0},
+		"the one that went last, first by name": {[]Settings{named("y"), named("b")}, 1},
+		"the one that went last, last by name":  {[]Settings{named("b"), named("y")}, 1},
+		"the one that went last, in the middle": {[]Settings{named("y"), named("b"), named("k")}, 2},
+	} {
+		for _, stands := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, its section stands: %v", sentence, stands), func(t *testing.T) {
+				inWorld(t, []Settings{other}, func(w *world) {
+					records := w.disk.all()
+					for i, s := range c.former {
+						w.pass(time.Minute)
+						record := newRecord(s, w.wall())
+						if !stands || i != len(c.former)-1 {
+							record.Gone = w.wall()
+						}
+						records = append(records, record)
+					}
+					configured := []Settings{other, named("new")}
+					if stands {
+						configured = append(configured, c.former[len(c.former)-1])
+					}
+					want := records[1+c.with].Created
+					for range 2 { // in either order
+						next := newSuccession(configured, records, w.wall(), nil)
+						if got := next.heirs[1]; !got.goesOn || !got.Created.Equal(want) {
+							t.Errorf("it goes on: %v, created at %v, want %v", got.goesOn, got.Created, want)
+						}
+						slices.Reverse(records)
+					}
+				})
+			})
+		}
+	}
+	inWorld(t, []Settings{other}, func(w *world) {
+		w.pass(time.Minute)
+		w.must(w.Disable(ctx, admin, "other"))
+		w.reload([]Settings{other, a})
+		if v := w.client("a"); !v.Created.Equal(w.wall()) {
+			t.Errorf("one with a key that nobody had goes on with the life since %v", v.Created)
+		}
+	})
+}
+
+// TestTheFirstTimes has the first check of every client in the middle of the time in
+// which it may come.
+func TestTheFirstTimes(t *testing.T) {
+	rare, other := host("rare", keyA), host("other", keyC)
+	rare.Interval, rare.Timeout, rare.ExtendedTimeout = 10*time.Minute, time.Minute, 2*time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: fail}, middle: true}
+		w.begin([]Settings{other})
+		defer func() { w.shutDown() }()
+		w.reload([]Settings{other, rare})
+		start := w.wall()
+		w.pass(2 * SaveDelay)
+		if v := w.client("rare"); !v.Expires.Equal(start.Add(15*time.Minute)) || !w.saved("rare").Expires.Equal(v.Expires) {
+			t.Errorf("a new client expires after %v, saved is %v", v.Expires.Sub(start), w.saved("rare").Expires.Sub(start))
+		}
+		if v := w.client("other"); !v.Expires.Equal(start.Add(5 * time.Minute)) {
+			t.Errorf("one that is checked often expires after %v", v.Expires.Sub(start))
+		}
+
+		w.checks.behave(succeed)
+		w.must(w.StartChecker(context.Background(), "other"))
+		w.pass(time.Second)
+		if _, why := w.fetch(keyC); why != "" {
+			t.Fatal(why)
+		}
+		w.checks.behave(fail)
+		expires := w.client("other").Expires
+		w.restart(time.Minute, []Settings{other})
+		if v := w.client("other"); !v.Expires.Equal(expires) || v.GraceSpent {
+			t.Errorf("an extended timeout was made another, by %v, grace: %v", v.Expires.Sub(expires), v.GraceSpent)
+		}
+		before := w.checks.count()
+		w.pass(time.Minute - 1)
+		if n := w.checks.count() - before; n != 0 {
+			t.Errorf("after a restart it is checked %d times before half an interval", n)
+		}
+		w.pass(1)
+		if n := w.checks.count() - before; n != 1 {
+			t.Errorf("after a restart it is checked %d times after half an interval", n)
+		}
+	})
+	if d := New(nil, nil).randomUpTo(0); d != 0 {
+		t.Errorf("of no time the random part is %v", d)
+	}
+}
+
+func TestAClientThatExpiredWhileTheServerWasDownIsLeftAlone(t *testing.T) {
+	same := []Settings{host("a", keyA)}
+	for kind, before := range map[Kind]func(w *world){
+		KindNeverChecked: func(w *world) { w.checks.behave(hang) },
+		KindCheckFailed:  func(w *world) { w.pass(2 * time.Minute); w.checks.behave(fail); w.pass(2 * time.Minute) },
+		KindGraceSpent:   func(w *world) { w.pass(2 * time.Minute); w.checks.behave(hang); w.restart(0, same) },
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			inWorld(t, same, func(w *world) {
+				before(w)
+				w.restart(time.Hour, same)
+				checks, since := w.checks.count(), w.wall()
+				w.pass(time.Hour)
+				v := w.client("a")
+				if v.Enabled || v.DisabledBecause != kind || !v.DisabledSince.Equal(since) || !v.Expires.IsZero() {
+					t.Errorf("it is %+v", v.State)
+				}
+				if e := w.saved("a").Life.Expiry; e == nil || e.Kind != kind || !e.At.Equal(since) {
+					t.Errorf("saved is %+v", e)
+				}
+				if n := w.checks.count() - checks; n != 0 {
+					t.Errorf("it was checked %d times", n)
+				}
+			})
+		})
+	}
+}
+
+func TestADenialThatComesWithAKeyIsInForce(t *testing.T) {
+	ctx := context.Background()
+	a, x, other := host("a", keyA), host("x", keyB), host("other", keyC)
+	a.ApprovalDuration, x.ApprovalDelay = time.Hour, time.Minute
+	heir := x
+	heir.KeyID = keyA
+	inWorld(t, []Settings{other, a, x}, func(w *world) {
+		w.must(w.Approve(ctx, admin, "a", false))
+		w.reload([]Settings{other, heir})
+		w.pass(time.Hour - 1)
+		if _, why := w.fetch(keyA); why != WasDenied {
+			t.Errorf("before its end: %q", why)
+		}
+		w.pass(1)
+		if v := w.client("x"); !v.DeniedUntil.IsZero() {
+			t.Errorf("after its end it is denied until %v", v.DeniedUntil)
+		}
+		w.want(w.fetchInBackground(ctx, keyA), "waiting")
+	})
+}
+
+func TestADenialOverARestart(t *testing.T) {
+	ctx := context.Background()
+	a := host("a", keyA)
+	a.ApprovalDuration = time.Hour
+	shorter := a
+	shorter.ApprovalDuration = time.Second
+	for sentence, c := range map[string]struct {
+		then    Settings
+		stepped time.Duration
+		left    time.Duration
+	}{
+		"it has its rest":                            {a, 0, 50 * time.Minute},
+		"whatever is set by then":                    {shorter, 0, 50 * time.Minute},
+		"not more than its whole, with a clock back": {a, -365 * 24 * time.Hour, time.Hour},
+		"nor with a setting for later ones":          {shorter, -365 * 24 * time.Hour, time.Hour},
+		"it is over with a clock that was put on":    {a, 24 * time.Hour, 0},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{a}, func(w *world) {
+				w.pass(2 * time.Minute)
+				w.must(w.Approve(ctx, admin, "a", false))
+				w.shutDown()
+				time.Sleep(10 * time.Minute)
+				w.stepped.Store(int64(c.stepped))
+				w.begin([]Settings{c.then})
+				if c.left > 0 {
+					w.pass(c.left - 1)
+					if _, why := w.fetch(keyA); why != WasDenied {
+						t.Errorf("before its end: %q", why)
+					}
+					w.pass(1)
+				}
+				if v := w.client("a"); !v.DeniedUntil.IsZero() {
+					t.Errorf("after its end it is denied until %v", v.DeniedUntil)
+				}
+				if _, why := w.fetch(keyA); why != "" {
+					t.Errorf("after its end: %q", why)
+				}
+			})
+		})
+	}
+}
+
+func TestADenialOutlastsARemoval(t *testing.T) {
+	ctx := context.Background()
+	a := host("a", keyA)
+	a.ApprovalDuration = time.Hour
+	inWorld(t, []Settings{a}, func(w *world) {
+		w.must(w.Approve(ctx, admin, "a", false))
+		w.must(w.Remove(ctx, admin, "a"))
+		w.must(w.Enable(ctx, admin, "a"))
+		if _, why := w.fetch(keyA); why != WasDenied {
+			t.Errorf("it is refused for %q", why)
+		}
+	})
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// tellings are what was told at this moment: what happened to whom, by whom and why.
+func (w *world) tellings() (all []string) {
+	synctest.Wait()
+	w.toldMu.Lock()
+	defer w.toldMu.Unlock()
+	for _, e := range w.told {
+		if !e.Time.Equal(w.wall()) {
+			w.t.Errorf("%s is told as of %v, not %v", e.Kind, e.Time, w.wall())
+		}
+		text := fmt.Sprintf("%s %s by %s", e.Kind, e.Client.Name, e.By)
+		if e.Reason != "" {
+			text += ", " + string(e.Reason)
+		}
+		all = append(all, text)
+	}
+	w.told = nil
+	return all
+}
+
+func TestWhatIsToldOfWhomAndWhoDidIt(t *testing.T) {
+	ctx := context.Background()
+	a, b, other := host("a", keyA), host("b", keyB), host("other", keyC)
+	change := func(s Settings, change func(*Settings)) Settings {
+		change(&s)
+		return s
+	}
+	off := change(a, func(s *Settings) { s.Enabled, s.EnabledOwn = false, true })
+	on := change(a, func(s *Settings) { s.EnabledOwn = true })
+	for sentence, c := range map[string]struct {
+		before, do func(w *world)
+		want       []string
+	}{
+		"a section that is gone": {nil, func(w *world) { w.reload([]Settings{other}) },
+			[]string{"removed a by configuration, by the configuration"}},
+		"a section that is new": {nil, func(w *world) { w.reload([]Settings{other, a, b}) },
+			[]string{"added b by configuration"}},
+		"a section that is back": {func(w *world) { w.reload([]Settings{other}) }, func(w *world) { w.reload([]Settings{other, a}) },
+			[]string{"added a by configuration"}},
+		"a section that is back with enabled = no": {func(w *world) { w.reload([]Settings{other}) }, func(w *world) { w.reload([]Settings{other, off}) },
+			[]string{"added a by configuration", "disabled a by configuration, by the configuration"}},
+		"a section that has got the key of one that was removed": {
+			func(w *world) { w.reload([]Settings{other, a, b}); w.must(w.Remove(ctx, admin, "b")) },
+			func(w *world) { w.reload([]Settings{other, change(a, func(s *Settings) { s.KeyID = keyB })}) },
+			[]string{"removed a by configuration, removed by an administrator"}},
+		"enabled = no": {nil, func(w *world) { w.reload([]Settings{other, off}) },
+			[]string{"disabled a by configuration, by the configuration"}},
+		"enabled = yes after that": {func(w *world) { w.reload([]Settings{other, off}) }, func(w *world) { w.reload([]Settings{other, on}) },
+			[]string{"enabled a by configuration"}},
+		"another setting": {nil, func(w *world) { w.reload([]Settings{other, change(a, func(s *Settings) { s.Host = "elsewhere" })}) },
+			[]string{"changed a by configuration"}},
+		"a person who disables":            {nil, func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, []string{"disabled a by uid 0, pid 4711, by an administrator"}},
+		"a person who enables":             {func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, []string{"enabled a by uid 0, pid 4711"}},
+		"a person who removes":             {nil, func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, []string{"removed a by uid 0, pid 4711, by an administrator"}},
+		"a person who brings one back":     {func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, []string{"added a by uid 0, pid 4711", "enabled a by uid 0, pid 4711"}},
+		"a person who forgets":             {func(w *world) { w.reload([]Settings{other}) }, func(w *world) { w.must(w.Forget(ctx, admin, "a")) }, []string{"forgotten a by uid 0, pid 4711"}},
+		"a person who vouches":             {nil, func(w *world) { w.must(w.CheckedOK(ctx, admin, "a")) }, []string{"vouched a by uid 0, pid 4711"}},
+		"a person who approves":            {nil, func(w *world) { w.must(w.Approve(ctx, admin, "a", true)) }, []string{"approved a by uid 0, pid 4711"}},
+		"a person who denies":              {nil, func(w *world) { w.must(w.Approve(ctx, admin, "a", false)) }, []string{"denied a by uid 0, pid 4711"}},
+		"a person who makes its time over": {nil, func(w *world) { none := time.Duration(0); w.must(w.Update(ctx, admin, "a", Update{Timeout: &none})) }, []string{"changed a by uid 0, pid 4711", "disabled a by uid 0, pid 4711, no successful check within its timeout"}},
+		"a person who stops its checker": {func(w *world) { w.checks.behave(hang); w.must(w.StartChecker(ctx, "a")) },
+			func(w *world) { w.must(w.StopChecker(ctx, admin, "a")) }, []string{"checker stopped a by uid 0, pid 4711"}},
+		"a person who stops none": {nil, func(w *world) { w.must(w.StopChecker(ctx, admin, "a")) }, nil},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{other, a}, func(w *world) {
+				w.pass(3*time.Minute + time.Second)
+				if c.before != nil {
+					c.before(w)
+				}
+				w.signals()
+				c.do(w)
+				if got := w.tellings(); !slices.Equal(got, c.want) {
+					t.Errorf("told\n%q, want\n%q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsShownOfAClientThatWasDisabledAndEnabled(t *testing.T) {
+	ctx := context.Background()
+	inWorld(t, []Settings{host("a", keyA)}, func(w *world) {
+		w.pass(time.Minute)
+		w.must(w.Disable(ctx, admin, "a"))
+		longer := time.Hour
+		w.must(w.Update(ctx, admin, "a", Update{Timeout: &longer}))
+		for what, s := range map[string]State{"shown": w.client("a").State, "saved": w.saved("a").State} {
+			if !s.Expires.IsZero() || s.DisabledBecause != KindDisabled || s.DisabledBy != admin.String() || !s.DisabledSince.Equal(w.wall()) {
+				t.Errorf("disabled, it is %s as %+v", what, s)
+			}
+		}
+		w.pass(time.Minute)
+		w.must(w.Enable(ctx, admin, "a"))
+		for what, s := range map[string]State{"shown": w.client("a").State, "saved": w.saved("a").State} {
+			if !s.LastEnabled.Equal(w.wall()) || !s.DisabledSince.IsZero() || s.DisabledBecause != "" || s.DisabledBy != "" {
+				t.Errorf("enabled, it is %s as %+v", what, s)
+			}
+		}
+		w.checks.behave(fail)
+		w.pass(time.Hour)
+		if v := w.client("a"); v.DisabledBecause != KindExpired || v.DisabledBy != "server" {
+			t.Errorf("expired, it is shown as %+v", v.State)
+		}
+	})
+}
+
+// saved is what is on disk of a client.
+func (w *world) saved(name string) Record {
+	w.t.Helper()
+	record, ok := w.disk.get(name)
+	if !ok {
+		w.t.Fatalf("nothing is saved of %s", name)
+	}
+	return record
+}
