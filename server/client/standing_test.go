@@ -16,6 +16,19 @@ var (
 	first, second          = time.Unix(1000, 0), time.Unix(2000, 0)
 )
 
+func TestANewFactSaysWhatItIsAndWhomItIsAbout(t *testing.T) {
+	one := NewLowering(KindDisabled, "uid 7, pid 8", first, "a", knownA)
+	if len(one.ID) != 32 || one.ID == NewLowering(KindDisabled, "uid 7, pid 8", first, "a", knownA).ID {
+		t.Errorf("its ID is %q", one.ID)
+	}
+	if want := (Lowering{ID: one.ID, Kind: KindDisabled, By: "uid 7, pid 8", At: first, Name: "a", Key: knownA}); one != want {
+		t.Errorf("it is %+v, want %+v", one, want)
+	}
+	if reason := Kind("").Reason(); reason != "" {
+		t.Errorf("the reason of no fact is %q", reason)
+	}
+}
+
 func TestWhatBindsAClientOfWhichKey(t *testing.T) {
 	for sentence, c := range map[string]struct {
 		l     Lowering

@@ -122,10 +122,12 @@ func TestEverythingIsKept(t *testing.T) {
 	s := open(t, t.TempDir())
 	with := full("with everything")
 	nothing := client.Record{Settings: client.Settings{Name: "nothing", Enabled: true}, Configured: client.Settings{Name: "nothing"}}
-	save(t, s, with, nothing)
+	valid := nothing // which alone has a time at which it expires
+	valid.Settings.Name, valid.Configured.Name, valid.Expires = "valid", "valid", time.Date(2026, 11, 23, 5, 0, 0, 1, time.UTC)
+	save(t, s, with, nothing, valid)
 	s = reopen(t, s)
-	got := recordsOf(t, s, with.Configured, nothing.Configured)
-	want := map[string]client.Record{"with everything": with, "nothing": nothing}
+	got := recordsOf(t, s, with.Configured, nothing.Configured, valid.Configured)
+	want := map[string]client.Record{"with everything": with, "nothing": nothing, "valid": valid}
 	if !equal(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
@@ -133,11 +135,44 @@ func TestEverythingIsKept(t *testing.T) {
 
 func TestTimesAreSavedInUTC(t *testing.T) {
 	s := open(t, t.TempDir())
-	r := client.Record{Settings: client.Settings{Name: "c"}, State: client.State{Created: time.Now()}}
-	save(t, s, r)
-	got := recordsOf(t, reopen(t, s))["c"].State.Created
-	if !got.Equal(r.State.Created) || got.Location() != time.UTC {
-		t.Errorf("got %v, want %v", got, r.State.Created)
+	at := time.Date(2026, 11, 23, 5, 0, 0, 0, time.FixedZone("elsewhere", 3600))
+	lowering := client.Lowering{ID: "1", At: at}
+	save(t, s, client.Record{
+		Settings: client.Settings{Name: "c"}, Gone: at,
+		State: client.State{
+			Created: at, LastEnabled: at, LastCheckedOK: at, LastApprovalRequest: at, LastHandout: at,
+			DisabledSince: at, DisabledBecause: client.KindDisabled, DeniedUntil: at,
+		},
+		Standing: client.Standing{Lowerings: []client.Lowering{lowering}, Life: client.Life{Expiry: &lowering}},
+	}, client.Record{Settings: client.Settings{Name: "valid"}, State: client.State{Expires: at}})
+	got := recordsOf(t, reopen(t, s))
+	r := got["c"]
+	for what, got := range map[string]time.Time{
+		"Created": r.Created, "LastEnabled": r.LastEnabled, "LastCheckedOK": r.LastCheckedOK, "LastApprovalRequest": r.LastApprovalRequest,
+		"LastHandout": r.LastHandout, "DisabledSince": r.DisabledSince, "DeniedUntil": r.DeniedUntil, "Gone": r.Gone,
+		"a lowering": r.Lowerings[0].At, "an expiry": r.Life.Expiry.At, "Expires": got["valid"].Expires,
+	} {
+		if !got.Equal(at) || got.Location() != time.UTC {
+			t.Errorf("%s is %v, want %v", what, got, at.UTC())
+		}
+	}
+}
+
+func TestWhichRecordsAreReadAndWhichSumsTheyHave(t *testing.T) {
+	for content, good := range map[string]bool{
+		`{}`: true, ` {"Gone":"2026-11-23T05:00:00Z"} `: true,
+		``: false, `{`: false, `{"Unknown":1}`: false, `{} {}`: false, `{}x`: false, `[]`: false,
+	} {
+		if _, err := decode([]byte(content)); (err == nil) != good {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+	// Sums are saved, and must be the same in every version.
+	if sum := sumOf([]byte("ab"), []byte("c")); sum != 0x3dc693fb05f87048 {
+		t.Errorf("the sum is %#x", sum)
+	}
+	if sumOf([]byte("ab"), []byte("c")) == sumOf([]byte("a"), []byte("bc")) {
+		t.Error("a longer name is taken for the beginning of the record")
 	}
 }
 
@@ -566,6 +601,15 @@ func TestUnusableFiles(t *testing.T) {
 				return replace(tx, map[string][]byte{"client 7": []byte(`{"Surprise":1}`)})
 			})
 		}, `the record of client "client 7" is damaged: json: unknown field "Surprise"`},
+		"a record without room for its sum": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Put([]byte("client 7"), []byte("short")) })
+		}, `the record of client "client 7" is damaged`},
+		"two records in the place of one": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return replace(tx, map[string][]byte{"client 7": []byte(`{}{}`)}) })
+		}, `the record of client "client 7" is damaged: something follows the record`},
+		"a summary that is none": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error { return tx.Bucket(summaryBucket).Put(summaryKey, []byte("{")) })
+		}, "its summary is damaged"},
 		"no records": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return tx.DeleteBucket(clientsBucket) })
 		}, "its records are missing"},
