@@ -52,3 +52,50 @@ func TestACheckIsAskedForWhileTheLastOneDies(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatStopsAndStartsNoChecker(t *testing.T) {
+	ctx := context.Background()
+	rare := host("a", keyA)
+	rare.Interval, rare.Timeout = time.Hour, 3*time.Hour
+	unusable := rare
+	unusable.Checker = "ping %(nosuch)s"
+	minute := time.Minute
+	for sentence, c := range map[string]struct {
+		settings Settings
+		do       func(w *world)
+		want     []string // what is told
+	}{
+		"one that dies is not stopped again": {rare, func(w *world) {
+			w.must(w.StartChecker(ctx, "a"))
+			w.must(w.StopChecker(ctx, admin, "a"))
+			if w.client("a").CheckerRunning {
+				w.t.Error("it is said to run while it dies")
+			}
+			w.signals()
+			w.must(w.StopChecker(ctx, admin, "a"))
+		}, nil},
+		"a disabled client is not checked for its new interval": {rare, func(w *world) {
+			w.must(w.Disable(ctx, admin, "a"))
+			w.signals()
+			w.must(w.Update(ctx, admin, "a", Update{Interval: &minute}))
+			w.pass(time.Hour)
+		}, []string{"Interval", "changed"}},
+		"a command that cannot be made is a check that failed": {unusable, func(w *world) {
+			w.signals()
+			w.must(w.StartChecker(ctx, "a"))
+			if v := w.client("a"); v.CheckerRunning || v.LastCheckerStatus != CheckerCrashed || v.LastCheckerOutput == "" {
+				w.t.Errorf("running: %v, %+v", v.CheckerRunning, v.State)
+			}
+		}, []string{"LastCheckerStatus", "LastCheckerOutput", "checker not started"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: dying}, middle: true}
+				w.begin([]Settings{c.settings})
+				defer func() { w.shutDown() }()
+				c.do(w)
+				w.wantSignals(c.want...)
+			})
+		})
+	}
+}

@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -23,6 +24,9 @@ func (w *world) tellings() (all []string) {
 		text := fmt.Sprintf("%s %s by %s", e.Kind, e.Client.Name, e.By)
 		if e.Reason != "" {
 			text += ", " + string(e.Reason)
+		}
+		if e.Command != "" {
+			text += ": " + e.Command
 		}
 		all = append(all, text)
 	}
@@ -72,6 +76,12 @@ func TestWhatIsToldOfWhomAndWhoDidIt(t *testing.T) {
 		"a person who makes its time over": {nil, func(w *world) { none := time.Duration(0); w.must(w.Update(ctx, admin, "a", Update{Timeout: &none})) }, []string{"changed a by uid 0, pid 4711", "disabled a by uid 0, pid 4711, no successful check within its timeout"}},
 		"a person who stops its checker": {func(w *world) { w.checks.behave(hang); w.must(w.StartChecker(ctx, "a")) },
 			func(w *world) { w.must(w.StopChecker(ctx, admin, "a")) }, []string{"checker stopped a by uid 0, pid 4711"}},
+		"a checker that runs": {func(w *world) { w.checks.behave(hang) }, func(w *world) { w.must(w.StartChecker(ctx, "a")) },
+			[]string{"checker started a by server: fping -q -- a.example.org"}},
+		"a checker that has ended": {nil, func(w *world) { w.must(w.StartChecker(ctx, "a")) },
+			[]string{"checker started a by server: fping -q -- a.example.org", "checker completed a by server: fping -q -- a.example.org"}},
+		"a checker that could not be started": {func(w *world) { w.checks.behave(unstartable) }, func(w *world) { w.must(w.StartChecker(ctx, "a")) },
+			[]string{"checker started a by server: fping -q -- a.example.org", "checker not started a by server: fping -q -- a.example.org"}},
 		"a person who stops none": {nil, func(w *world) { w.must(w.StopChecker(ctx, admin, "a")) }, nil},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -125,4 +135,75 @@ func (w *world) saved(name string) Record {
 		w.t.Fatalf("nothing is saved of %s", name)
 	}
 	return record
+}
+
+func TestWhichPropertiesAPersonChanges(t *testing.T) {
+	ctx := context.Background()
+	a := host("a", keyA)
+	name, longer := "192.0.2.7", time.Hour
+	for sentence, c := range map[string]struct {
+		do   func(w *world) error
+		want []string
+	}{
+		"a host":                 {func(w *world) error { return w.Update(ctx, admin, "a", Update{Host: &name}) }, []string{"Host", "changed"}},
+		"a host that it has":     {func(w *world) error { return w.Update(ctx, admin, "a", Update{Host: &a.Host}) }, nil},
+		"a timeout":              {func(w *world) error { return w.Update(ctx, admin, "a", Update{Timeout: &longer}) }, []string{"Timeout", "Expires", "changed"}},
+		"an interval":            {func(w *world) error { return w.Update(ctx, admin, "a", Update{Interval: &longer}) }, []string{"Interval", "changed"}},
+		"a checker is stopped":   {func(w *world) error { return w.StopChecker(ctx, admin, "a") }, []string{"CheckerRunning", "checker stopped"}},
+		"a denial is taken back": {func(w *world) error { return w.Approve(ctx, admin, "a", true) }, []string{"DeniedUntil", "ApprovedUntil", "approved"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{a}, func(w *world) {
+				w.pass(3 * time.Minute)
+				w.must(w.Approve(ctx, admin, "a", false))
+				w.checks.behave(hang)
+				w.must(w.StartChecker(ctx, "a"))
+				w.signals()
+				saves := w.disk.saves
+				w.must(c.do(w))
+				w.wantSignals(c.want...)
+				if c.want == nil && w.disk.saves != saves {
+					t.Error("it was saved, and is what it was")
+				}
+			})
+		})
+	}
+}
+
+func TestWhoIsNotThereIsNotChanged(t *testing.T) {
+	ctx := context.Background()
+	a, other, name := host("a", keyA), host("other", keyC), "192.0.2.7"
+	update := func(w *world) error { return w.Update(ctx, admin, "a", Update{Host: &name}) }
+	for sentence, away := range map[string]func(w *world){
+		"as it was removed":      func(w *world) { w.must(w.Remove(ctx, admin, "a")) },
+		"as its section is gone": func(w *world) { w.reload([]Settings{other}) },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{other, a}, func(w *world) {
+				away(w)
+				var unknown *NoClientError
+				if err := update(w); !errors.As(err, &unknown) || unknown.Name != "a" {
+					t.Errorf("answered %v", err)
+				}
+				if saved := w.saved("a"); saved.Host != a.Host {
+					t.Errorf("saved is %+v", saved.Settings)
+				}
+			})
+		})
+	}
+	t.Run("as it is removed while that is saved", func(t *testing.T) {
+		inWorld(t, []Settings{other, a}, func(w *world) {
+			removed := make(chan error, 1)
+			w.disk.during(func() {
+				go func() { removed <- w.Remove(ctx, admin, "a") }()
+				synctest.Wait()
+			})
+			w.must(update(w))
+			w.must(<-removed)
+			w.pass(2 * SaveDelay)
+			if saved := w.saved("a"); saved.Host != a.Host || !saved.Removed() {
+				t.Errorf("saved is %+v", saved)
+			}
+		})
+	})
 }

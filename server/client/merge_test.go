@@ -38,6 +38,15 @@ func TestEverySettingFollowsTheConfiguration(t *testing.T) {
 	})
 }
 
+func TestASettingThatIsAsTheConfigurationSaysByNowIsNoChange(t *testing.T) {
+	eachSetting(t, []string{"Name", "Enabled", "EnabledOwn"}, func(t *testing.T, _ string, now Settings) {
+		merged, changed := merge(Record{Settings: now}, now)
+		if merged.Settings != now || merged.Configured != now || len(changed) > 0 {
+			t.Errorf("in force: %+v, told: %v", merged.Settings, changed)
+		}
+	})
+}
+
 func TestEverySettingCanBeUpdated(t *testing.T) {
 	identity := []string{"Name", "KeyID", "Fingerprint"}
 	eachSetting(t, append(identity, "Enabled", "EnabledOwn"), func(t *testing.T, name string, want Settings) {

@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,9 @@ func TestALoweringIsNotUndoneByWhatWasAskedForBefore(t *testing.T) {
 						t.Errorf("raising it was answered with %v", err)
 					}
 					w.must(<-lowered)
+					if c.overtaken && slices.Contains(w.signals(), string(Enabled)) {
+						t.Error("it was told to be enabled")
+					}
 					if secret, _ := w.fetch(keyA); secret.Len() > 0 {
 						t.Error("it got its secret")
 					}

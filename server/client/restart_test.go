@@ -73,6 +73,30 @@ func TestRestart(t *testing.T) {
 				w.t.Errorf("%+v", v.State)
 			}
 		},
+		"a longer timeout in the file gives one whose last check had failed the difference": func(w *world) {
+			w.pass(2 * time.Minute)
+			w.checks.behave(fail)
+			w.pass(2 * time.Minute)
+			expires := w.client("a").Expires
+			w.restart(time.Second, changed(func(s *Settings) { s.Timeout = 7 * time.Minute }))
+			if v := w.client("a"); !v.Expires.Equal(expires.Add(2 * time.Minute)) {
+				w.t.Errorf("it expires at %v, and did at %v", v.Expires, expires)
+			}
+		},
+		"a denial that was taken back stays so": func(w *world) {
+			w.pass(2 * time.Minute)
+			hour := time.Hour
+			w.must(w.Update(ctx, admin, "a", Update{ApprovalDuration: &hour}))
+			w.must(w.Approve(ctx, admin, "a", false))
+			w.must(w.Approve(ctx, admin, "a", true))
+			if v := w.client("a"); !v.DeniedUntil.IsZero() {
+				w.t.Errorf("it is denied until %v", v.DeniedUntil)
+			}
+			w.restart(time.Second, same)
+			if _, why := w.fetch(keyA); why != "" {
+				w.t.Errorf("it is refused: %s", why)
+			}
+		},
 		"an extended timeout that is running goes on": func(w *world) {
 			w.pass(2 * time.Minute)
 			w.fetch(keyA)

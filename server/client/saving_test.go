@@ -5,7 +5,9 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -116,6 +118,40 @@ func TestSaving(t *testing.T) {
 				w.t.Errorf("closing it again is answered %v", err)
 			}
 		},
+		"of two settings that are changed at once both are saved": func(w *world) {
+			name, checker := "192.0.2.7", "true"
+			var answers [2]chan error
+			w.disk.during(func() {
+				for i, u := range []Update{{Host: &name}, {Checker: &checker}} {
+					answers[i] = make(chan error, 1)
+					go func() { answers[i] <- w.Update(ctx, admin, "a", u) }()
+					synctest.Wait()
+				}
+			})
+			w.must(w.CheckedOK(ctx, admin, "a"))
+			w.must(<-answers[0])
+			w.must(<-answers[1])
+			if r := w.saved("a"); r.Host != name || r.Settings.Checker != checker {
+				w.t.Errorf("saved is %+v", r.Settings)
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if n := len(w.queue.pending); n != 0 {
+				w.t.Errorf("%d changes are kept as still to be made", n)
+			}
+		},
+		"checks that follow each other are saved together": func(w *world) {
+			w.pass(time.Second)
+			before := w.disk.saves
+			for range 5 {
+				w.must(w.StartChecker(ctx, "a"))
+				w.pass(0)
+			}
+			w.pass(SaveDelay)
+			if n := w.disk.saves - before; n != 1 {
+				w.t.Errorf("%d saves", n)
+			}
+		},
 		"one that was never started ends": func(w *world) {
 			if err := New(w.checks, w.disk).Close(ctx); err != nil {
 				w.t.Error(err)
@@ -184,7 +220,11 @@ func TestSaving(t *testing.T) {
 			if record, _ := w.disk.get("a"); record.Settings.Enabled {
 				w.t.Error("not saved")
 			}
-			w.lastEvent(StateSavedAgain)
+			for _, kind := range []EventKind{StateNotSaved, StateSavedAgain} {
+				if event := w.lastEvent(kind); event.Time.IsZero() || event.Time.After(w.wall()) {
+					w.t.Errorf("%s is told as of %v", kind, event.Time)
+				}
+			}
 		},
 		"an unknown client is an error that names it": func(w *world) {
 			timeout := time.Hour
@@ -234,8 +274,13 @@ func TestSaving(t *testing.T) {
 				w.noteRefusal(Event{Kind: NotFound})
 			}
 			w.mu.Unlock()
-			if event := w.lastEvent(EventsDropped); event.Dropped != 5 {
-				w.t.Errorf("%d dropped", event.Dropped)
+			if event := w.lastEvent(EventsDropped); event.Dropped != 5 || !event.Time.Equal(w.wall()) {
+				w.t.Errorf("%d dropped at %v", event.Dropped, event.Time)
+			}
+			w.signals()
+			w.must(w.CheckedOK(ctx, admin, "a"))
+			if slices.Contains(w.signals(), string(EventsDropped)) {
+				w.t.Error("that is told again")
 			}
 		},
 	} {
