@@ -53,6 +53,22 @@ func TestACheckIsAskedForWhileTheLastOneDies(t *testing.T) {
 	}
 }
 
+func TestHowACheckEndedIsTold(t *testing.T) {
+	ctx := context.Background()
+	result := CheckResult{Status: 3, Output: "no route to host"}
+	inWorld(t, []Settings{host("a", keyA)}, func(w *world) {
+		w.checks.behave(func(context.Context) (CheckResult, error) { return result, nil })
+		w.must(w.StartChecker(ctx, "a"))
+		if e := w.lastEvent(CheckerCompleted); e.Check != result || e.Client.LastCheckerOutput != result.Output {
+			t.Errorf("told is %+v", e)
+		}
+		w.checks.behave(unstartable)
+		w.signals()
+		w.must(w.StartChecker(ctx, "a"))
+		w.wantSignals("CheckerRunning", "checker started", "CheckerRunning", "LastCheckerStatus", "LastCheckerOutput", "checker not started")
+	})
+}
+
 func TestWhatStopsAndStartsNoChecker(t *testing.T) {
 	ctx := context.Background()
 	rare := host("a", keyA)

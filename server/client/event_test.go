@@ -55,6 +55,12 @@ func TestWhatIsToldOfWhomAndWhoDidIt(t *testing.T) {
 			[]string{"added a by configuration"}},
 		"a section that is back with enabled = no": {func(w *world) { w.reload([]Settings{other}) }, func(w *world) { w.reload([]Settings{other, off}) },
 			[]string{"added a by configuration", "disabled a by configuration, by the configuration"}},
+		"a section that is back, whose time was over by then": {func(w *world) {
+			w.checks.behave(fail)
+			w.pass(3 * time.Minute)
+			w.reload([]Settings{other})
+			w.pass(time.Hour)
+		}, func(w *world) { w.reload([]Settings{other, a}) }, []string{"added a by configuration"}},
 		"a section that has got the key of one that was removed": {
 			func(w *world) { w.reload([]Settings{other, a, b}); w.must(w.Remove(ctx, admin, "b")) },
 			func(w *world) { w.reload([]Settings{other, change(a, func(s *Settings) { s.KeyID = keyB })}) },

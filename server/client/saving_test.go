@@ -273,6 +273,9 @@ func TestSaving(t *testing.T) {
 			for range maxQueued + 5 {
 				w.noteRefusal(Event{Kind: NotFound})
 			}
+			if n := len(w.queue.items); n != maxQueued {
+				w.t.Errorf("%d wait to be told", n)
+			}
 			w.mu.Unlock()
 			if event := w.lastEvent(EventsDropped); event.Dropped != 5 || !event.Time.Equal(w.wall()) {
 				w.t.Errorf("%d dropped at %v", event.Dropped, event.Time)

@@ -36,6 +36,12 @@ func TestWhatASectionInherits(t *testing.T) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.reload([]Settings{other, with(a, keyB), x})
 		}, enabled: true, denied: time.Hour},
+		"nothing against another key of the one that was denied with its own, and is gone": {do: func(w *world) {
+			w.must(w.Approve(ctx, admin, "a", false))
+			w.reload([]Settings{other, with(a, keyB)})
+			w.must(w.Disable(ctx, admin, "a"))
+			w.reload([]Settings{other, x})
+		}, enabled: true, denied: time.Hour},
 		"what another section with its key was lowered for with a former one": {do: func(w *world) {
 			w.reload([]Settings{other, with(a, keyB)})
 			w.must(w.Disable(ctx, admin, "a"))
@@ -176,6 +182,15 @@ func TestWhoseLifeANewSectionGoesOnWith(t *testing.T) {
 		w.reload([]Settings{other, a})
 		if v := w.client("a"); !v.Created.Equal(w.wall()) {
 			t.Errorf("one with a key that nobody had goes on with the life since %v", v.Created)
+		}
+		w.must(w.Disable(ctx, admin, "a"))
+		another := a
+		another.KeyID = keyB
+		w.reload([]Settings{other, another})
+		w.pass(time.Minute)
+		w.reload([]Settings{other, another, named("x")})
+		if v := w.client("x"); v.Enabled || !v.Created.Equal(w.wall()) {
+			t.Errorf("one with the key that another had once is enabled: %v, and goes on with the life since %v", v.Enabled, v.Created)
 		}
 	})
 }
@@ -328,6 +343,69 @@ func TestADenialOutlastsARemoval(t *testing.T) {
 		w.must(w.Enable(ctx, admin, "a"))
 		if _, why := w.fetch(keyA); why != WasDenied {
 			t.Errorf("it is refused for %q", why)
+		}
+	})
+}
+
+func TestAClientThatBeginsDisabledIsNotChecked(t *testing.T) {
+	off := host("off", keyA)
+	off.Enabled = false
+	inWorld(t, []Settings{off}, func(w *world) {
+		w.pass(time.Hour)
+		if v := w.client("off"); v.Enabled || !v.Expires.IsZero() || w.checks.count() != 0 {
+			t.Errorf("it was checked %d times, and is %+v", w.checks.count(), v.State)
+		}
+	})
+}
+
+func TestASectionThatGetsTheKeyOfARemovedClientIsAway(t *testing.T) {
+	ctx := context.Background()
+	a, b, other := host("a", keyA), host("b", keyB), host("other", keyC)
+	heir := a
+	heir.KeyID = keyB
+	for way, come := range ways {
+		t.Run(way, func(t *testing.T) {
+			inWorld(t, []Settings{other, a, b}, func(w *world) {
+				w.pass(2 * time.Minute)
+				w.must(w.Remove(ctx, admin, "b"))
+				come(w, []Settings{other, heir})
+				if v, ok := w.Client("a"); ok {
+					t.Errorf("it is there: %+v", v)
+				}
+				if absent := w.Absent(); len(absent) != 2 || absent[0].Name != "a" || absent[0].Because != KindRemoved {
+					t.Errorf("absent are %+v", absent)
+				}
+				w.must(w.Enable(ctx, admin, "a"))
+				if secret, why := w.fetch(keyB); secret != heir.Secret {
+					t.Errorf("enabled by a person it is refused for %q", why)
+				}
+			})
+		})
+	}
+}
+
+func TestAStartForgetsTheHealthyThatAreTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: succeed}}
+		for i := range maxGone + 2 {
+			record := newRecord(host(fmt.Sprintf("h%05d", i), fmt.Sprintf("%064X", i)), time.Now())
+			record.LastCheckerStatus, record.Gone = 0, time.Now().Add(time.Duration(i)*time.Second)
+			w.disk.records[record.Name] = record
+		}
+		w.begin([]Settings{host("stays", keyC)})
+		defer func() { w.shutDown() }()
+		told := w.tellings()
+		w.pass(2 * SaveDelay)
+		if all := w.disk.all(); len(all) != maxGone+1 {
+			t.Errorf("%d are saved", len(all))
+		}
+		for _, name := range []string{"h00000", "h00001"} {
+			if record, ok := w.disk.get(name); ok {
+				t.Errorf("one that went first is kept: %+v", record)
+			}
+		}
+		if want := []string{"forgotten h00000 by server", "forgotten h00001 by server"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
 		}
 	})
 }
