@@ -588,6 +588,7 @@ func TestALateTimerProlongsNothing(t *testing.T) {
 		}, []string{"Expires", "Enabled", "disabled", "rejected"}},
 		"somebody who vouches": {func(w *world) { w.must(w.CheckedOK(ctx, admin, "a")) },
 			[]string{"Expires", "Enabled", "disabled", "LastCheckedOK", "vouched"}},
+		"somebody who disables it": {func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, []string{"Expires", "Enabled", "disabled"}},
 		"a longer timeout": {func(w *world) {
 			timeout := 24 * time.Hour
 			w.must(w.Update(ctx, admin, "a", Update{Timeout: &timeout}))

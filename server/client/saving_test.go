@@ -152,6 +152,18 @@ func TestSaving(t *testing.T) {
 				w.t.Errorf("%d saves", n)
 			}
 		},
+		"where there is nothing to save, nothing is found out about saving": func(w *world) {
+			w.disk.setFull(true)
+			s := saver{journal: w.disk}
+			for _, records := range [][]Record{{{Settings: host("a", keyA)}}, nil} {
+				if err := s.save(records); errors.Is(err, errFull) != (len(records) > 0) {
+					w.t.Errorf("saving %d is answered %v", len(records), err)
+				}
+				if event, news := s.news(w.wall()); news != (len(records) > 0) || news && (event.Kind != StateNotSaved || !errors.Is(event.Err, errFull)) {
+					w.t.Errorf("after saving %d the news are %+v", len(records), event)
+				}
+			}
+		},
 		"one that was never started ends": func(w *world) {
 			if err := New(w.checks, w.disk).Close(ctx); err != nil {
 				w.t.Error(err)
@@ -263,6 +275,9 @@ func TestSaving(t *testing.T) {
 				if !errors.Is(err, ErrClosed) {
 					w.t.Errorf("%s: %v", what, err)
 				}
+			}
+			if !w.enabled("a") {
+				w.t.Error("it was disabled all the same")
 			}
 			if _, why := w.fetch(keyA); why != ShuttingDown {
 				w.t.Errorf("hand-out: %q", why)
