@@ -35,7 +35,7 @@ type Client struct {
 	Expires             time.Time
 	LastCheckedOK       time.Time
 	LastApprovalRequest time.Time
-	LastCheckerStatus   int // an exit status, -1 for a crash, -2 before the first check
+	LastCheckerStatus   int // an exit status, CheckerCrashed or NeverChecked
 
 	// The rest is unknown, and zero, with a server that has no ClientInterface1.
 	LastHandout       time.Time
@@ -49,6 +49,12 @@ type Client struct {
 	DeniedUntil       time.Time // when a decision that is in force ends
 	ApprovedUntil     time.Time
 }
+
+// The values of Client.LastCheckerStatus besides exit statuses.
+const (
+	CheckerCrashed = -1
+	NeverChecked   = -2
+)
 
 // The values of Client.DisabledBecause for what somebody wanted. All others are
 // the server's own doing.

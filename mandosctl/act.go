@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/roster"
+	"mandos/mandosctl/clientinfo"
 )
 
 // action is a command that does one thing to each client that it is given.
@@ -72,7 +72,7 @@ func (p *program) chosen(ctx context.Context, names []string, all bool) (*dbusap
 	defer cancel()
 	clients, err := server.Clients(asking)
 	if err == nil && !all {
-		clients, err = roster.Choose(clients, names)
+		clients, err = clientinfo.Choose(clients, names)
 	}
 	if err != nil {
 		server.Close()

@@ -14,12 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/absence"
-	"mandos/mandosctl/clientsdir"
+	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/console"
-	"mandos/mandosctl/roster"
+	"mandos/mandosctl/enrolment"
 	"mandos/mandosctl/section"
-	"mandos/mandosctl/standing"
 )
 
 type addOptions struct {
@@ -130,7 +128,7 @@ func isNew(s *section.Section, clients []dbusapi.Client, now time.Time) error {
 	}
 	c, disabled := &clients[i], ""
 	if !c.Enabled {
-		disabled = fmt.Sprintf("; that client is disabled (%s), and \"mandosctl enable %s\" makes it valid again", standing.Detail(c, now), c.Name)
+		disabled = fmt.Sprintf("; that client is disabled (%s), and \"mandosctl enable %s\" makes it valid again", clientinfo.ReasonInFull(c, now), c.Name)
 	}
 	if c.Name == s.Name {
 		return fmt.Errorf("the server has a client %q already; change its section in the configuration, or take that out first%s", s.Name, disabled)
@@ -151,7 +149,7 @@ func isAllowed(s *section.Section, gone []dbusapi.Gone, now time.Time) error {
 		return nil
 	}
 	g := &gone[i]
-	why := absence.Why(g, now)
+	why := clientinfo.WhyGone(g, now)
 	switch {
 	case g.GoneSince.IsZero():
 		return fmt.Errorf("%s was %s, and its section is still in the configuration; \"mandosctl enable %s\" brings it back", g.Name, why, g.Name)
@@ -177,7 +175,7 @@ func (p *program) enrol(ctx context.Context, server *dbusapi.Server, s *section.
 			return fmt.Errorf("the server says that its configuration is in %q, which is not enough to find it; give --configdir", configDir)
 		}
 	}
-	file, err := clientsdir.Add(configDir, s.Name, s.Text)
+	file, err := enrolment.Add(configDir, s.Name, s.Text)
 	if err != nil {
 		return err
 	}
@@ -217,7 +215,7 @@ func (p *program) welcome(ctx context.Context, server *dbusapi.Server, c dbusapi
 	if err != nil {
 		return err
 	}
-	clients, err = roster.Choose(clients, []string{c.Name})
+	clients, err = clientinfo.Choose(clients, []string{c.Name})
 	if err != nil {
 		return err
 	}

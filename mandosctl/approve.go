@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/decision"
+	"mandos/mandosctl/clientinfo"
 )
 
 func newApproveCommand(p *program) *cobra.Command {
@@ -19,7 +19,7 @@ func newApproveCommand(p *program) *cobra.Command {
 to within the approval duration of each client. See those that wait with
 "mandosctl list --pending".`,
 		example: `  mandosctl approve laptop-7`,
-		done:    func(c dbusapi.Client) string { return decision.Of(&c, true) },
+		done:    func(c dbusapi.Client) string { return clientinfo.Outcome(&c, true) },
 		do: func(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
 			return s.Approve(ctx, c, true)
 		},

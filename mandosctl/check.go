@@ -15,10 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/follow"
-	"mandos/mandosctl/roster"
-	"mandos/mandosctl/standing"
 )
 
 type checkOptions struct {
@@ -128,7 +126,7 @@ func (k *checks) hear(ctx context.Context, server *dbusapi.Server, e dbusapi.Eve
 
 func (k *checks) start(ctx context.Context, server *dbusapi.Server, clients []dbusapi.Client, o checkOptions) (err error) {
 	if !o.all {
-		if clients, err = roster.Choose(clients, o.names); err != nil {
+		if clients, err = clientinfo.Choose(clients, o.names); err != nil {
 			return err
 		}
 	}
@@ -148,11 +146,11 @@ func (k *checks) completed(e dbusapi.Event) error {
 	if !k.waiting[e.Client.Name] {
 		return nil
 	}
-	result := chronicle.CheckResult(e.Status, e.Signal)
+	result := clientinfo.CheckResult(e.Status, e.Signal)
 	if e.Status == 0 && e.Signal == 0 {
 		k.ended(e.Client.Name, result, nil)
 	} else {
-		k.ended(e.Client.Name, "", errors.New(standing.WithOutput("the checker "+result, &e.Client)))
+		k.ended(e.Client.Name, "", errors.New(clientinfo.WithOutput("the checker "+result, &e.Client)))
 	}
 	return k.over()
 }
@@ -164,7 +162,7 @@ func (k *checks) happened(h *dbusapi.Happening) error {
 	}
 	switch h.Kind {
 	case dbusapi.CheckNotStarted, dbusapi.CheckStopped, dbusapi.WasRemoved:
-		k.ended(h.Client, "", errors.New(chronicle.Sentence(h)))
+		k.ended(h.Client, "", errors.New(clientinfo.Sentence(h)))
 	}
 	return k.over()
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/decision"
+	"mandos/mandosctl/clientinfo"
 )
 
 func newDenyCommand(p *program) *cobra.Command {
@@ -19,7 +19,7 @@ func newDenyCommand(p *program) *cobra.Command {
 to within the approval duration of each client. To refuse a client for good, use
 "mandosctl disable".`,
 		example: `  mandosctl deny laptop-7`,
-		done:    func(c dbusapi.Client) string { return decision.Of(&c, false) },
+		done:    func(c dbusapi.Client) string { return clientinfo.Outcome(&c, false) },
 		do: func(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
 			return s.Approve(ctx, c, false)
 		},

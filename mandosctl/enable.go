@@ -9,8 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/absence"
-	"mandos/mandosctl/roster"
+	"mandos/mandosctl/clientinfo"
 )
 
 func newEnableCommand(p *program) *cobra.Command {
@@ -64,18 +63,18 @@ func (p *program) enable(ctx context.Context, names []string, all bool) error {
 // but the name is given.
 func (p *program) orGone(ctx context.Context, server *dbusapi.Server, clients []dbusapi.Client, names []string) ([]dbusapi.Client, error) {
 	if !slices.ContainsFunc(names, func(name string) bool { return !known(clients, name) }) {
-		return roster.Choose(clients, names)
+		return clientinfo.Choose(clients, names)
 	}
 	gone, err := p.gone(ctx, server)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if _, ok := absence.Named(gone, name); ok && !known(clients, name) {
+		if _, ok := clientinfo.GoneNamed(gone, name); ok && !known(clients, name) {
 			clients = append(clients, dbusapi.Client{Name: name})
 		}
 	}
-	return roster.Choose(clients, names)
+	return clientinfo.Choose(clients, names)
 }
 
 func known(clients []dbusapi.Client, name string) bool {

@@ -8,10 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mandos/mandosctl/absence"
-	"mandos/mandosctl/explanation"
-	"mandos/mandosctl/palette"
-	"mandos/mandosctl/roster"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 )
 
 func newExplainCommand(p *program) *cobra.Command {
@@ -43,12 +41,12 @@ func (p *program) explain(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if g, ok := absence.Named(gone, name); ok {
-			p.showExplanation(explanation.ExplainGone(g, p.place(ctx, server, name), time.Now()))
+		if g, ok := clientinfo.GoneNamed(gone, name); ok {
+			p.showExplanation(clientinfo.ExplainGone(g, p.place(ctx, server, name), time.Now()))
 			return nil
 		}
 	}
-	chosen, err := roster.Choose(clients, []string{name})
+	chosen, err := clientinfo.Choose(clients, []string{name})
 	if err != nil {
 		return err
 	}
@@ -62,14 +60,14 @@ func (p *program) explain(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	p.showExplanation(explanation.Explain(&c, clients, status, time.Now()))
+	p.showExplanation(clientinfo.Explain(&c, clients, status, time.Now()))
 	return nil
 }
 
-func (p *program) showExplanation(e explanation.Explanation) {
+func (p *program) showExplanation(e clientinfo.Explanation) {
 	colours := p.console.Palette
-	paints := map[explanation.Answer]palette.Paint{
-		explanation.Yes: colours.Good, explanation.No: colours.Bad, explanation.Wait: colours.Warning, explanation.Note: colours.Warning,
+	paints := map[clientinfo.Answer]console.Paint{
+		clientinfo.Yes: colours.Good, clientinfo.No: colours.Bad, clientinfo.Wait: colours.Warning, clientinfo.Note: colours.Warning,
 	}
 	p.console.Printf("%s.\n\n", colours.Strong(printable(e.Verdict)))
 	for _, step := range e.Steps {

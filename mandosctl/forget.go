@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/absence"
+	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/console"
 )
 
@@ -59,7 +59,7 @@ func (p *program) forget(ctx context.Context, o forgetOptions) error {
 	if err != nil {
 		return err
 	}
-	chosen, unknown := absence.Choose(gone, o.names)
+	chosen, unknown := clientinfo.ChooseGone(gone, o.names)
 	if len(unknown) > 0 {
 		return fmt.Errorf("no client %s is gone%s", strings.Join(unknown, ", "), whereItIs(clients, o.names))
 	}
@@ -89,7 +89,7 @@ func forgetQuestion(gone []dbusapi.Gone, now time.Time) string {
 	var parts []string
 	for i := range gone[:min(len(gone), most)] {
 		part := printable(gone[i].Name)
-		if why := absence.Why(&gone[i], now); why != "" {
+		if why := clientinfo.WhyGone(&gone[i], now); why != "" {
 			part += " (" + why + ")"
 		}
 		parts = append(parts, part)

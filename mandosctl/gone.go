@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/absence"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
-	"mandos/mandosctl/table"
 )
 
 // gone asks for the clients that are not there. Other Mandos servers know of none.
@@ -59,7 +59,7 @@ func (p *program) listGone(ctx context.Context, o listOptions) error {
 		return err
 	}
 	if len(o.names) > 0 {
-		chosen, unknown := absence.Choose(gone, o.names)
+		chosen, unknown := clientinfo.ChooseGone(gone, o.names)
 		if len(unknown) > 0 {
 			return fmt.Errorf("no client %s is gone; \"mandosctl list --gone\" shows those that are", strings.Join(unknown, ", "))
 		}
@@ -82,8 +82,8 @@ func (p *program) listGone(ctx context.Context, o listOptions) error {
 	return p.goneTable(gone, o, now).Aligned(p.console.Out, width)
 }
 
-func (p *program) goneTable(gone []dbusapi.Gone, o listOptions, now time.Time) *table.Table {
-	t := &table.Table{Header: []string{"NAME", "SECTION", "WOULD BE"}}
+func (p *program) goneTable(gone []dbusapi.Gone, o listOptions, now time.Time) *console.Table {
+	t := &console.Table{Header: []string{"NAME", "SECTION", "WOULD BE"}}
 	if o.wide {
 		t.Header = append(t.Header, "KEY ID", "FINGERPRINT")
 	}
@@ -94,15 +94,15 @@ func (p *program) goneTable(gone []dbusapi.Gone, o listOptions, now time.Time) *
 		if g.Because != "" {
 			would, paint = "refused", p.console.Palette.Bad
 		}
-		row := []table.Cell{
-			table.Same(g.Name),
-			{Text: absence.Section(g, now), Exact: humantime.Machine(g.GoneSince)},
+		row := []console.Cell{
+			console.Same(g.Name),
+			{Text: clientinfo.SectionOfGone(g, now), Exact: humantime.Machine(g.GoneSince)},
 			{Text: would, Exact: g.Because, Paint: paint},
 		}
 		if o.wide {
-			row = append(row, table.Same(g.KeyID), table.Same(g.Fingerprint))
+			row = append(row, console.Same(g.KeyID), console.Same(g.Fingerprint))
 		}
-		t.Rows = append(t.Rows, append(row, table.Cell{Text: absence.Why(g, now), Exact: absence.Why(g, time.Time{})}))
+		t.Rows = append(t.Rows, append(row, console.Cell{Text: clientinfo.WhyGone(g, now), Exact: clientinfo.WhyGone(g, time.Time{})}))
 	}
 	return t
 }

@@ -12,12 +12,10 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/notation"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
-	"mandos/mandosctl/palette"
-	"mandos/mandosctl/roster"
-	"mandos/mandosctl/standing"
-	"mandos/mandosctl/table"
 )
 
 type listOptions struct {
@@ -105,11 +103,11 @@ fingerprint, and the reason. With --json there is a list "gone": [{"name", "keyI
 	flags.BoolVar(&o.pending, "pending", false, "only clients that wait for approval")
 	flags.BoolVar(&o.expiring, "expiring", false, "only clients that expire soon")
 	flags.BoolVar(&o.gone, "gone", false, "clients that are gone, and what is kept of them")
-	flags.StringVar(&o.order, "sort", "name", "`order`: "+strings.Join(roster.Orders, ", "))
+	flags.StringVar(&o.order, "sort", "name", "`order`: "+strings.Join(clientinfo.Orders, ", "))
 	flags.BoolVarP(&o.wide, "wide", "w", false, "more columns, and no line cut")
 	flags.BoolVarP(&o.json, "json", "j", false, "print JSON")
 	flags.StringVarP(&o.output, "output", "o", "", "`form`: table, tsv or json")
-	completeFlag(cmd, "sort", roster.Orders...)
+	completeFlag(cmd, "sort", clientinfo.Orders...)
 	completeFlag(cmd, "output", outputs...)
 	return cmd
 }
@@ -133,7 +131,7 @@ func (p *program) list(ctx context.Context, o listOptions) error {
 	if _, err := o.form(p.console.Terminal); err != nil {
 		return err
 	}
-	if err := oneOf("--sort", o.order, roster.Orders); err != nil {
+	if err := oneOf("--sort", o.order, clientinfo.Orders); err != nil {
 		return err
 	}
 	server, clients, err := p.chosen(ctx, o.names, len(o.names) == 0)
@@ -143,7 +141,7 @@ func (p *program) list(ctx context.Context, o listOptions) error {
 	defer server.Close()
 	now := time.Now()
 	clients = slices.DeleteFunc(clients, func(c dbusapi.Client) bool { return !o.wants(&c, now) })
-	roster.Sort(clients, o.order, now)
+	clientinfo.Sort(clients, o.order, now)
 	return p.print(clients, o, now)
 }
 
@@ -157,7 +155,7 @@ func (p *program) print(clients []dbusapi.Client, o listOptions, now time.Time) 
 	case outputJSON:
 		return jsonoutput.Write(p.console.Out, jsonoutput.OfClients(clients, now), p.console.Terminal)
 	case outputTSV:
-		return o.table(clients, now, palette.New(false)).TSV(p.console.Out)
+		return o.table(clients, now, console.NewPalette(false)).TSV(p.console.Out)
 	}
 	if len(clients) == 0 {
 		p.console.Notef("no client to show")
@@ -175,40 +173,40 @@ func (o *listOptions) wants(c *dbusapi.Client, now time.Time) bool {
 		return true
 	}
 	return o.enabled && c.Enabled || o.disabled && !c.Enabled ||
-		o.pending && c.ApprovalPending || o.expiring && standing.ExpiresSoon(c, now)
+		o.pending && c.ApprovalPending || o.expiring && clientinfo.ExpiresSoon(c, now)
 }
 
-func (o *listOptions) table(clients []dbusapi.Client, now time.Time, colours *palette.Palette) *table.Table {
-	t := &table.Table{Header: []string{"NAME", "STATE", "CHECKED OK", "EXPIRES"}}
+func (o *listOptions) table(clients []dbusapi.Client, now time.Time, colours *console.Palette) *console.Table {
+	t := &console.Table{Header: []string{"NAME", "STATE", "CHECKED OK", "EXPIRES"}}
 	if o.wide {
 		t.Header = append(t.Header, "HOST", "TIMEOUT", "INTERVAL", "EXTENDED", "APPROVAL", "LAST HAND-OUT", "KEY ID")
 	}
 	t.Header = append(t.Header, "REASON")
 	for i := range clients {
 		c := &clients[i]
-		state := standing.Of(c, now)
-		row := []table.Cell{
-			table.Same(c.Name),
-			{Text: string(state), Exact: string(state), Paint: colours.State(state)},
+		state := clientinfo.StateOf(c, now)
+		row := []console.Cell{
+			console.Same(c.Name),
+			{Text: string(state), Exact: string(state), Paint: colours.Tone(state.Tone())},
 			timeCell(c.LastCheckedOK, now, "never"),
 			timeCell(c.Expires, now, ""),
 		}
-		reason := table.Cell{Text: standing.Detail(c, now), Exact: standing.Reason(c, now)}
+		reason := console.Cell{Text: clientinfo.ReasonInFull(c, now), Exact: clientinfo.Reason(c, now)}
 		if o.wide {
 			row = append(row,
-				table.Same(c.Host), durationCell(c.Timeout), durationCell(c.Interval), durationCell(c.ExtendedTimeout),
-				durationCell(c.ApprovalDelay), timeCell(c.LastHandout, now, "never"), table.Same(c.KeyID))
+				console.Same(c.Host), durationCell(c.Timeout), durationCell(c.Interval), durationCell(c.ExtendedTimeout),
+				durationCell(c.ApprovalDelay), timeCell(c.LastHandout, now, "never"), console.Same(c.KeyID))
 		}
 		t.Rows = append(t.Rows, append(row, reason))
 	}
 	return t
 }
 
-func timeCell(t, now time.Time, none string) table.Cell {
+func timeCell(t, now time.Time, none string) console.Cell {
 	if t.IsZero() {
-		return table.Cell{Text: none}
+		return console.Cell{Text: none}
 	}
-	return table.Cell{Text: humantime.Relative(t, now), Exact: humantime.Machine(t)}
+	return console.Cell{Text: humantime.Relative(t, now), Exact: humantime.Machine(t)}
 }
 
-func durationCell(d time.Duration) table.Cell { return table.Same(notation.FormatDuration(d)) }
+func durationCell(d time.Duration) console.Cell { return console.Same(notation.FormatDuration(d)) }

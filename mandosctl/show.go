@@ -12,13 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
-	"mandos/mandosctl/palette"
-	"mandos/mandosctl/portrait"
-	"mandos/mandosctl/standing"
-	"mandos/mandosctl/table"
 )
 
 type showOptions struct {
@@ -105,15 +102,15 @@ func (p *program) history(ctx context.Context, server *dbusapi.Server, c dbusapi
 func (p *program) showClient(c *dbusapi.Client, now time.Time) {
 	colours := p.console.Palette
 	p.console.Printf("%s\n", colours.Strong(printable(c.Name)))
-	lines := portrait.Of(c, now, func(t time.Time) string { return p.when(t, now) })
-	p.showLine(lines[0], colours.State(standing.Of(c, now)))
+	lines := clientinfo.Details(c, now, func(t time.Time) string { return p.when(t, now) })
+	p.showLine(lines[0], colours.Tone(clientinfo.StateOf(c, now).Tone()))
 	for _, line := range lines[1:] {
 		p.showLine(line, nil)
 	}
 }
 
 // showLine prints one line about something.
-func (p *program) showLine(line portrait.Line, paint palette.Paint) {
+func (p *program) showLine(line clientinfo.Line, paint console.Paint) {
 	value := printable(line.Value)
 	switch {
 	case line.Name == "":
@@ -142,12 +139,12 @@ func (p *program) showHistory(history []dbusapi.Happening, now time.Time) {
 		return
 	}
 	p.console.Printf("\n  %s\n", p.console.Palette.Strong("what happened last"))
-	t := &table.Table{}
+	t := &console.Table{}
 	for i := range history {
 		h := &history[i]
-		t.Rows = append(t.Rows, []table.Cell{
+		t.Rows = append(t.Rows, []console.Cell{
 			{Text: "  " + p.when(h.Time, now)},
-			{Text: chronicle.Sentence(h), Paint: p.console.Palette.Tone(chronicle.ToneOf(h))},
+			{Text: clientinfo.Sentence(h), Paint: p.console.Palette.Tone(clientinfo.ToneOf(h))},
 		})
 	}
 	// Nothing is cut: who asks for a client by name wants to know all.
@@ -157,4 +154,4 @@ func (p *program) showHistory(history []dbusapi.Happening, now time.Time) {
 }
 
 // printable makes a text from the server safe to print on a line.
-func printable(s string) string { return table.Printable(strings.TrimSpace(s)) }
+func printable(s string) string { return console.Printable(strings.TrimSpace(s)) }

@@ -12,11 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/absence"
-	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/jsonoutput"
-	"mandos/mandosctl/portrait"
-	"mandos/mandosctl/standing"
 )
 
 func newStatusCommand(p *program) *cobra.Command {
@@ -63,7 +60,7 @@ func (p *program) status(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	now := time.Now()
-	counts := standing.Count(clients, now)
+	counts := clientinfo.CountStates(clients, now)
 	if asJSON {
 		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts, gone), p.console.Terminal)
 	}
@@ -78,9 +75,9 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients,
 		zeroconf += ", as " + name
 	}
 	p.console.Printf("%s\n", colours.Strong("mandos "+printable(s.Version)))
-	for _, line := range []portrait.Line{
+	for _, line := range []clientinfo.Line{
 		{Name: "running since", Value: p.when(s.StartedAt, now)},
-		{Name: "process", Value: fmt.Sprintf("%d, user %s", process.PID, chronicle.UserName(process.UID))},
+		{Name: "process", Value: fmt.Sprintf("%d, user %s", process.PID, clientinfo.UserName(process.UID))},
 		{Name: "listens on", Value: s.Listens()},
 		{Name: "Zeroconf", Value: zeroconf},
 		{Name: "bus", Value: fmt.Sprintf("%s, as %s", dbusapi.BusName, process.Name)},
@@ -95,13 +92,13 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients,
 		}
 	}
 	if s.ListenProblem != "" {
-		p.showLine(portrait.Line{Name: "TROUBLE", Value: s.ListenProblem}, colours.Bad)
+		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: s.ListenProblem}, colours.Bad)
 	}
 	if s.StateProblem != "" {
-		p.showLine(portrait.Line{Name: "TROUBLE", Value: "the state is not saved: " + s.StateProblem}, colours.Bad)
+		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: "the state is not saved: " + s.StateProblem}, colours.Bad)
 	}
 	if s.ReloadProblem != "" {
-		p.showLine(portrait.Line{Name: "TROUBLE", Value: "reload will fail: " + s.ReloadProblem}, colours.Bad)
+		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: "reload will fail: " + s.ReloadProblem}, colours.Bad)
 	}
 }
 
@@ -110,12 +107,12 @@ func goneInWords(gone []dbusapi.Gone) string {
 	if len(gone) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d, of which %d would be refused if they came back: see list --gone", len(gone), absence.Lowered(gone))
+	return fmt.Sprintf("%d, of which %d would be refused if they came back: see list --gone", len(gone), clientinfo.CountLowered(gone))
 }
 
-func countsInWords(clients int, counts map[standing.State]int) string {
+func countsInWords(clients int, counts map[clientinfo.State]int) string {
 	var parts []string
-	for _, state := range standing.States {
+	for _, state := range clientinfo.States {
 		if n := counts[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}

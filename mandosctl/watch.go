@@ -17,11 +17,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/follow"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
-	"mandos/mandosctl/roster"
 )
 
 type watchOptions struct {
@@ -108,7 +108,7 @@ func (p *program) noteUnknown(clients []dbusapi.Client, names []string) {
 		known[i] = c.Name
 	}
 	for _, name := range names {
-		fits := func(c dbusapi.Client) bool { return roster.Fits(name, c.Name) }
+		fits := func(c dbusapi.Client) bool { return clientinfo.Fits(name, c.Name) }
 		if !slices.ContainsFunc(clients, fits) {
 			p.console.Notef("The server has no client %q%s; waiting for one.", name, meant(name, known))
 		}
@@ -118,22 +118,22 @@ func (p *program) noteUnknown(clients []dbusapi.Client, names []string) {
 // wants tells whether an event is to be told. What concerns no client is, with
 // names as well.
 func (o *watchOptions) wants(h *dbusapi.Happening) bool {
-	if o.quiet && chronicle.ToneOf(h) == chronicle.Routine {
+	if o.quiet && clientinfo.ToneOf(h) == console.Routine {
 		return false
 	}
 	return len(o.names) == 0 || h.Client == "" ||
-		slices.ContainsFunc(o.names, func(name string) bool { return roster.Fits(name, h.Client) })
+		slices.ContainsFunc(o.names, func(name string) bool { return clientinfo.Fits(name, h.Client) })
 }
 
 func (p *program) tell(h *dbusapi.Happening, o watchOptions) error {
-	text := printable(chronicle.Sentence(h))
+	text := printable(clientinfo.Sentence(h))
 	var err error
 	switch {
 	case o.json:
 		err = jsonoutput.Write(p.console.Out, jsonoutput.OfEvent(h), false)
 	case p.console.Terminal:
 		colours := p.console.Palette
-		if paint := colours.Tone(chronicle.ToneOf(h)); paint != nil {
+		if paint := colours.Tone(clientinfo.ToneOf(h)); paint != nil {
 			text = paint(text)
 		}
 		line := h.Time.Local().Format(time.TimeOnly) + "  "
@@ -176,7 +176,7 @@ func environment(h *dbusapi.Happening) []string {
 		"MANDOS_KIND=" + string(h.Kind),
 		"MANDOS_TIME=" + humantime.Machine(h.Time),
 		"MANDOS_CLIENT=" + h.Client,
-		"MANDOS_TEXT=" + printable(chronicle.Sentence(h)),
+		"MANDOS_TEXT=" + printable(clientinfo.Sentence(h)),
 		"MANDOS_BY=" + h.By,
 		"MANDOS_REASON=" + h.Reason,
 		"MANDOS_KEY=" + h.Key,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package console is the program's mouth and ears, and the rules for them:
+// Package console is where the program reads and writes, its tables and
+// colours, and the rules for them:
 //
 //   - Results go to standard output, everything else to standard error.
 //   - An error is one line, "mandosctl: what happened; what to do", without a
@@ -22,9 +23,6 @@ import (
 	"strings"
 
 	"golang.org/x/term"
-
-	"mandos/mandosctl/palette"
-	"mandos/mandosctl/table"
 )
 
 // Console is where the program reads and writes.
@@ -34,7 +32,7 @@ type Console struct {
 
 	Terminal    bool // Out is a terminal
 	Interactive bool // In is one too, so that somebody can be asked
-	Palette     *palette.Palette
+	Palette     *Palette
 	Width       int // of the terminal, in columns; 0 if Out is none
 
 	// Session opens the terminal to ask somebody at who is not Interactive.
@@ -47,7 +45,7 @@ func Std() *Console {
 	fd := int(os.Stdout.Fd())
 	c.Terminal = term.IsTerminal(fd)
 	c.Interactive = c.Terminal && term.IsTerminal(int(os.Stdin.Fd()))
-	c.Palette = palette.New(c.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+	c.Palette = NewPalette(c.Terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
 	if c.Terminal {
 		c.Width = 80
 		if width, _, err := term.GetSize(fd); err == nil && width > 0 {
@@ -64,14 +62,14 @@ func (c *Console) Printf(format string, args ...any) { fmt.Fprintf(c.Out, format
 func (c *Console) Errorf(format string, args ...any) {
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		if words := strings.Fields(line); len(words) > 0 {
-			fmt.Fprintf(c.Err, "mandosctl: %s\n", table.Printable(strings.Join(words, " ")))
+			fmt.Fprintf(c.Err, "mandosctl: %s\n", Printable(strings.Join(words, " ")))
 		}
 	}
 }
 
 // Notef writes a remark that is no result and no error.
 func (c *Console) Notef(format string, args ...any) {
-	fmt.Fprintln(c.Err, table.Printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(c.Err, Printable(fmt.Sprintf(format, args...)))
 }
 
 // ErrNobody is the error where nobody can be asked.
@@ -107,5 +105,5 @@ func noSession() (io.ReadWriteCloser, error) { return nil, ErrNobody }
 
 // Detached is a console without any terminal.
 func Detached(in io.Reader, out, errs io.Writer) *Console {
-	return &Console{In: in, Out: out, Err: errs, Session: noSession, Palette: palette.New(false)}
+	return &Console{In: in, Out: out, Err: errs, Session: noSession, Palette: NewPalette(false)}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/clientinfo"
 )
 
 // The waits between attempts to reach the bus again: twice as long each time.
@@ -90,11 +90,11 @@ func Happening(e dbusapi.Event) (dbusapi.Happening, bool) {
 	case dbusapi.Happened:
 		return e.Happening, true
 	case dbusapi.ServerUp:
-		return dbusapi.Happening{Kind: chronicle.ServerUp, Time: e.Time, Reason: number(len(e.Clients))}, true
+		return dbusapi.Happening{Kind: clientinfo.ServerUp, Time: e.Time, Reason: number(len(e.Clients))}, true
 	case dbusapi.ServerDown:
-		return dbusapi.Happening{Kind: chronicle.ServerDown, Time: e.Time}, true
+		return dbusapi.Happening{Kind: clientinfo.ServerDown, Time: e.Time}, true
 	case BusLost:
-		return dbusapi.Happening{Kind: chronicle.BusLost, Time: e.Time, Reason: e.Reason}, true
+		return dbusapi.Happening{Kind: clientinfo.BusLost, Time: e.Time, Reason: e.Reason}, true
 	}
 	return dbusapi.Happening{}, false
 }

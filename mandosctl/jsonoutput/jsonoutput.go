@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/standing"
+	"mandos/mandosctl/clientinfo"
 )
 
 // SchemaVersion is the version of all documents.
@@ -37,9 +37,9 @@ type Client struct {
 	// "failing" (its last check failed), "expired" (disabled for want of a
 	// successful check), "untested" (enabled, not checked yet), "enabled",
 	// "disabled" (as somebody wanted).
-	State   standing.State `json:"state"`
-	Reason  string         `json:"reason"` // why it stands so; may be empty
-	Enabled bool           `json:"enabled"`
+	State   clientinfo.State `json:"state"`
+	Reason  string           `json:"reason"` // why it stands so; may be empty
+	Enabled bool             `json:"enabled"`
 
 	Host        string `json:"host"`
 	KeyID       string `json:"keyID"`
@@ -81,8 +81,8 @@ func OfClients(clients []dbusapi.Client, now time.Time) Clients {
 func ofClient(c *dbusapi.Client, now time.Time) Client {
 	out := Client{
 		Name:    c.Name,
-		State:   standing.Of(c, now),
-		Reason:  standing.Reason(c, now),
+		State:   clientinfo.StateOf(c, now),
+		Reason:  clientinfo.Reason(c, now),
 		Enabled: c.Enabled,
 
 		Host:        c.Host,
@@ -111,7 +111,7 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		DisabledSince:       orNull(c.DisabledSince),
 		DisabledBecause:     c.DisabledBecause,
 	}
-	if c.LastCheckerStatus != standing.NeverChecked {
+	if c.LastCheckerStatus != dbusapi.NeverChecked {
 		out.LastCheckerStatus = &c.LastCheckerStatus
 	}
 	return out

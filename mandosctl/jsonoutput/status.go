@@ -6,39 +6,37 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/absence"
-	"mandos/mandosctl/chronicle"
-	"mandos/mandosctl/standing"
+	"mandos/mandosctl/clientinfo"
 )
 
 // Status is the document of "status".
 type Status struct {
-	SchemaVersion    int                    `json:"schemaVersion"`
-	Version          string                 `json:"version"`
-	StartedAt        *time.Time             `json:"startedAt"`
-	Address          string                 `json:"address"`
-	Port             uint16                 `json:"port"`
-	Interface        string                 `json:"interface"`     // empty for all
-	ListenProblem    string                 `json:"listenProblem"` // where it should listen and does not; empty if it does
-	ServiceName      string                 `json:"serviceName"`
-	ZeroconfState    string                 `json:"zeroconfState"`
-	BusName          string                 `json:"busName"` // the unique one
-	PID              uint32                 `json:"pid"`
-	User             string                 `json:"user"`
-	Clients          int                    `json:"clients"`
-	ClientsByState   map[standing.State]int `json:"clientsByState"`
-	Gone             int                    `json:"gone"`        // clients that are not there
-	GoneRefused      int                    `json:"goneRefused"` // those of them that would get nothing
-	PendingApprovals int                    `json:"pendingApprovals"`
-	ConfigDir        string                 `json:"configDir"`
-	StateDir         string                 `json:"stateDir"`
-	StateProblem     string                 `json:"stateProblem"`  // why the state is not saved; empty if it is
-	ReloadProblem    string                 `json:"reloadProblem"` // why the configuration cannot be read again; empty if it can
-	LogLevel         string                 `json:"logLevel"`
+	SchemaVersion    int                      `json:"schemaVersion"`
+	Version          string                   `json:"version"`
+	StartedAt        *time.Time               `json:"startedAt"`
+	Address          string                   `json:"address"`
+	Port             uint16                   `json:"port"`
+	Interface        string                   `json:"interface"`     // empty for all
+	ListenProblem    string                   `json:"listenProblem"` // where it should listen and does not; empty if it does
+	ServiceName      string                   `json:"serviceName"`
+	ZeroconfState    string                   `json:"zeroconfState"`
+	BusName          string                   `json:"busName"` // the unique one
+	PID              uint32                   `json:"pid"`
+	User             string                   `json:"user"`
+	Clients          int                      `json:"clients"`
+	ClientsByState   map[clientinfo.State]int `json:"clientsByState"`
+	Gone             int                      `json:"gone"`        // clients that are not there
+	GoneRefused      int                      `json:"goneRefused"` // those of them that would get nothing
+	PendingApprovals int                      `json:"pendingApprovals"`
+	ConfigDir        string                   `json:"configDir"`
+	StateDir         string                   `json:"stateDir"`
+	StateProblem     string                   `json:"stateProblem"`  // why the state is not saved; empty if it is
+	ReloadProblem    string                   `json:"reloadProblem"` // why the configuration cannot be read again; empty if it can
+	LogLevel         string                   `json:"logLevel"`
 }
 
 // OfStatus makes the document.
-func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[standing.State]int, gone []dbusapi.Gone) Status {
+func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[clientinfo.State]int, gone []dbusapi.Gone) Status {
 	return Status{
 		SchemaVersion:    SchemaVersion,
 		Version:          s.Version,
@@ -51,11 +49,11 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		ZeroconfState:    s.ZeroconfState,
 		BusName:          process.Name,
 		PID:              process.PID,
-		User:             chronicle.UserName(process.UID),
+		User:             clientinfo.UserName(process.UID),
 		Clients:          clients,
 		ClientsByState:   counts,
 		Gone:             len(gone),
-		GoneRefused:      absence.Lowered(gone),
+		GoneRefused:      clientinfo.CountLowered(gone),
 		PendingApprovals: s.PendingApprovals,
 		ConfigDir:        s.ConfigDir,
 		StateDir:         s.StateDir,

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
-	"mandos/mandosctl/standing"
-	"mandos/mandosctl/table"
 )
 
 // The widths of the columns of fixed width: what the widest text in them takes.
@@ -69,7 +69,7 @@ func (m *model) firstShown() int {
 func (m *model) nameWidth() int {
 	width := len("NAME")
 	for _, r := range m.shown {
-		width = max(width, table.Width(table.Printable(r.Name)))
+		width = max(width, console.Width(console.Printable(r.Name)))
 	}
 	return min(width, max(m.width/3, len("NAME")))
 }
@@ -85,7 +85,7 @@ func (m *model) hostWidth() int {
 	}
 	width := len("HOST")
 	for _, r := range m.shown {
-		width = max(width, table.Width(table.Printable(r.Host)))
+		width = max(width, console.Width(console.Printable(r.Host)))
 	}
 	return min(width, m.width/4)
 }
@@ -96,13 +96,13 @@ func columns(cells []string) string {
 }
 
 func (m *model) row(r row, name, host int) string {
-	marker, paint := "  ", m.colours.State(r.state)
+	marker, paint := "  ", m.colours.Tone(r.state.Tone())
 	if r.Name == m.selected {
 		marker = "> "
 	}
 	cells := columns([]string{
-		fit(table.Printable(r.Name), name),
-		fit(table.Printable(r.Host), host),
+		fit(console.Printable(r.Name), name),
+		fit(console.Printable(r.Host), host),
 		painted(string(r.state), stateWidth, paint),
 		fit(m.relative(r.LastCheckedOK, "never"), timeWidth),
 		fit(m.relative(r.Expires, ""), timeWidth),
@@ -128,14 +128,14 @@ func (m *model) relative(t time.Time, none string) string {
 // reason is why the client stands so. For one that waits, the countdown and the
 // key that changes the outcome come first.
 func (m *model) reason(r row) string {
-	left := standing.Deadline(r.Client).Sub(m.now)
+	left := clientinfo.ApprovalDeadline(r.Client).Sub(m.now)
 	switch {
-	case r.state == standing.Pending && left > 0 && r.ApprovedByDefault:
+	case r.state == clientinfo.Pending && left > 0 && r.ApprovedByDefault:
 		return fmt.Sprintf("approved in %s: (d)eny?", humantime.Rough(left))
-	case r.state == standing.Pending && left > 0:
+	case r.state == clientinfo.Pending && left > 0:
 		return fmt.Sprintf("denied in %s: (a)pprove?", humantime.Rough(left))
 	}
-	return table.Printable(standing.Detail(r.Client, m.now))
+	return console.Printable(clientinfo.ReasonInFull(r.Client, m.now))
 }
 
 // lastEvents are the last things that happened, below a rule that tells how much

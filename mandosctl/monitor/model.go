@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
-	"mandos/mandosctl/palette"
-	"mandos/mandosctl/roster"
-	"mandos/mandosctl/standing"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 )
 
 // looking is why there is no server before one was looked for.
@@ -37,7 +35,7 @@ type model struct {
 	ctx     context.Context
 	events  <-chan heard
 	failed  <-chan error
-	colours *palette.Palette
+	colours *console.Palette
 	now     time.Time
 	err     error // why the monitor ended
 
@@ -65,10 +63,10 @@ type model struct {
 // row is a client of the list, with how it stood when the list was made.
 type row struct {
 	*dbusapi.Client
-	state standing.State
+	state clientinfo.State
 }
 
-func newModel(ctx context.Context, events <-chan heard, failed <-chan error, colours *palette.Palette, now time.Time) *model {
+func newModel(ctx context.Context, events <-chan heard, failed <-chan error, colours *console.Palette, now time.Time) *model {
 	return &model{
 		ctx: ctx, events: events, failed: failed, colours: colours, now: now,
 		width: 80, height: 24, away: looking,
@@ -83,13 +81,13 @@ func (m *model) arrange() {
 	m.shown = m.shown[:0]
 	for _, c := range m.clients {
 		if m.search == "" || strings.Contains(strings.ToLower(c.Name+" "+c.Host), strings.ToLower(m.search)) {
-			m.shown = append(m.shown, row{&c, standing.Of(&c, m.now)})
+			m.shown = append(m.shown, row{&c, clientinfo.StateOf(&c, m.now)})
 		}
 	}
 	slices.SortFunc(m.shown, func(a, b row) int {
 		return cmp.Or(
-			cmp.Compare(slices.Index(standing.States, a.state), slices.Index(standing.States, b.state)),
-			roster.ByName(a.Client, b.Client))
+			cmp.Compare(slices.Index(clientinfo.States, a.state), slices.Index(clientinfo.States, b.state)),
+			clientinfo.ByName(a.Client, b.Client))
 	})
 	if m.position() < 0 {
 		m.selectAt(max(near, 0))
@@ -137,7 +135,7 @@ func (m *model) told() []dbusapi.Happening {
 	}
 	var told []dbusapi.Happening
 	for i := range m.happenings {
-		if chronicle.ToneOf(&m.happenings[i]) != chronicle.Routine {
+		if clientinfo.ToneOf(&m.happenings[i]) != console.Routine {
 			told = append(told, m.happenings[i])
 		}
 	}

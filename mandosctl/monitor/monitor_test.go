@@ -12,10 +12,9 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/follow"
-	"mandos/mandosctl/palette"
-	"mandos/mandosctl/table"
 )
 
 var now = time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
@@ -23,7 +22,7 @@ var now = time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
 // filled is a model of a server with those clients, all well.
 func filled(t testing.TB, names ...string) *model {
 	t.Helper()
-	m := newModel(t.Context(), nil, nil, palette.New(false), now)
+	m := newModel(t.Context(), nil, nil, console.NewPalette(false), now)
 	up := dbusapi.Event{Kind: dbusapi.ServerUp}
 	for _, name := range names {
 		up.Clients = append(up.Clients, well(name))
@@ -147,10 +146,10 @@ func checkScreen(t *testing.T, m *model, width, height int) {
 		t.Errorf("%dx%d: page %d has %d lines", width, height, m.page, len(lines))
 	}
 	for _, line := range lines {
-		if table.Printable(line) != line {
+		if console.Printable(line) != line {
 			t.Errorf("%dx%d: %q steers the terminal", width, height, line)
 		}
-		if got := table.Width(line); got > width && width >= 80 {
+		if got := console.Width(line); got > width && width >= 80 {
 			t.Errorf("%dx%d: %q is %d wide", width, height, line, got)
 		}
 	}
@@ -201,7 +200,7 @@ func TestHintSaysHowToQuit(t *testing.T) {
 		m.width = width
 		for _, page := range []page{listPage, detailsPage, eventsPage, helpPage} {
 			m.page = page
-			if got := m.foot(); !strings.Contains(got, "q quit") || table.Width(got) != width {
+			if got := m.foot(); !strings.Contains(got, "q quit") || console.Width(got) != width {
 				t.Errorf("at %d columns the foot of page %d is %q", width, page, got)
 			}
 		}
@@ -219,13 +218,13 @@ func TestLossOfTheServerIsAmongTheEvents(t *testing.T) {
 	want := []string{"server down", "server up: it has 2 clients", "bus lost: it closed the connection"}
 	var got []string
 	for i := range m.told() {
-		got = append(got, chronicle.Sentence(&m.happenings[i]))
+		got = append(got, clientinfo.Sentence(&m.happenings[i]))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("told is %q, want %q", got, want)
 	}
 
-	m = newModel(t.Context(), nil, nil, palette.New(false), now)
+	m = newModel(t.Context(), nil, nil, console.NewPalette(false), now)
 	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.ServerDown}})
 	m.hear(heard{new(dbusapi.Server), dbusapi.Event{Kind: dbusapi.ServerUp}})
 	if len(m.told()) != 2 {

@@ -10,11 +10,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
-	"mandos/mandosctl/portrait"
-	"mandos/mandosctl/standing"
-	"mandos/mandosctl/table"
 )
 
 // details are all about the selected client.
@@ -23,14 +21,14 @@ func (m *model) details() []string {
 	if !ok {
 		return []string{"", "  " + m.selected + " is gone."}
 	}
-	lines := []string{m.colours.Strong(fit("  "+table.Printable(c.Name), m.width))}
-	for i, line := range portrait.Of(&c, m.now, m.when) {
+	lines := []string{m.colours.Strong(fit("  "+console.Printable(c.Name), m.width))}
+	for i, line := range clientinfo.Details(&c, m.now, m.when) {
 		paint := m.colours.Plain
 		if i == 0 {
-			paint = m.colours.State(standing.Of(&c, m.now))
+			paint = m.colours.Tone(clientinfo.StateOf(&c, m.now).Tone())
 		}
 		name := line.Name
-		for _, part := range wrapped(table.Printable(line.Value), m.width-nameColumn) {
+		for _, part := range wrapped(console.Printable(line.Value), m.width-nameColumn) {
 			lines = append(lines, fmt.Sprintf("  %-17s ", name)+paint(part))
 			name = ""
 		}
@@ -75,9 +73,9 @@ func (m *model) event(h *dbusapi.Happening, name bool) string {
 		text = at.Format("Jan _2 15:04") + "  "
 	}
 	if name && h.Client != "" {
-		text += table.Printable(h.Client) + "  "
+		text += console.Printable(h.Client) + "  "
 	}
-	return "  " + painted(text+table.Printable(chronicle.Sentence(h)), m.width-2, m.colours.Tone(chronicle.ToneOf(h)))
+	return "  " + painted(text+console.Printable(clientinfo.Sentence(h)), m.width-2, m.colours.Tone(clientinfo.ToneOf(h)))
 }
 
 func (m *model) help() []string {

@@ -10,9 +10,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"mandos/mandosctl/palette"
-	"mandos/mandosctl/standing"
-	"mandos/mandosctl/table"
+	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 )
 
 // The lines around a page: the head above it and the foot below it.
@@ -91,12 +90,12 @@ func (m *model) counts() string {
 	if len(m.clients) == 0 {
 		return "no clients"
 	}
-	counts := make(map[standing.State]int)
+	counts := make(map[clientinfo.State]int)
 	for _, c := range m.clients {
-		counts[standing.Of(&c, m.now)]++
+		counts[clientinfo.StateOf(&c, m.now)]++
 	}
 	var parts []string
-	for _, state := range standing.States {
+	for _, state := range clientinfo.States {
 		if n := counts[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
@@ -110,14 +109,14 @@ func (m *model) foot() string {
 	case m.searching:
 		return fit("/"+m.search+"_", m.width)
 	case m.message != "" && m.now.Before(m.messageUntil):
-		return m.colours.Strong(fit(table.Printable(m.message), m.width))
+		return m.colours.Strong(fit(console.Printable(m.message), m.width))
 	case m.page != listPage:
 		return fit("Esc back  up/down scroll  ? help  q quit", m.width)
 	case m.search != "":
 		return fit(fmt.Sprintf("%d with %q  Esc all  / search again  ? help  q quit", len(m.shown), m.search), m.width)
 	}
 	hint := "a approve  d deny  + enable  - disable  c check  Enter details  / search  ? help  q quit"
-	if table.Width(hint) > m.width {
+	if console.Width(hint) > m.width {
 		hint = "a approve  d deny  + enable  - disable  Enter details  / search  ? help  q quit"
 	}
 	return fit(hint, m.width)
@@ -126,7 +125,7 @@ func (m *model) foot() string {
 // rule separates parts of the screen.
 func (m *model) rule(title string) string {
 	line := "── " + title + " "
-	return m.colours.Faint(line + strings.Repeat("─", max(m.width-table.Width(line), 0)))
+	return m.colours.Faint(line + strings.Repeat("─", max(m.width-console.Width(line), 0)))
 }
 
 // fit makes a text exactly as wide as that, cutting or filling it.
@@ -135,10 +134,10 @@ func fit(text string, width int) string {
 		return ""
 	}
 	text = ansi.Truncate(text, width, "…")
-	return text + strings.Repeat(" ", width-table.Width(text))
+	return text + strings.Repeat(" ", width-console.Width(text))
 }
 
 // painted makes a text as wide as that and gives it a colour.
-func painted(text string, width int, paint palette.Paint) string {
+func painted(text string, width int, paint console.Paint) string {
 	return paint(fit(text, width))
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package standing says in words how a client stands, which is all that most
-// who look at it want to know. It decides nothing: whether a client is valid
-// is the server's word, this is about what to look at first.
-package standing
+// Package clientinfo is what is known and said of clients: choosing them by name,
+// how one stands, all about it, what happens to it, whether it would get its secret,
+// and what is left of those that are gone. It decides nothing: whether a client is
+// valid is the server's word, this is about what to look at first.
+package clientinfo
 
 import (
 	"fmt"
 	"time"
 
 	"mandos/dbusapi"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/humantime"
 )
 
@@ -30,14 +32,21 @@ const (
 // States are all states, the most urgent first.
 var States = []State{Pending, Expiring, Failing, Expired, Untested, Enabled, Disabled}
 
-// Values of Client.LastCheckerStatus besides exit statuses.
-const (
-	Crashed      = -1
-	NeverChecked = -2
-)
+// Tone is how good it is that a client stands so.
+func (s State) Tone() console.Tone {
+	switch s {
+	case Pending, Expiring, Failing:
+		return console.Warning
+	case Expired:
+		return console.Bad
+	case Enabled:
+		return console.Good
+	}
+	return console.Routine
+}
 
-// Of tells how the client stands.
-func Of(c *dbusapi.Client, now time.Time) State {
+// StateOf tells how the client stands.
+func StateOf(c *dbusapi.Client, now time.Time) State {
 	switch {
 	case !c.Enabled && deliberately(c):
 		return Disabled
@@ -47,7 +56,7 @@ func Of(c *dbusapi.Client, now time.Time) State {
 		return Pending
 	case ExpiresSoon(c, now):
 		return Expiring
-	case c.LastCheckerStatus == NeverChecked:
+	case c.LastCheckerStatus == dbusapi.NeverChecked:
 		return Untested
 	case c.LastCheckerStatus != 0:
 		return Failing
@@ -79,7 +88,7 @@ func ExpiresSoon(c *dbusapi.Client, now time.Time) bool {
 // Reason is why the client stands as it does. It is empty where the state says
 // it all.
 func Reason(c *dbusapi.Client, now time.Time) string {
-	switch Of(c, now) {
+	switch StateOf(c, now) {
 	case Disabled, Expired:
 		return c.DisabledBecause
 	case Pending:
@@ -96,32 +105,32 @@ func checkReason(status int) string {
 	switch status {
 	case 0:
 		return "checks are overdue"
-	case NeverChecked:
+	case dbusapi.NeverChecked:
 		return "no check has succeeded yet"
 	}
 	return "checker " + CheckerResult(status)
 }
 
-// Detail is the reason, with since when it is so or what comes next.
-func Detail(c *dbusapi.Client, now time.Time) string {
+// ReasonInFull is the reason, with since when it is so or what comes next.
+func ReasonInFull(c *dbusapi.Client, now time.Time) string {
 	reason := Reason(c, now)
-	switch state := Of(c, now); {
+	switch state := StateOf(c, now); {
 	case reason == "":
 		return ""
 	case !c.Enabled && !c.DisabledSince.IsZero():
 		return fmt.Sprintf("%s, %s", reason, humantime.Relative(c.DisabledSince, now))
-	case state == Pending && Deadline(c).After(now):
-		return fmt.Sprintf("%s; %s by default %s", reason, Default(c), humantime.Relative(Deadline(c), now))
+	case state == Pending && ApprovalDeadline(c).After(now):
+		return fmt.Sprintf("%s; %s by default %s", reason, DecisionByDefault(c), humantime.Relative(ApprovalDeadline(c), now))
 	}
 	return reason
 }
 
-// Deadline is when the connection that came last and waits for approval is
+// ApprovalDeadline is when the connection that came last and waits for approval is
 // answered by default.
-func Deadline(c *dbusapi.Client) time.Time { return c.LastApprovalRequest.Add(c.ApprovalDelay) }
+func ApprovalDeadline(c *dbusapi.Client) time.Time { return c.LastApprovalRequest.Add(c.ApprovalDelay) }
 
-// Default is what becomes of a connection that nobody decides about.
-func Default(c *dbusapi.Client) string {
+// DecisionByDefault is what becomes of a connection that nobody decides about.
+func DecisionByDefault(c *dbusapi.Client) string {
 	if c.ApprovedByDefault {
 		return "approved"
 	}
@@ -133,9 +142,9 @@ func CheckerResult(status int) string {
 	switch status {
 	case 0:
 		return "succeeded"
-	case NeverChecked:
+	case dbusapi.NeverChecked:
 		return "has not ended yet"
-	case Crashed:
+	case dbusapi.CheckerCrashed:
 		return "crashed"
 	}
 	return fmt.Sprintf("failed with exit status %d", status)
@@ -154,11 +163,11 @@ func WithOutput(result string, c *dbusapi.Client) string {
 	return result + ": " + c.LastCheckerOutput
 }
 
-// Count tells how many clients are in each state.
-func Count(clients []dbusapi.Client, now time.Time) map[State]int {
+// CountStates tells how many clients are in each state.
+func CountStates(clients []dbusapi.Client, now time.Time) map[State]int {
 	counts := make(map[State]int, len(States))
 	for i := range clients {
-		counts[Of(&clients[i], now)]++
+		counts[StateOf(&clients[i], now)]++
 	}
 	return counts
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package decision
+package clientinfo
 
 import (
 	"testing"
@@ -38,10 +38,10 @@ func TestWhatFollowsFromADecision(t *testing.T) {
 	} {
 		client := dbusapi.Client{Enabled: true, ApprovalDelay: time.Minute, ApprovalDuration: 15 * time.Minute}
 		c.change(&client)
-		if got := Of(&client, true); got != c.approved {
+		if got := Outcome(&client, true); got != c.approved {
 			t.Errorf("%s: %q, want %q", sentence, got, c.approved)
 		}
-		if got := Of(&client, false); got != c.denied {
+		if got := Outcome(&client, false); got != c.denied {
 			t.Errorf("%s: %q, want %q", sentence, got, c.denied)
 		}
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clientsdir puts files of clients into a server's configuration
+// Package enrolment puts files of new clients into a server's configuration
 // directory.
-package clientsdir
+package enrolment
 
 import (
 	"errors"

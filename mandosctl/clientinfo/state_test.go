@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package standing
+package clientinfo
 
 import (
 	"testing"
@@ -31,11 +31,11 @@ func TestHowAClientStands(t *testing.T) {
 			c.Timeout, c.Expires = 2*time.Minute, now.Add(59*time.Second)
 		}, Expiring, "checks are overdue"},
 		"a failed check shows": {func(c *dbusapi.Client) { c.LastCheckerStatus = 2 }, Failing, "checker failed with exit status 2"},
-		"a crash shows":        {func(c *dbusapi.Client) { c.LastCheckerStatus = Crashed }, Failing, "checker crashed"},
+		"a crash shows":        {func(c *dbusapi.Client) { c.LastCheckerStatus = dbusapi.CheckerCrashed }, Failing, "checker crashed"},
 		"expiry is more urgent than the failure that leads to it": {func(c *dbusapi.Client) {
 			c.LastCheckerStatus, c.Expires = 1, now.Add(time.Minute)
 		}, Expiring, "checker failed with exit status 1"},
-		"a new client is untested": {func(c *dbusapi.Client) { c.LastCheckerStatus = NeverChecked }, Untested, "no check has ended yet"},
+		"a new client is untested": {func(c *dbusapi.Client) { c.LastCheckerStatus = dbusapi.NeverChecked }, Untested, "no check has ended yet"},
 		"waiting for approval is the most urgent, with a countdown": {func(c *dbusapi.Client) {
 			c.ApprovalPending, c.LastApprovalRequest, c.ApprovalDelay, c.LastCheckerStatus = true, now.Add(-10*time.Second), 30*time.Second, 1
 		}, Pending, "waits for approval; denied by default in 20s"},
@@ -52,7 +52,7 @@ func TestHowAClientStands(t *testing.T) {
 	} {
 		client := well
 		c.change(&client)
-		if state, detail := Of(&client, now), Detail(&client, now); state != c.state || detail != c.detail {
+		if state, detail := StateOf(&client, now), ReasonInFull(&client, now); state != c.state || detail != c.detail {
 			t.Errorf("%s: %s %q, want %s %q", sentence, state, detail, c.state, c.detail)
 		}
 	}

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package decision says what follows from an approval or a denial, which depends on
-// whether anybody waits for one and whether the client gets anything at all.
-package decision
+package clientinfo
 
 import (
 	"fmt"
@@ -11,9 +9,9 @@ import (
 	"mandos/dbusapi/notation"
 )
 
-// Of says what follows from the decision about a client that stood so when it was
+// Outcome says what follows from the decision about a client that stood so when it was
 // made.
-func Of(c *dbusapi.Client, approve bool) string {
+func Outcome(c *dbusapi.Client, approve bool) string {
 	word, waiter, comer := "denied", "is refused", "is refused"
 	if approve {
 		word, waiter, comer = "approved", "gets its secret", "gets it"

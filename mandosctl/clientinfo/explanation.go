@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package explanation tells, step by step, whether a client that boots now would
-// get its secret, and which command would change that. The server decides; this
-// reads back what the server says of the client.
-package explanation
+package clientinfo
 
 import (
 	"fmt"
@@ -12,9 +9,7 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/notation"
-	"mandos/mandosctl/absence"
 	"mandos/mandosctl/humantime"
-	"mandos/mandosctl/standing"
 )
 
 // Answer is what a step says to a hand-out.
@@ -46,13 +41,13 @@ type Explanation struct {
 // all that the server has.
 func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status, now time.Time) Explanation {
 	e := Explanation{Would: Yes}
-	e.add(listens(status))
+	e.add(listensStep(status))
 	e.add(keySteps(c, clients)...)
-	e.add(secret(c)...)
-	e.add(validity(c, now))
+	e.add(secretSteps(c)...)
+	e.add(validityStep(c, now))
 	if c.Enabled {
-		e.add(expiry(c, now)...)
-		e.add(approval(c, now))
+		e.add(expirySteps(c, now)...)
+		e.add(approvalStep(c, now))
 	}
 	switch {
 	case e.Would == Yes && c.SecretProblem != "":
@@ -62,7 +57,7 @@ func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status,
 	case e.Would == No:
 		e.Verdict = fmt.Sprintf("%s would not get its secret now", c.Name)
 	case e.Would == Wait:
-		e.Verdict = fmt.Sprintf("%s would have to wait for approval, and then be %s unless somebody decides", c.Name, standing.Default(c))
+		e.Verdict = fmt.Sprintf("%s would have to wait for approval, and then be %s unless somebody decides", c.Name, DecisionByDefault(c))
 	}
 	return e
 }
@@ -71,7 +66,7 @@ func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status,
 // there is one, is at that place.
 func ExplainGone(g *dbusapi.Gone, place string, now time.Time) Explanation {
 	e := Explanation{Would: Yes, Verdict: fmt.Sprintf("%s would not get its secret now, for it is gone", g.Name)}
-	why := absence.Why(g, now)
+	why := WhyGone(g, now)
 	switch {
 	case g.GoneSince.IsZero():
 		text := "its section stands, and has no effect, for it was " + why
@@ -104,7 +99,7 @@ func (e *Explanation) add(steps ...Step) {
 	}
 }
 
-func listens(status dbusapi.Status) Step {
+func listensStep(status dbusapi.Status) Step {
 	if status.Address == "" {
 		return Step{Answer: No, Text: "the server listens nowhere: " + status.ListenProblem}
 	}
@@ -138,15 +133,15 @@ func keySteps(c *dbusapi.Client, clients []dbusapi.Client) []Step {
 	return steps
 }
 
-// secret warns of one that the client can do nothing with, or that is none.
-func secret(c *dbusapi.Client) []Step {
+// secretSteps warns of one that the client can do nothing with, or that is none.
+func secretSteps(c *dbusapi.Client) []Step {
 	if c.SecretProblem == "" {
 		return nil
 	}
 	return []Step{{Answer: Note, Text: "what it would get can hardly be meant: " + c.SecretProblem, Command: "mandosctl secret " + quoted(c.Name) + " FILE"}}
 }
 
-func validity(c *dbusapi.Client, now time.Time) Step {
+func validityStep(c *dbusapi.Client, now time.Time) Step {
 	if c.Enabled {
 		return Step{Answer: Yes, Text: "it is enabled"}
 	}
@@ -157,19 +152,19 @@ func validity(c *dbusapi.Client, now time.Time) Step {
 	return Step{Answer: No, Text: text, Command: "mandosctl enable " + quoted(c.Name)}
 }
 
-// expiry tells what threatens an enabled client.
-func expiry(c *dbusapi.Client, now time.Time) []Step {
+// expirySteps tells what threatens an enabled client.
+func expirySteps(c *dbusapi.Client, now time.Time) []Step {
 	left := Step{Answer: Yes, Text: "unless a check succeeds it expires " + humantime.Relative(c.Expires, now)}
-	switch standing.Of(c, now) {
-	case standing.Failing, standing.Expiring:
+	switch StateOf(c, now) {
+	case Failing, Expiring:
 		left.Answer = Note
-		left.Text += "; its last check " + standing.LastCheck(c)
+		left.Text += "; its last check " + LastCheck(c)
 		left.Command = "mandosctl check " + quoted(c.Name)
 	}
 	return []Step{left}
 }
 
-func approval(c *dbusapi.Client, now time.Time) Step {
+func approvalStep(c *dbusapi.Client, now time.Time) Step {
 	switch {
 	case c.DeniedUntil.After(now):
 		return Step{
@@ -182,7 +177,7 @@ func approval(c *dbusapi.Client, now time.Time) Step {
 	case c.ApprovalDelay == 0:
 		return Step{Answer: Yes, Text: "it needs no approval"}
 	}
-	text := fmt.Sprintf("it needs approval; after %s without a decision it is %s", notation.FormatDuration(c.ApprovalDelay), standing.Default(c))
+	text := fmt.Sprintf("it needs approval; after %s without a decision it is %s", notation.FormatDuration(c.ApprovalDelay), DecisionByDefault(c))
 	if c.ApprovalPending {
 		text += "; a connection waits at this moment"
 	}

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package table prints rows: aligned under a header for people, or with tabs
-// between the cells, and no header, for programs.
-package table
+package console
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package absence
+package clientinfo
 
 import (
 	"strings"
@@ -22,22 +22,22 @@ func TestWhatIsAgainstAClientThatIsGone(t *testing.T) {
 		"expired for want of a successful check, 1h ago": {Because: dbusapi.CodeExpired, By: "server", Since: hourAgo},
 		"by a rule to come": {Because: "by a rule to come"},
 	} {
-		if got := Why(&g, now); got != want {
+		if got := WhyGone(&g, now); got != want {
 			t.Errorf("%+v: %q, want %q", g, got, want)
 		}
 	}
 	for _, code := range []string{dbusapi.CodeTakenOver, dbusapi.CodeNeverChecked, dbusapi.CodeCheckFailed, dbusapi.CodeGraceSpent} {
-		if got := Why(&dbusapi.Gone{Because: code}, now); got == code {
+		if got := WhyGone(&dbusapi.Gone{Because: code}, now); got == code {
 			t.Errorf("there are no words for %s", code)
 		}
 	}
 }
 
 func TestWhatHasBecomeOfTheSection(t *testing.T) {
-	if got := Section(&dbusapi.Gone{}, now); got != "stands, without effect" {
+	if got := SectionOfGone(&dbusapi.Gone{}, now); got != "stands, without effect" {
 		t.Errorf("of a removed one: %q", got)
 	}
-	if got := Section(&dbusapi.Gone{GoneSince: now.Add(-time.Hour)}, now); got != "gone since 1h ago" {
+	if got := SectionOfGone(&dbusapi.Gone{GoneSince: now.Add(-time.Hour)}, now); got != "gone since 1h ago" {
 		t.Errorf("of one that is gone: %q", got)
 	}
 }
@@ -51,7 +51,7 @@ func TestThoseThatAreGoneAreChosenByNameAndPattern(t *testing.T) {
 		{"* a", "a b* b1", ""},
 		{"x a y*", "a", `"x" "y*"`},
 	} {
-		chosen, unknown := Choose(gone, strings.Fields(c.names))
+		chosen, unknown := ChooseGone(gone, strings.Fields(c.names))
 		var names []string
 		for _, g := range chosen {
 			names = append(names, g.Name)
@@ -60,7 +60,7 @@ func TestThoseThatAreGoneAreChosenByNameAndPattern(t *testing.T) {
 			t.Errorf("%s: %s, unknown %v", c.names, got, unknown)
 		}
 	}
-	if n := Lowered(gone); n != 1 {
+	if n := CountLowered(gone); n != 1 {
 		t.Errorf("%d are lowered", n)
 	}
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package portrait is everything about one client, line by line.
-package portrait
+package clientinfo
 
 import (
 	"fmt"
@@ -9,7 +8,6 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/notation"
-	"mandos/mandosctl/standing"
 )
 
 // Line is one thing about a client. An empty one stands between groups.
@@ -17,14 +15,14 @@ type Line struct {
 	Name, Value string
 }
 
-// Of is all about a client, without what there is nothing to say of. The first
+// Details is all about a client, without what there is nothing to say of. The first
 // line is its state. A time is written by when.
-func Of(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
-	state := string(standing.Of(c, now))
-	if detail := standing.Detail(c, now); detail != "" {
+func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
+	state := string(StateOf(c, now))
+	if detail := ReasonInFull(c, now); detail != "" {
 		state += ": " + detail
 	}
-	return join(
+	return joinGroups(
 		[]Line{
 			{"state", state},
 			{"expires", when(c.Expires)},
@@ -42,8 +40,8 @@ func Of(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
 		},
 		[]Line{
 			{"secret", doubts(c.SecretProblem)},
-			{"last hand-out", handout(c, when(c.LastHandout))},
-			{"approval", approval(c)},
+			{"last hand-out", lastHandout(c, when(c.LastHandout))},
+			{"approval", approvalInWords(c)},
 			{"last asked for", when(c.LastApprovalRequest)},
 			{"denied until", when(c.DeniedUntil)},
 			{"approved until", when(c.ApprovedUntil)},
@@ -57,8 +55,8 @@ func Of(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Line {
 	)
 }
 
-// join drops lines without a value and puts an empty one between groups.
-func join(groups ...[]Line) (all []Line) {
+// joinGroups drops lines without a value and puts an empty one between groups.
+func joinGroups(groups ...[]Line) (all []Line) {
 	for i, group := range groups {
 		if i > 0 {
 			all = append(all, Line{})
@@ -88,24 +86,24 @@ func orNever(when string) string {
 }
 
 func lastCheck(c *dbusapi.Client) string {
-	last := standing.CheckerResult(c.LastCheckerStatus)
+	last := CheckerResult(c.LastCheckerStatus)
 	if c.CheckerRunning {
 		return last + "; one runs now"
 	}
 	return last
 }
 
-func handout(c *dbusapi.Client, when string) string {
+func lastHandout(c *dbusapi.Client, when string) string {
 	if when == "" || c.LastHandoutKey == "" {
 		return orNever(when)
 	}
 	return when + ", by " + c.LastHandoutKey
 }
 
-func approval(c *dbusapi.Client) string {
+func approvalInWords(c *dbusapi.Client) string {
 	if c.ApprovalDelay == 0 {
 		return "not needed"
 	}
 	return fmt.Sprintf("asked for; after %s it is %s by default; a decision holds for %s",
-		notation.FormatDuration(c.ApprovalDelay), standing.Default(c), notation.FormatDuration(c.ApprovalDuration))
+		notation.FormatDuration(c.ApprovalDelay), DecisionByDefault(c), notation.FormatDuration(c.ApprovalDuration))
 }

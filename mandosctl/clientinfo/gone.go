@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package absence says in words what is known of clients that are not there: gone
-// from the configuration, or removed while their section stands.
-package absence
+package clientinfo
 
 import (
 	"fmt"
@@ -10,14 +8,12 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/chronicle"
 	"mandos/mandosctl/humantime"
-	"mandos/mandosctl/roster"
 )
 
-// reasons are the words for the codes of what lowers a client. One with a person
+// goneReasons are the words for the codes of what lowers a client. One with a person
 // behind it names them.
-var reasons = map[string]string{
+var goneReasons = map[string]string{
 	dbusapi.CodeDisabled:      "disabled",
 	dbusapi.CodeRemoved:       "removed",
 	dbusapi.CodeConfiguration: "disabled by the configuration",
@@ -28,20 +24,20 @@ var reasons = map[string]string{
 	dbusapi.CodeGraceSpent:    "expired while the server was down again, without a check in between",
 }
 
-// Why says what is against a client, by whom and, as seen from now if that is given,
+// WhyGone says what is against a client, by whom and, as seen from now if that is given,
 // since when. It is empty if nothing is: it is let in again when its section comes back.
-func Why(g *dbusapi.Gone, now time.Time) string {
+func WhyGone(g *dbusapi.Gone, now time.Time) string {
 	if g.Because == "" {
 		return ""
 	}
-	why, known := reasons[g.Because]
+	why, known := goneReasons[g.Because]
 	if !known {
 		why = g.Because // a later server's
 	}
 	switch g.Because {
 	case dbusapi.CodeDisabled, dbusapi.CodeRemoved:
 		if g.By != "" {
-			why += " by " + chronicle.Who(g.By)
+			why += " by " + Who(g.By)
 		}
 	}
 	if !g.Since.IsZero() && !now.IsZero() {
@@ -50,16 +46,16 @@ func Why(g *dbusapi.Gone, now time.Time) string {
 	return why
 }
 
-// Section says what has become of the client's section.
-func Section(g *dbusapi.Gone, now time.Time) string {
+// SectionOfGone says what has become of the client's section.
+func SectionOfGone(g *dbusapi.Gone, now time.Time) string {
 	if g.GoneSince.IsZero() {
 		return "stands, without effect"
 	}
 	return "gone since " + humantime.Relative(g.GoneSince, now)
 }
 
-// Lowered counts those that would get nothing if they came back.
-func Lowered(gone []dbusapi.Gone) (lowered int) {
+// CountLowered counts those that would get nothing if they came back.
+func CountLowered(gone []dbusapi.Gone) (lowered int) {
 	for i := range gone {
 		if gone[i].Because != "" {
 			lowered++
@@ -68,8 +64,8 @@ func Lowered(gone []dbusapi.Gone) (lowered int) {
 	return lowered
 }
 
-// Named is the one of that very name.
-func Named(gone []dbusapi.Gone, name string) (g *dbusapi.Gone, ok bool) {
+// GoneNamed is the one of that very name.
+func GoneNamed(gone []dbusapi.Gone, name string) (g *dbusapi.Gone, ok bool) {
 	i := slices.IndexFunc(gone, func(g dbusapi.Gone) bool { return g.Name == name })
 	if i < 0 {
 		return nil, false
@@ -77,16 +73,16 @@ func Named(gone []dbusapi.Gone, name string) (g *dbusapi.Gone, ok bool) {
 	return &gone[i], true
 }
 
-// Choose picks those of the names and shell patterns, each once, and tells which
+// ChooseGone picks those of the names and shell patterns, each once, and tells which
 // fit none.
-func Choose(gone []dbusapi.Gone, names []string) (chosen []dbusapi.Gone, unknown []string) {
+func ChooseGone(gone []dbusapi.Gone, names []string) (chosen []dbusapi.Gone, unknown []string) {
 	taken := make(map[string]bool)
 	for _, name := range names {
 		found := false
-		exact, ok := Named(gone, name)
+		exact, ok := GoneNamed(gone, name)
 		for i := range gone {
 			g := &gone[i]
-			if ok && g != exact || !ok && !roster.Fits(name, g.Name) {
+			if ok && g != exact || !ok && !Fits(name, g.Name) {
 				continue
 			}
 			found = true

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package roster picks clients from all there are, and puts them in order.
-package roster
+package clientinfo
 
 import (
 	"cmp"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/standing"
 )
 
 // ErrPattern is in the chain of the error about a shell pattern that is none.
@@ -124,7 +122,7 @@ func Sort(clients []dbusapi.Client, order string, now time.Time) {
 	case "state":
 		ranks := make(map[string]int, len(clients))
 		for i := range clients {
-			ranks[clients[i].Name] = slices.Index(standing.States, standing.Of(&clients[i], now))
+			ranks[clients[i].Name] = slices.Index(States, StateOf(&clients[i], now))
 		}
 		rank = func(a, b *dbusapi.Client) int { return cmp.Compare(ranks[a.Name], ranks[b.Name]) }
 	case "expires":

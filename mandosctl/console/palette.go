@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package palette says which colour goes with what. There is nothing that only
-// a colour says.
-package palette
-
-import (
-	"mandos/mandosctl/chronicle"
-	"mandos/mandosctl/standing"
-)
+package console
 
 // Paint adds a colour to a text. A nil one is never returned.
 type Paint func(string) string
@@ -18,9 +11,9 @@ type Palette struct {
 	Reverse, ReverseBad                      Paint
 }
 
-// New makes the colours of a terminal (ECMA-48, SGR), or without on the absence
+// NewPalette makes the colours of a terminal (ECMA-48, SGR), or without on the absence
 // of all colours.
-func New(on bool) *Palette {
+func NewPalette(on bool) *Palette {
 	sgr := func(code string) Paint {
 		return func(s string) string {
 			if !on || s == "" {
@@ -36,29 +29,28 @@ func New(on bool) *Palette {
 	}
 }
 
-// State is the colour of a client that stands so.
-func (p *Palette) State(state standing.State) Paint {
-	switch state {
-	case standing.Pending, standing.Expiring, standing.Failing:
-		return p.Warning
-	case standing.Expired:
-		return p.Bad
-	case standing.Enabled:
-		return p.Good
-	}
-	return p.Faint
-}
+// Tone is how good the news is.
+type Tone int
+
+// The tones.
+const (
+	Routine Tone = iota // goes on all the time, or is of no interest now
+	Plain
+	Good
+	Warning // somebody should look
+	Bad     // something is lost, or may be
+)
 
 // Tone is the colour of news.
-func (p *Palette) Tone(tone chronicle.Tone) Paint {
+func (p *Palette) Tone(tone Tone) Paint {
 	switch tone {
-	case chronicle.Routine:
+	case Routine:
 		return p.Faint
-	case chronicle.Good:
+	case Good:
 		return p.Good
-	case chronicle.Warning:
+	case Warning:
 		return p.Warning
-	case chronicle.Bad:
+	case Bad:
 		return p.Bad
 	}
 	return p.Plain

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package chronicle puts into words what happened to a client or the server.
-package chronicle
+package clientinfo
 
 import (
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/notation"
+	"mandos/mandosctl/console"
 )
 
 // Kinds of what happens to the server as a whole, of which no server tells.
@@ -24,41 +24,29 @@ const (
 	BusLost    dbusapi.HappeningKind = "bus lost" // Reason
 )
 
-// Tone is how good the news is.
-type Tone int
-
-// The tones.
-const (
-	Routine Tone = iota // goes on all the time
-	Plain
-	Good
-	Warning // somebody should look
-	Bad     // a client lost something, or may have
-)
-
 // ToneOf tells how good the news is.
-func ToneOf(h *dbusapi.Happening) Tone {
+func ToneOf(h *dbusapi.Happening) console.Tone {
 	switch h.Kind {
 	case dbusapi.CheckStarted, dbusapi.ApprovalOver:
-		return Routine
+		return console.Routine
 	case dbusapi.CheckCompleted:
 		if h.Status == 0 && h.Signal == 0 {
-			return Routine
+			return console.Routine
 		}
-		return Warning
+		return console.Warning
 	case dbusapi.SecretSent, dbusapi.WasEnabled, dbusapi.StateSavedAgain:
-		return Good
+		return console.Good
 	case ServerDown, BusLost, dbusapi.ApprovalNeeded, dbusapi.SecretNotReceived, dbusapi.WasRejected, dbusapi.KeyNotFound, dbusapi.HappeningsLeftUntold:
-		return Warning
+		return console.Warning
 	case dbusapi.WasDisabled:
 		if h.By != "server" {
-			return Plain
+			return console.Plain
 		}
-		return Bad
+		return console.Bad
 	case dbusapi.CheckNotStarted, dbusapi.StateNotSaved:
-		return Bad
+		return console.Bad
 	}
-	return Plain
+	return console.Plain
 }
 
 // Sentence says what happened, without when and to whom.
