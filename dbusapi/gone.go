@@ -61,10 +61,10 @@ func (g *Gone) field(property string) any {
 
 // Gone are the clients that are not there, sorted by name. With a server that
 // does not tell of them it fails with ErrNotSupported.
-func (s *Server) Gone(ctx context.Context) ([]Gone, error) {
+func (conn *Connection) Gone(ctx context.Context) ([]Gone, error) {
 	var properties []string
 	var rows [][]string
-	if err := s.call(ctx, ServerPath, ServerInterface1+".ListGone", nil, &properties, &rows); err != nil {
+	if err := conn.call(ctx, ServerPath, ServerInterface1+".ListGone", nil, &properties, &rows); err != nil {
 		return nil, err
 	}
 	gone := make([]Gone, len(rows))
@@ -84,19 +84,19 @@ func (s *Server) Gone(ctx context.Context) ([]Gone, error) {
 // EnableNamed makes the client of that name valid again, also one that was removed
 // at run time and whose section stands: it comes back. It fails with ErrRefused for one
 // that has no section.
-func (s *Server) EnableNamed(ctx context.Context, name string) error {
-	return s.call(ctx, ServerPath, ServerInterface1+".EnableClient", []any{name})
+func (conn *Connection) EnableNamed(ctx context.Context, name string) error {
+	return conn.call(ctx, ServerPath, ServerInterface1+".EnableClient", []any{name})
 }
 
 // Place is where the section of the client of that name is: FILE:LINE, or empty if
 // there is none. With a server that does not tell it fails with ErrNotSupported.
-func (s *Server) Place(ctx context.Context, name string) (place string, err error) {
-	err = s.call(ctx, ServerPath, ServerInterface1+".Place", []any{name}, &place)
+func (conn *Connection) Place(ctx context.Context, name string) (place string, err error) {
+	err = conn.call(ctx, ServerPath, ServerInterface1+".Place", []any{name}, &place)
 	return place, err
 }
 
 // Forget forgets on purpose what the server knows of a client that is gone. It
 // fails with ErrRefused while a section has that name or the client's key.
-func (s *Server) Forget(ctx context.Context, name string) error {
-	return s.call(ctx, ServerPath, ServerInterface1+".Forget", []any{name})
+func (conn *Connection) Forget(ctx context.Context, name string) error {
+	return conn.call(ctx, ServerPath, ServerInterface1+".Forget", []any{name})
 }

@@ -172,9 +172,9 @@ func (h *Happening) setValue(key, text string) {
 }
 
 // History is what happened to a client last, the oldest first.
-func (s *Server) History(ctx context.Context, c Client) ([]Happening, error) {
+func (conn *Connection) History(ctx context.Context, c Client) ([]Happening, error) {
 	var encoded []map[string]string
-	if err := s.call(ctx, c.Path, ClientInterface1+".History", nil, &encoded); err != nil {
+	if err := conn.call(ctx, c.Path, ClientInterface1+".History", nil, &encoded); err != nil {
 		return nil, err
 	}
 	history := make([]Happening, len(encoded))

@@ -14,20 +14,26 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
+// Clients are all clients, sorted by name.
+func (conn *Connection) Clients(ctx context.Context) ([]Client, error) {
+	clients, _, err := conn.clientsOf(ctx, BusName)
+	return clients, err
+}
+
 // clientsOf asks the server of that bus name, and tells when the answer came. The
 // clients are sorted by name.
-func (s *Server) clientsOf(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
-	clients, at, err := s.listClients(ctx, name)
+func (conn *Connection) clientsOf(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
+	clients, at, err := conn.listClients(ctx, name)
 	if errors.Is(err, ErrNotSupported) {
-		clients, at, err = s.managedClients(ctx, name)
+		clients, at, err = conn.managedClients(ctx, name)
 	}
 	slices.SortFunc(clients, func(a, b Client) int { return cmp.Compare(a.Name, b.Name) })
 	return clients, at, err
 }
 
 // listClients asks a server that has ServerInterface1.
-func (s *Server) listClients(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
-	call := s.conn.Object(name, ServerPath).CallWithContext(ctx, ServerInterface1+".ListClients", dbus.FlagNoAutoStart)
+func (conn *Connection) listClients(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
+	call := conn.bus.Object(name, ServerPath).CallWithContext(ctx, ServerInterface1+".ListClients", dbus.FlagNoAutoStart)
 	if call.Err != nil {
 		return nil, 0, explain(call.Err)
 	}
@@ -80,9 +86,9 @@ func setText(field any, text string) (err error) {
 }
 
 // managedClients asks any Mandos server.
-func (s *Server) managedClients(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
+func (conn *Connection) managedClients(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
 	var objects map[dbus.ObjectPath]map[string]map[string]dbus.Variant
-	call := s.conn.Object(name, ServerPath).CallWithContext(ctx, ObjectManagerInterface+".GetManagedObjects", dbus.FlagNoAutoStart)
+	call := conn.bus.Object(name, ServerPath).CallWithContext(ctx, ObjectManagerInterface+".GetManagedObjects", dbus.FlagNoAutoStart)
 	if err := call.Store(&objects); err != nil {
 		return nil, 0, explain(err)
 	}

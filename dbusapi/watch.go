@@ -58,9 +58,9 @@ type Event struct {
 // Watch hears what happens, in order, until ctx ends. It begins with ServerUp
 // or ServerDown, survives the end of the server, and goes on when there is one
 // again. An error, such as the loss of the bus, comes last.
-func (s *Server) Watch(ctx context.Context) iter.Seq2[Event, error] {
+func (conn *Connection) Watch(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		w := &watcher{server: s, clients: make(map[dbus.ObjectPath]*Client)}
+		w := &watcher{server: conn, clients: make(map[dbus.ObjectPath]*Client)}
 		w.yield = func(e Event) bool {
 			e.Time = time.Now()
 			return yield(e, nil)
@@ -76,7 +76,7 @@ var errEnough = errors.New("the reader has enough")
 
 // watcher follows the server's signals.
 type watcher struct {
-	server  *Server
+	server  *Connection
 	yield   func(Event) bool
 	owner   string        // the server's unique name, empty without one
 	since   dbus.Sequence // what clients was read at; earlier signals are in it
@@ -84,7 +84,7 @@ type watcher struct {
 }
 
 func (w *watcher) watch(ctx context.Context) error {
-	conn := w.server.conn
+	conn := w.server.bus
 	signals := make(chan *dbus.Signal, 64)
 	conn.Signal(signals)
 	defer conn.RemoveSignal(signals)
@@ -120,7 +120,7 @@ func (w *watcher) watch(ctx context.Context) error {
 // findServer asks who the server is at the start of the watch.
 func (w *watcher) findServer(ctx context.Context) error {
 	var owner string
-	err := explain(w.server.conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, BusName).Store(&owner))
+	err := explain(w.server.bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, BusName).Store(&owner))
 	switch {
 	case errors.Is(err, ErrNoServer):
 		return w.tell(Event{Kind: ServerDown})

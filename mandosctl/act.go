@@ -17,7 +17,7 @@ type action struct {
 	name, short, long, example string
 	// done is what is said of a client to which it was done, from how it stood before.
 	done func(dbusapi.Client) string
-	do   func(*dbusapi.Server, context.Context, dbusapi.Client) error
+	do   func(*dbusapi.Connection, context.Context, dbusapi.Client) error
 }
 
 func (a action) command(p *program) *cobra.Command {
@@ -32,7 +32,7 @@ func (a action) command(p *program) *cobra.Command {
 			if err := namesOrAll(names, all); err != nil {
 				return err
 			}
-			return p.act(cmd.Context(), names, all, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
+			return p.act(cmd.Context(), names, all, func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) (string, error) {
 				return a.done(c), a.do(s, ctx, c)
 			})
 		},
@@ -63,7 +63,7 @@ func namesOrAll(names []string, all bool) error {
 
 // chosen connects and asks for the clients of those names, or all. The caller
 // closes the server.
-func (p *program) chosen(ctx context.Context, names []string, all bool) (*dbusapi.Server, []dbusapi.Client, error) {
+func (p *program) chosen(ctx context.Context, names []string, all bool) (*dbusapi.Connection, []dbusapi.Client, error) {
 	server, err := p.connect(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +100,7 @@ func only(clients []dbusapi.Client, name string) (dbusapi.Client, error) {
 }
 
 // do is what an action does to one client. It tells the result in words.
-type do func(context.Context, *dbusapi.Server, dbusapi.Client) (string, error)
+type do func(context.Context, *dbusapi.Connection, dbusapi.Client) (string, error)
 
 // act does something to each chosen client and prints the result of each.
 func (p *program) act(ctx context.Context, names []string, all bool, do do) error {
@@ -114,7 +114,7 @@ func (p *program) act(ctx context.Context, names []string, all bool, do do) erro
 
 // actOn does something to each client. It goes on after a failure, unless the
 // server is gone for the next as well.
-func (p *program) actOn(ctx context.Context, server *dbusapi.Server, clients []dbusapi.Client, do do) error {
+func (p *program) actOn(ctx context.Context, server *dbusapi.Connection, clients []dbusapi.Client, do do) error {
 	failed := false
 	for _, c := range clients {
 		result, err := p.inTime(ctx, server, c, do)
@@ -134,7 +134,7 @@ func (p *program) actOn(ctx context.Context, server *dbusapi.Server, clients []d
 	return nil
 }
 
-func (p *program) inTime(ctx context.Context, server *dbusapi.Server, c dbusapi.Client, do do) (string, error) {
+func (p *program) inTime(ctx context.Context, server *dbusapi.Connection, c dbusapi.Client, do do) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return do(ctx, server, c)

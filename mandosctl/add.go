@@ -163,7 +163,7 @@ func isAllowed(s *section.Section, gone []dbusapi.Gone, now time.Time) error {
 
 // enrol writes the section and has the server read it, or leaves everything as
 // it was.
-func (p *program) enrol(ctx context.Context, server *dbusapi.Server, s *section.Section, configDir string) error {
+func (p *program) enrol(ctx context.Context, server *dbusapi.Connection, s *section.Section, configDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if configDir == "" {
@@ -199,7 +199,7 @@ const firstCheck = 20 * time.Second
 
 // welcome runs the checker of a new client once, says how it went, and shows how the
 // client stands. A check that fails does not undo anything: the host may be down.
-func (p *program) welcome(ctx context.Context, server *dbusapi.Server, c dbusapi.Client) error {
+func (p *program) welcome(ctx context.Context, server *dbusapi.Connection, c dbusapi.Client) error {
 	result, err := p.checkOne(ctx, c.Name, firstCheck)
 	switch {
 	case errors.Is(err, errNoResult):
@@ -223,7 +223,7 @@ func (p *program) welcome(ctx context.Context, server *dbusapi.Server, c dbusapi
 }
 
 // reloadWith has the server read its configuration, which must give it the new client.
-func reloadWith(ctx context.Context, server *dbusapi.Server, s *section.Section, configDir string) (dbusapi.Client, error) {
+func reloadWith(ctx context.Context, server *dbusapi.Connection, s *section.Section, configDir string) (dbusapi.Client, error) {
 	if _, err := server.Reload(ctx); err != nil {
 		return dbusapi.Client{}, err
 	}

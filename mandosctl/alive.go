@@ -21,6 +21,6 @@ checker had just succeeded. A disabled client stays disabled.`,
 			}
 			return "taken as checked OK"
 		},
-		do: (*dbusapi.Server).CheckedOK,
+		do: (*dbusapi.Connection).CheckedOK,
 	}.command(p)
 }

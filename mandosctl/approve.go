@@ -20,7 +20,7 @@ to within the approval duration of each client. See those that wait with
 "mandosctl list --pending".`,
 		example: `  mandosctl approve laptop-7`,
 		done:    func(c dbusapi.Client) string { return clientinfo.Outcome(&c, true) },
-		do: func(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
+		do: func(s *dbusapi.Connection, ctx context.Context, c dbusapi.Client) error {
 			return s.Approve(ctx, c, true)
 		},
 	}.command(p)

@@ -96,7 +96,7 @@ func (p *program) runChecks(ctx context.Context, o checkOptions, tell func(name,
 	waiting, cancel := context.WithTimeout(ctx, time.Duration(o.wait))
 	defer cancel()
 	k := &checks{tell: tell}
-	err := follow.Follow(waiting, p.bus, false, func(server *dbusapi.Server, e dbusapi.Event) error {
+	err := follow.Follow(waiting, p.bus, false, func(server *dbusapi.Connection, e dbusapi.Event) error {
 		return k.hear(waiting, server, e, o)
 	})
 	switch {
@@ -110,7 +110,7 @@ func (p *program) runChecks(ctx context.Context, o checkOptions, tell func(name,
 	return err
 }
 
-func (k *checks) hear(ctx context.Context, server *dbusapi.Server, e dbusapi.Event, o checkOptions) error {
+func (k *checks) hear(ctx context.Context, server *dbusapi.Connection, e dbusapi.Event, o checkOptions) error {
 	switch e.Kind {
 	case dbusapi.ServerDown, follow.BusLost:
 		return dbusapi.ErrNoServer
@@ -124,7 +124,7 @@ func (k *checks) hear(ctx context.Context, server *dbusapi.Server, e dbusapi.Eve
 	return nil
 }
 
-func (k *checks) start(ctx context.Context, server *dbusapi.Server, clients []dbusapi.Client, o checkOptions) (err error) {
+func (k *checks) start(ctx context.Context, server *dbusapi.Connection, clients []dbusapi.Client, o checkOptions) (err error) {
 	if !o.all {
 		if clients, err = clientinfo.Choose(clients, o.names); err != nil {
 			return err

@@ -139,7 +139,7 @@ are on standard error, each mistake on a line.`,
 }
 
 // connect connects to the bus that the server is on.
-func (p *program) connect(ctx context.Context) (*dbusapi.Server, error) {
+func (p *program) connect(ctx context.Context) (*dbusapi.Connection, error) {
 	if p.bus != "" && !strings.Contains(p.bus, ":") {
 		return nil, usagef("--bus: %q is no D-Bus address; write for example unix:path=/run/dbus/system_bus_socket", p.bus)
 	}

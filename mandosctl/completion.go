@@ -47,7 +47,7 @@ const completionPatience = 2 * time.Second
 
 // completeNames offers the names of clients that are not on the line yet.
 func (p *program) completeNames(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	return p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Server) (names []string, err error) {
+	return p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Connection) (names []string, err error) {
 		clients, err := server.Clients(ctx)
 		for _, c := range clients {
 			if strings.HasPrefix(c.Name, begun) && !slices.Contains(args, c.Name) {
@@ -59,7 +59,7 @@ func (p *program) completeNames(cmd *cobra.Command, args []string, begun string)
 }
 
 // completeWith offers what the server is asked for.
-func (p *program) completeWith(cmd *cobra.Command, ask func(context.Context, *dbusapi.Server) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+func (p *program) completeWith(cmd *cobra.Command, ask func(context.Context, *dbusapi.Connection) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionPatience)
 	defer cancel()
 	server, err := p.connect(ctx)

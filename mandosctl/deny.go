@@ -20,7 +20,7 @@ to within the approval duration of each client. To refuse a client for good, use
 "mandosctl disable".`,
 		example: `  mandosctl deny laptop-7`,
 		done:    func(c dbusapi.Client) string { return clientinfo.Outcome(&c, false) },
-		do: func(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
+		do: func(s *dbusapi.Connection, ctx context.Context, c dbusapi.Client) error {
 			return s.Approve(ctx, c, false)
 		},
 	}.command(p)

@@ -23,6 +23,6 @@ until somebody enables them.`,
 			}
 			return "disabled"
 		},
-		do: (*dbusapi.Server).Disable,
+		do: (*dbusapi.Connection).Disable,
 	}.command(p)
 }

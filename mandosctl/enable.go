@@ -48,7 +48,7 @@ func (p *program) enable(ctx context.Context, names []string, all bool) error {
 			return err
 		}
 	}
-	return p.actOn(ctx, server, chosen, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
+	return p.actOn(ctx, server, chosen, func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) (string, error) {
 		switch {
 		case c.Path == "":
 			return "enabled, and brought back", s.EnableNamed(ctx, c.Name)
@@ -61,7 +61,7 @@ func (p *program) enable(ctx context.Context, names []string, all bool) error {
 
 // orGone picks clients, and by their very names those that are gone, of which nothing
 // but the name is given.
-func (p *program) orGone(ctx context.Context, server *dbusapi.Server, clients []dbusapi.Client, names []string) ([]dbusapi.Client, error) {
+func (p *program) orGone(ctx context.Context, server *dbusapi.Connection, clients []dbusapi.Client, names []string) ([]dbusapi.Client, error) {
 	if !slices.ContainsFunc(names, func(name string) bool { return !known(clients, name) }) {
 		return clientinfo.Choose(clients, names)
 	}

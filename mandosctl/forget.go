@@ -101,7 +101,7 @@ func forgetQuestion(gone []dbusapi.Gone, now time.Time) string {
 	return fmt.Sprintf("Forget %s?", list)
 }
 
-func (p *program) forgetAll(ctx context.Context, server *dbusapi.Server, gone []dbusapi.Gone) error {
+func (p *program) forgetAll(ctx context.Context, server *dbusapi.Connection, gone []dbusapi.Gone) error {
 	failed := false
 	for _, g := range gone {
 		err := func() error {

@@ -20,7 +20,7 @@ import (
 )
 
 // gone asks for the clients that are not there. Other Mandos servers know of none.
-func (p *program) gone(ctx context.Context, server *dbusapi.Server) ([]dbusapi.Gone, error) {
+func (p *program) gone(ctx context.Context, server *dbusapi.Connection) ([]dbusapi.Gone, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	gone, err := server.Gone(ctx)
@@ -31,7 +31,7 @@ func (p *program) gone(ctx context.Context, server *dbusapi.Server) ([]dbusapi.G
 }
 
 // place is where the section of a client is, if the server tells.
-func (p *program) place(ctx context.Context, server *dbusapi.Server, name string) string {
+func (p *program) place(ctx context.Context, server *dbusapi.Connection, name string) string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	place, err := server.Place(ctx, name)
@@ -114,7 +114,7 @@ func (p *program) completeGone(cmd *cobra.Command, args []string, begun string) 
 
 // completeAbsent offers the names of those that are not there and are wanted.
 func (p *program) completeAbsent(cmd *cobra.Command, args []string, begun string, wanted func(*dbusapi.Gone) bool) ([]string, cobra.ShellCompDirective) {
-	return p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Server) (names []string, err error) {
+	return p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Connection) (names []string, err error) {
 		gone, err := p.gone(ctx, server)
 		for _, g := range gone {
 			if wanted(&g) && strings.HasPrefix(g.Name, begun) && !slices.Contains(args, g.Name) {

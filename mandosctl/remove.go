@@ -60,7 +60,7 @@ func (p *program) remove(ctx context.Context, o removeOptions) error {
 			return err
 		}
 	}
-	return p.actOn(ctx, server, clients, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
+	return p.actOn(ctx, server, clients, func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) (string, error) {
 		place := p.place(ctx, s, c.Name)
 		if err := s.Remove(ctx, c); err != nil {
 			return "", err

@@ -52,7 +52,7 @@ func (p *program) setSecret(ctx context.Context, name, file string) error {
 	if _, err := only(clients, name); err != nil {
 		return err
 	}
-	return p.actOn(ctx, server, clients, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
+	return p.actOn(ctx, server, clients, func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) (string, error) {
 		return fmt.Sprintf("secret of %d bytes set", len(secret)), s.SetSecret(ctx, c, secret)
 	})
 }

@@ -25,39 +25,39 @@ type setting struct {
 	values []string
 }
 
-type write func(context.Context, *dbusapi.Server, dbusapi.Client) error
+type write func(context.Context, *dbusapi.Connection, dbusapi.Client) error
 
 var settings = []setting{
-	textSetting("host", (*dbusapi.Server).SetHost),
-	textSetting("checker", (*dbusapi.Server).SetChecker),
-	durationSetting("timeout", (*dbusapi.Server).SetTimeout),
-	durationSetting("extended_timeout", (*dbusapi.Server).SetExtendedTimeout),
-	durationSetting("interval", (*dbusapi.Server).SetInterval),
-	durationSetting("approval_delay", (*dbusapi.Server).SetApprovalDelay),
-	durationSetting("approval_duration", (*dbusapi.Server).SetApprovalDuration),
-	boolSetting("approved_by_default", (*dbusapi.Server).SetApprovedByDefault),
+	textSetting("host", (*dbusapi.Connection).SetHost),
+	textSetting("checker", (*dbusapi.Connection).SetChecker),
+	durationSetting("timeout", (*dbusapi.Connection).SetTimeout),
+	durationSetting("extended_timeout", (*dbusapi.Connection).SetExtendedTimeout),
+	durationSetting("interval", (*dbusapi.Connection).SetInterval),
+	durationSetting("approval_delay", (*dbusapi.Connection).SetApprovalDelay),
+	durationSetting("approval_duration", (*dbusapi.Connection).SetApprovalDuration),
+	boolSetting("approved_by_default", (*dbusapi.Connection).SetApprovedByDefault),
 }
 
-func textSetting(key string, set func(*dbusapi.Server, context.Context, dbusapi.Client, string) error) setting {
+func textSetting(key string, set func(*dbusapi.Connection, context.Context, dbusapi.Client, string) error) setting {
 	return setting{key: key, read: func(value string) (write, string, error) {
-		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, value) }, printable(value), nil
+		return func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) error { return set(s, ctx, c, value) }, printable(value), nil
 	}}
 }
 
-func durationSetting(key string, set func(*dbusapi.Server, context.Context, dbusapi.Client, time.Duration) error) setting {
+func durationSetting(key string, set func(*dbusapi.Connection, context.Context, dbusapi.Client, time.Duration) error) setting {
 	return setting{key: key, read: func(value string) (write, string, error) {
 		d, err := parseDuration(value)
-		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, d) }, notation.FormatDuration(d), err
+		return func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) error { return set(s, ctx, c, d) }, notation.FormatDuration(d), err
 	}}
 }
 
-func boolSetting(key string, set func(*dbusapi.Server, context.Context, dbusapi.Client, bool) error) setting {
+func boolSetting(key string, set func(*dbusapi.Connection, context.Context, dbusapi.Client, bool) error) setting {
 	return setting{key: key, values: []string{notation.FormatBool(true), notation.FormatBool(false)}, read: func(value string) (write, string, error) {
 		b, err := notation.ParseBool(value)
 		if err != nil {
 			return nil, "", fmt.Errorf("%q %w", value, err)
 		}
-		return func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) error { return set(s, ctx, c, b) }, notation.FormatBool(b), nil
+		return func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) error { return set(s, ctx, c, b) }, notation.FormatBool(b), nil
 	}}
 }
 
@@ -124,7 +124,7 @@ func (p *program) set(ctx context.Context, o setOptions) error {
 		writes = append(writes, write)
 		understood = append(understood, text)
 	}
-	return p.act(ctx, o.names, o.all, func(ctx context.Context, s *dbusapi.Server, c dbusapi.Client) (string, error) {
+	return p.act(ctx, o.names, o.all, func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) (string, error) {
 		for i, write := range writes {
 			if err := write(ctx, s, c); err != nil {
 				return "", fmt.Errorf("%s: %w", understood[i], err)

@@ -83,7 +83,7 @@ func (p *program) show(ctx context.Context, o showOptions) error {
 
 // history is what is to be shown of a client's history. Other Mandos servers
 // keep none.
-func (p *program) history(ctx context.Context, server *dbusapi.Server, c dbusapi.Client, o showOptions) ([]dbusapi.Happening, error) {
+func (p *program) history(ctx context.Context, server *dbusapi.Connection, c dbusapi.Client, o showOptions) ([]dbusapi.Happening, error) {
 	if o.events == 0 {
 		return nil, nil
 	}

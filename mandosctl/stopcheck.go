@@ -21,6 +21,6 @@ check: neither as failed nor as succeeded. The next comes when it is due.`,
 			}
 			return "no checker runs any more"
 		},
-		do: (*dbusapi.Server).StopChecker,
+		do: (*dbusapi.Connection).StopChecker,
 	}.command(p)
 }

@@ -25,7 +25,7 @@ func section(name string, key *keytlstest.Key, settings string) string {
 }
 
 // onBus starts a private bus, a server on it, and a client of the bus.
-func onBus(t *testing.T, clients string) (*serverProcess, *dbusapi.Server) {
+func onBus(t *testing.T, clients string) (*serverProcess, *dbusapi.Connection) {
 	t.Helper()
 	bus := dbustest.Start(t)
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.Address)
@@ -33,7 +33,7 @@ func onBus(t *testing.T, clients string) (*serverProcess, *dbusapi.Server) {
 	return s, connect(t, bus.Address)
 }
 
-func connect(t *testing.T, address string) *dbusapi.Server {
+func connect(t *testing.T, address string) *dbusapi.Connection {
 	t.Helper()
 	server, err := dbusapi.Connect(t.Context(), address)
 	if err != nil {
@@ -43,7 +43,7 @@ func connect(t *testing.T, address string) *dbusapi.Server {
 	return server
 }
 
-func clientNamed(t *testing.T, server *dbusapi.Server, name string) dbusapi.Client {
+func clientNamed(t *testing.T, server *dbusapi.Connection, name string) dbusapi.Client {
 	t.Helper()
 	clients, err := server.Clients(t.Context())
 	if err != nil {

@@ -29,7 +29,7 @@ const BusLost dbusapi.EventKind = "bus lost"
 
 // Follow tells of every event until ctx ends or tell returns an error, which it
 // returns. The first connection must succeed; with patient, it is waited for too.
-func Follow(ctx context.Context, address string, patient bool, tell func(*dbusapi.Server, dbusapi.Event) error) error {
+func Follow(ctx context.Context, address string, patient bool, tell func(*dbusapi.Connection, dbusapi.Event) error) error {
 	wait, lost := firstRetry, false
 	for {
 		heard, err := once(ctx, address, tell)
@@ -64,7 +64,7 @@ func Follow(ctx context.Context, address string, patient bool, tell func(*dbusap
 type tellError struct{ error }
 
 // once follows on one connection, and tells whether it heard anything on it.
-func once(ctx context.Context, address string, tell func(*dbusapi.Server, dbusapi.Event) error) (heard bool, err error) {
+func once(ctx context.Context, address string, tell func(*dbusapi.Connection, dbusapi.Event) error) (heard bool, err error) {
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	server, err := dbusapi.Connect(connecting, address)

@@ -14,13 +14,13 @@ import (
 // patience is how long the server may take for an action.
 const patience = 15 * time.Second
 
-type action func(*dbusapi.Server, context.Context, dbusapi.Client) error
+type action func(*dbusapi.Connection, context.Context, dbusapi.Client) error
 
-func approve(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
+func approve(s *dbusapi.Connection, ctx context.Context, c dbusapi.Client) error {
 	return s.Approve(ctx, c, true)
 }
 
-func deny(s *dbusapi.Server, ctx context.Context, c dbusapi.Client) error {
+func deny(s *dbusapi.Connection, ctx context.Context, c dbusapi.Client) error {
 	return s.Approve(ctx, c, false)
 }
 

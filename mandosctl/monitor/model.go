@@ -43,8 +43,8 @@ type model struct {
 	page          page
 	top           int // the first line shown of the page
 
-	server   *dbusapi.Server // nil while there is none
-	away     string          // why there is none
+	server   *dbusapi.Connection // nil while there is none
+	away     string              // why there is none
 	clients  map[string]dbusapi.Client
 	shown    []row  // as searched for and in order
 	selected string // the name of a client

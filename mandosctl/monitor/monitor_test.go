@@ -27,7 +27,7 @@ func filled(t testing.TB, names ...string) *model {
 	for _, name := range names {
 		up.Clients = append(up.Clients, well(name))
 	}
-	m.hear(heard{new(dbusapi.Server), up})
+	m.hear(heard{new(dbusapi.Connection), up})
 	m.arrange()
 	return m
 }
@@ -213,7 +213,7 @@ func TestLossOfTheServerIsAmongTheEvents(t *testing.T) {
 		t.Errorf("that the server is there is news: %+v", m.happenings)
 	}
 	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.ServerDown}})
-	m.hear(heard{new(dbusapi.Server), dbusapi.Event{Kind: dbusapi.ServerUp, Clients: []dbusapi.Client{well("a"), well("b")}}})
+	m.hear(heard{new(dbusapi.Connection), dbusapi.Event{Kind: dbusapi.ServerUp, Clients: []dbusapi.Client{well("a"), well("b")}}})
 	m.hear(heard{nil, dbusapi.Event{Kind: follow.BusLost, Reason: "it closed the connection"}})
 	want := []string{"server down", "server up: it has 2 clients", "bus lost: it closed the connection"}
 	var got []string
@@ -226,7 +226,7 @@ func TestLossOfTheServerIsAmongTheEvents(t *testing.T) {
 
 	m = newModel(t.Context(), nil, nil, console.NewPalette(false), now)
 	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.ServerDown}})
-	m.hear(heard{new(dbusapi.Server), dbusapi.Event{Kind: dbusapi.ServerUp}})
+	m.hear(heard{new(dbusapi.Connection), dbusapi.Event{Kind: dbusapi.ServerUp}})
 	if len(m.told()) != 2 {
 		t.Errorf("that the server comes after the monitor is not told: %+v", m.told())
 	}

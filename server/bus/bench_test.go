@@ -14,7 +14,7 @@ import (
 )
 
 // serveMany serves n clients and waits until all are announced.
-func serveMany(b *testing.B, address string, n int) *dbusapi.Server {
+func serveMany(b *testing.B, address string, n int) *dbusapi.Connection {
 	b.Helper()
 	all := make([]client.Settings, n)
 	for i := range all {

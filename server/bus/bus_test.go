@@ -87,7 +87,7 @@ func serve(t testing.TB, address string, clients ...client.Settings) *server {
 }
 
 // connect is a connection to the bus by the typed client.
-func connect(t testing.TB, address string) *dbusapi.Server {
+func connect(t testing.TB, address string) *dbusapi.Connection {
 	t.Helper()
 	s, err := dbusapi.Connect(t.Context(), address)
 	if err != nil {

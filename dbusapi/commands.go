@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dbusapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// set writes a property of a client's.
+func (conn *Connection) set(ctx context.Context, c Client, property string, value any) error {
+	return conn.call(ctx, c.Path, PropertiesInterface+".Set", []any{ClientInterface, property, dbus.MakeVariant(value)})
+}
+
+// Enable makes a client valid again.
+func (conn *Connection) Enable(ctx context.Context, c Client) error {
+	return conn.set(ctx, c, "Enabled", true)
+}
+
+// Disable makes a client invalid at once.
+func (conn *Connection) Disable(ctx context.Context, c Client) error {
+	return conn.set(ctx, c, "Enabled", false)
+}
+
+// StartChecker starts a client's checker unless it is running.
+func (conn *Connection) StartChecker(ctx context.Context, c Client) error {
+	return conn.set(ctx, c, "CheckerRunning", true)
+}
+
+// StopChecker kills a client's checker; its result does not count.
+func (conn *Connection) StopChecker(ctx context.Context, c Client) error {
+	return conn.set(ctx, c, "CheckerRunning", false)
+}
+
+// CheckedOK vouches for a client as if a check had succeeded.
+func (conn *Connection) CheckedOK(ctx context.Context, c Client) error {
+	return conn.call(ctx, c.Path, ClientInterface+".CheckedOK", nil)
+}
+
+// Approve decides what becomes of the connections that wait for the client's
+// approval, or come to within its approval duration.
+func (conn *Connection) Approve(ctx context.Context, c Client, approve bool) error {
+	return conn.call(ctx, c.Path, ClientInterface+".Approve", []any{approve})
+}
+
+// Remove takes a client out until somebody enables it.
+func (conn *Connection) Remove(ctx context.Context, c Client) error {
+	return conn.call(ctx, ServerPath, ServerInterface+".RemoveClient", []any{c.Path})
+}
+
+// SetHost changes a client's host at run time.
+func (conn *Connection) SetHost(ctx context.Context, c Client, host string) error {
+	return conn.set(ctx, c, "Host", host)
+}
+
+// SetChecker changes a client's checker command at run time.
+func (conn *Connection) SetChecker(ctx context.Context, c Client, command string) error {
+	return conn.set(ctx, c, "Checker", command)
+}
+
+// SetSecret changes a client's secret at run time.
+func (conn *Connection) SetSecret(ctx context.Context, c Client, secret []byte) error {
+	return conn.set(ctx, c, "Secret", secret)
+}
+
+// SetApprovedByDefault changes what is decided when the approval delay has passed.
+func (conn *Connection) SetApprovedByDefault(ctx context.Context, c Client, approved bool) error {
+	return conn.set(ctx, c, "ApprovedByDefault", approved)
+}
+
+// SetTimeout changes how long a client stays valid after a successful check.
+// A shorter one may disable it at once.
+func (conn *Connection) SetTimeout(ctx context.Context, c Client, d time.Duration) error {
+	return conn.setDuration(ctx, c, "Timeout", d)
+}
+
+// SetExtendedTimeout changes how long a client stays valid after a hand-out.
+func (conn *Connection) SetExtendedTimeout(ctx context.Context, c Client, d time.Duration) error {
+	return conn.setDuration(ctx, c, "ExtendedTimeout", d)
+}
+
+// SetInterval changes the time between two checks, and starts one.
+func (conn *Connection) SetInterval(ctx context.Context, c Client, d time.Duration) error {
+	return conn.setDuration(ctx, c, "Interval", d)
+}
+
+// SetApprovalDelay changes how long a connection waits for approval; 0 means
+// that none is needed.
+func (conn *Connection) SetApprovalDelay(ctx context.Context, c Client, d time.Duration) error {
+	return conn.setDuration(ctx, c, "ApprovalDelay", d)
+}
+
+// SetApprovalDuration changes how long a decision stays in force.
+func (conn *Connection) SetApprovalDuration(ctx context.Context, c Client, d time.Duration) error {
+	return conn.setDuration(ctx, c, "ApprovalDuration", d)
+}
+
+// setDuration writes whole milliseconds, which is all that the bus carries.
+func (conn *Connection) setDuration(ctx context.Context, c Client, property string, d time.Duration) error {
+	if d < 0 {
+		return &Error{Reason: ErrInvalid, Message: property + " cannot be negative"}
+	}
+	return conn.set(ctx, c, property, uint64(d.Round(time.Millisecond)/time.Millisecond))
+}
+
+// SetLogLevel changes how much the server logs.
+func (conn *Connection) SetLogLevel(ctx context.Context, level string) error {
+	return conn.call(ctx, ServerPath, PropertiesInterface+".Set", []any{ServerInterface1, "LogLevel", dbus.MakeVariant(level)})
+}
+
+// Reloaded is what a reload did, by the names of clients. All is nil with a server
+// that does not say.
+type Reloaded struct {
+	Added, Removed, Changed []string
+	// Away are those whose sections have no effect, since they were removed.
+	Away []string
+}
+
+// Reload has the server read its configuration again. An error says what is
+// wrong with it, and nothing was changed then.
+func (conn *Connection) Reload(ctx context.Context) (reloaded Reloaded, err error) {
+	err = conn.call(ctx, ServerPath, ServerInterface1+".Reload", nil, &reloaded.Added, &reloaded.Removed, &reloaded.Changed, &reloaded.Away)
+	return reloaded, err
+}
