@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"mandos/server/bus"
+	"mandos/dbusapi"
 	"mandos/server/client"
 	"mandos/server/configreader"
 	"mandos/server/logging"
@@ -16,13 +16,13 @@ import (
 )
 
 // Status is part of [bus.Daemon].
-func (d *daemon) Status() bus.Status {
+func (d *daemon) Status() dbusapi.Status {
 	announcement := "off"
 	if d.zeroconf != nil {
 		announcement = d.zeroconf.State().String()
 	}
 	sockets := d.sockets.State()
-	return bus.Status{
+	return dbusapi.Status{
 		Version:       version,
 		Address:       sockets.Addresses(),
 		Port:          sockets.Port,

@@ -30,7 +30,9 @@ import (
 
 // Daemon is what the bus shows of the server besides its clients.
 type Daemon interface {
-	Status() Status
+	// Status is the server as it stands, without what the service knows itself: the
+	// numbers of clients, and why the state cannot be saved.
+	Status() dbusapi.Status
 	// SetLogLevel sets how much is logged. An error names the levels there are.
 	SetLogLevel(by client.Actor, level string) error
 	// Reload reads the configuration again. An error means that nothing was
@@ -42,30 +44,6 @@ type Daemon interface {
 	// History is what happened to a client last, the oldest first, as Encode
 	// writes it.
 	History(name string) ([]map[string]string, error)
-}
-
-// Status is the server as it stands at one moment.
-type Status struct {
-	Version string
-	// Address and Port are where it listens for clients, on the network
-	// Interface if that is not empty. Several addresses or interfaces are a
-	// list; no address means that it listens nowhere.
-	Address   string
-	Port      uint16
-	Interface string
-	// ListenProblem says where it does not listen although it should.
-	ListenProblem string
-	// ServiceName is the Zeroconf name at this moment, and ZeroconfState
-	// what becomes of its announcement.
-	ServiceName   string
-	ZeroconfState string
-	StartedAt     time.Time
-	LogLevel      string
-	// ConfigDir is where the configuration is read from, StateDir where the
-	// state is saved.
-	ConfigDir, StateDir string
-	// ReloadProblem is why the configuration cannot be read again; empty if it can.
-	ReloadProblem string
 }
 
 // Service is the registry's presence on the bus.

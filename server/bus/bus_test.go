@@ -55,7 +55,7 @@ func reload(ctx context.Context, s *server, by client.Actor, configured []client
 // serve puts a registry with those clients on a bus and waits until it was tried.
 func serve(t testing.TB, address string, clients ...client.Settings) *server {
 	t.Helper()
-	s := &server{checker: &checker{results: make(chan client.CheckResult)}, daemon: &daemon{level: "info", reach: bus.Status{Address: "::", Interface: "eth0", ZeroconfState: "announced"}}, journal: &journal{}, log: &logBook{}}
+	s := &server{checker: &checker{results: make(chan client.CheckResult)}, daemon: &daemon{level: "info", reach: dbusapi.Status{Address: "::", Interface: "eth0", ZeroconfState: "announced"}}, journal: &journal{}, log: &logBook{}}
 	s.Registry = client.New(s.checker, s.journal)
 	if _, err := s.Load(clients, nil); err != nil {
 		t.Fatal(err)
@@ -165,14 +165,14 @@ type daemon struct {
 	reloads  []client.Actor
 	reloaded error
 	mistake  bool
-	reach    bus.Status // of which only how clients reach it counts
+	reach    dbusapi.Status // of which only how clients reach it counts
 	past     []map[string]string
 }
 
-func (d *daemon) Status() bus.Status {
+func (d *daemon) Status() dbusapi.Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return bus.Status{
+	return dbusapi.Status{
 		Version: "1.2.3", Address: d.reach.Address, Port: 4711, Interface: d.reach.Interface, ListenProblem: d.reach.ListenProblem,
 		ServiceName: "Mandos", ZeroconfState: d.reach.ZeroconfState,
 		StartedAt: time.Date(2026, 11, 23, 4, 5, 6, 7000, time.UTC), LogLevel: d.level,
@@ -183,7 +183,7 @@ func (d *daemon) Status() bus.Status {
 func (d *daemon) moves(address, iface, problem, announced string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.reach = bus.Status{Address: address, Interface: iface, ListenProblem: problem, ZeroconfState: announced}
+	d.reach = dbusapi.Status{Address: address, Interface: iface, ListenProblem: problem, ZeroconfState: announced}
 }
 
 func (d *daemon) SetLogLevel(_ client.Actor, level string) error {

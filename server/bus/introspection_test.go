@@ -109,7 +109,7 @@ func signatureOf(p property) string {
 	if p.read == nil {
 		return "ay"
 	}
-	return variant(p.read(&subject{client: &client.View{ObjectPath: "/x"}, server: &server{}})).Signature().String()
+	return variant(p.read(&subject{client: &client.View{ObjectPath: "/x"}, server: &dbusapi.Status{}})).Signature().String()
 }
 
 // reconfigured are the properties that only a new configuration changes. The

@@ -51,22 +51,16 @@ func (p property) following(other client.Property) property {
 // the server's.
 type subject struct {
 	client *client.View
-	server *server
-}
-
-// server is the server as its properties show it.
-type server struct {
-	Status
-	clients, pending int
-	stateProblem     string
+	server *dbusapi.Status
 }
 
 func (s *Service) subject() subject {
-	clients, _, pending := s.registry.Counts()
+	status := s.daemon.Status()
+	status.ClientCount, _, status.PendingApprovals = s.registry.Counts()
 	s.mu.Lock()
-	problem := s.stateProblem
-	s.mu.Unlock()
-	return subject{server: &server{Status: s.daemon.Status(), clients: clients, pending: pending, stateProblem: problem}}
+	defer s.mu.Unlock()
+	status.StateProblem = s.stateProblem
+	return subject{server: &status}
 }
 
 // Dictionaries as arrays of pairs; see markDicts.

@@ -105,26 +105,26 @@ var serverInterface1 = &iface{
 		}},
 	},
 	properties: []property{
-		ofServer("Version", func(s *server) any { return s.Version }),
-		ofServer("Address", func(s *server) any { return s.Address }).changingByItself(),
-		ofServer("Port", func(s *server) any { return s.Port }),
-		ofServer("Interface", func(s *server) any { return s.Interface }).changingByItself(),
-		ofServer("ListenProblem", func(s *server) any { return s.ListenProblem }).changingByItself(),
-		ofServer("ServiceName", func(s *server) any { return s.ServiceName }).changingByItself(),
-		ofServer("ZeroconfState", func(s *server) any { return s.ZeroconfState }).changingByItself(),
-		ofServer("ClientCount", func(s *server) any { return uint32(s.clients) }).toldAt(client.Added, client.Removed),
-		ofServer("PendingApprovals", func(s *server) any { return uint32(s.pending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver, client.Removed),
-		ofServer("StartedAt", func(s *server) any { return s.StartedAt }),
-		ofServer("LogLevel", func(s *server) any { return s.LogLevel }).writtenBy(setLogLevel),
-		ofServer("ConfigDir", func(s *server) any { return s.ConfigDir }),
-		ofServer("StateDir", func(s *server) any { return s.StateDir }),
-		ofServer("StateProblem", func(s *server) any { return s.stateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
-		ofServer("ReloadProblem", func(s *server) any { return s.ReloadProblem }),
+		ofServer("Version", func(s *dbusapi.Status) any { return s.Version }),
+		ofServer("Address", func(s *dbusapi.Status) any { return s.Address }).changingByItself(),
+		ofServer("Port", func(s *dbusapi.Status) any { return s.Port }),
+		ofServer("Interface", func(s *dbusapi.Status) any { return s.Interface }).changingByItself(),
+		ofServer("ListenProblem", func(s *dbusapi.Status) any { return s.ListenProblem }).changingByItself(),
+		ofServer("ServiceName", func(s *dbusapi.Status) any { return s.ServiceName }).changingByItself(),
+		ofServer("ZeroconfState", func(s *dbusapi.Status) any { return s.ZeroconfState }).changingByItself(),
+		ofServer("ClientCount", func(s *dbusapi.Status) any { return uint32(s.ClientCount) }).toldAt(client.Added, client.Removed),
+		ofServer("PendingApprovals", func(s *dbusapi.Status) any { return uint32(s.PendingApprovals) }).toldAt(client.ApprovalNeeded, client.ApprovalOver, client.Removed),
+		ofServer("StartedAt", func(s *dbusapi.Status) any { return s.StartedAt }),
+		ofServer("LogLevel", func(s *dbusapi.Status) any { return s.LogLevel }).writtenBy(setLogLevel),
+		ofServer("ConfigDir", func(s *dbusapi.Status) any { return s.ConfigDir }),
+		ofServer("StateDir", func(s *dbusapi.Status) any { return s.StateDir }),
+		ofServer("StateProblem", func(s *dbusapi.Status) any { return s.StateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
+		ofServer("ReloadProblem", func(s *dbusapi.Status) any { return s.ReloadProblem }),
 	},
 }
 
 // ofServer makes the row of one of the server's properties.
-func ofServer(name string, get func(*server) any) property {
+func ofServer(name string, get func(*dbusapi.Status) any) property {
 	return property{name: name, read: func(s *subject) any { return get(s.server) }}
 }
 
