@@ -222,7 +222,7 @@ func (s *server) start(ts *testscript.TestScript, program string, args ...string
 	return fmt.Errorf("the server does not come on the bus: %w\n%s", err, said)
 }
 
-// answers tells whether the server on that bus can be asked something.
+// answers reports whether the server on that bus can be asked something.
 func answers(bus string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -147,7 +147,7 @@ func (r *report) checkLog(s *settings) {
 	}
 }
 
-// checkStateDir tells whether the state directory is missing, and if so whether
+// checkStateDir reports whether the state directory is missing, and if so whether
 // the start can make it.
 func (r *report) checkStateDir(dir string) (missing bool) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {

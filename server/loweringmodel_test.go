@@ -142,7 +142,7 @@ func (w *lowerer) lowered(what, name, key string) {
 	w.facts = append(w.facts, fact{what, name, key})
 }
 
-// expiredItself tells whether it was not another that has expired, whose key the
+// expiredItself reports whether it was not another that has expired, whose key the
 // section has got, and which is lowered for it as long as it has that.
 func (w *lowerer) expiredItself(name string) bool {
 	w.mu.Lock()

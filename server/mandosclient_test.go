@@ -257,7 +257,7 @@ func (s *serverProcess) start() {
 // connections says less: it does so while it still is root.
 const served = "INFO: serving version="
 
-// hasEnded tells whether a child has ended that nobody has waited for.
+// hasEnded reports whether a child has ended that nobody has waited for.
 func hasEnded(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " Z")

@@ -62,7 +62,7 @@ func fitting(clients []dbusapi.Client, name string) ([]dbusapi.Client, error) {
 	return fit, nil
 }
 
-// Fits tells whether a client's name is that one, or is covered by it as a
+// Fits reports whether a client's name is that one, or is covered by it as a
 // shell pattern.
 func Fits(pattern, name string) bool {
 	ok, err := path.Match(flat(pattern), flat(name))

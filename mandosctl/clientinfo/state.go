@@ -64,7 +64,7 @@ func StateOf(c *dbusapi.Client, now time.Time) State {
 	return Enabled
 }
 
-// deliberately tells whether somebody disabled the client, as far as is known.
+// deliberately reports whether somebody disabled the client, as far as is known.
 func deliberately(c *dbusapi.Client) bool {
 	switch c.DisabledBecause {
 	case "", dbusapi.ByAdministrator, dbusapi.ByConfiguration, dbusapi.BeforeTakeOver:
@@ -73,7 +73,7 @@ func deliberately(c *dbusapi.Client) bool {
 	return false
 }
 
-// ExpiresSoon tells whether less is left than any check in time would leave.
+// ExpiresSoon reports whether less is left than any check in time would leave.
 func ExpiresSoon(c *dbusapi.Client, now time.Time) bool {
 	if c.Expires.IsZero() {
 		return false

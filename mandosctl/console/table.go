@@ -85,7 +85,7 @@ func writeRow(out *bufio.Writer, row []Cell, widths []int, most int) {
 	out.WriteByte('\n')
 }
 
-// hasMore tells whether anything is left to write, so that no line ends in blanks.
+// hasMore reports whether anything is left to write, so that no line ends in blanks.
 func hasMore(row []Cell) bool {
 	for _, cell := range row {
 		if cell.Text != "" {

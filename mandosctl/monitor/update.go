@@ -118,7 +118,7 @@ func (m *model) hear(h heard) {
 	}
 }
 
-// expected tells whether an event is the server's being there from the beginning on,
+// expected reports whether an event is the server's being there from the beginning on,
 // which is no news. That it is not there is.
 func (m *model) expected(e dbusapi.Event) bool {
 	first := m.away == looking

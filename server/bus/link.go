@@ -45,7 +45,7 @@ type item struct {
 }
 
 // serve brings the service on the bus and returns when that fails or ends. It
-// tells whether it was up in between.
+// reports whether it was up in between.
 func (s *Service) serve(ctx context.Context) (wasUp bool, err error) {
 	lasting, drop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer drop(nil)

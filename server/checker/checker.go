@@ -213,7 +213,7 @@ func (r *Runner) end(ctx context.Context, p *process) (allowed bool) {
 
 // signalProcess signals a process, or a process group by its negative ID, of
 // which somebody is known to be unreaped, so that the ID cannot have become
-// another's. It tells whether that was allowed.
+// another's. It reports whether that was allowed.
 func signalProcess(pid int, s syscall.Signal) (allowed bool) {
 	err := unix.Kill(pid, s)
 	if err == nil && s == unix.SIGTERM {

@@ -313,7 +313,7 @@ func childrenByScan() (pids []int) {
 	return pids
 }
 
-// isForeign tells whether a process is in another session than this one.
+// isForeign reports whether a process is in another session than this one.
 func isForeign(pid int) bool {
 	session, err := unix.Getsid(pid)
 	own, ownErr := unix.Getsid(0)

@@ -66,7 +66,7 @@ func (s *Settings) key() Key {
 	return key
 }
 
-// same tells whether both are of one host. Fingerprints are compared where a
+// same reports whether both are of one host. Fingerprints are compared where a
 // key ID is missing only: beside key IDs they are often a filler that all
 // clients share.
 func (k Key) same(other Key) bool {
@@ -76,7 +76,7 @@ func (k Key) same(other Key) bool {
 	return k.Fingerprint != "" && k.Fingerprint == other.Fingerprint
 }
 
-// differs tells whether both are known and not of one host. What cannot be
+// differs reports whether both are known and not of one host. What cannot be
 // compared does not differ.
 func (k Key) differs(other Key) bool {
 	comparable := k.KeyID != "" && other.KeyID != "" || k.Fingerprint != "" && other.Fingerprint != ""

@@ -93,22 +93,22 @@ func (r *Record) raise(now time.Time, unseen unseen) bool {
 	return r.Enabled
 }
 
-// Removed tells whether the client was removed at run time.
+// Removed reports whether the client was removed at run time.
 func (r *Record) Removed() bool { return r.removes(r.key()) }
 
-// absent tells whether there is no client, but only its record.
+// absent reports whether there is no client, but only its record.
 func (r *Record) absent() bool { return r.Dropped || !r.Gone.IsZero() || r.Removed() }
 
-// lapsed tells whether the client's time has run out, although nobody noted it,
+// lapsed reports whether the client's time has run out, although nobody noted it,
 // as it was gone.
 func (r *Record) lapsed(now time.Time) bool {
 	return r.Enabled && !r.graceful() && !r.Expires.After(now)
 }
 
-// graceful tells whether a restart gives the client another timeout.
+// graceful reports whether a restart gives the client another timeout.
 func (r *Record) graceful() bool { return r.LastCheckerStatus == 0 && !r.GraceSpent }
 
-// blameless tells whether nothing would be forgotten with the record but what
+// blameless reports whether nothing would be forgotten with the record but what
 // the server may learn anew.
 func (r *Record) blameless(now time.Time) bool {
 	return len(r.facts()) == 0 && r.graceful() && !r.DeniedUntil.After(now)

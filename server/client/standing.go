@@ -138,13 +138,13 @@ func (s *Standing) against(key Key) []Lowering {
 	return slices.DeleteFunc(s.facts(), func(l Lowering) bool { return !l.binds(key) })
 }
 
-// binds tells whether the fact binds a client that it is known of, with that key. A
+// binds reports whether the fact binds a client that it is known of, with that key. A
 // removal is one of the key: another key in the section is another client.
 func (l *Lowering) binds(key Key) bool {
 	return !(l.Kind == KindRemoved && l.Key.differs(key)) && !(l.Own != Key{} && l.Own.same(key) && l.Key.differs(key))
 }
 
-// removes tells whether a removal is among what binds the client with that key.
+// removes reports whether a removal is among what binds the client with that key.
 func (s *Standing) removes(key Key) bool {
 	return slices.ContainsFunc(s.against(key), func(l Lowering) bool { return l.Kind == KindRemoved })
 }

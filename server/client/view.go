@@ -13,7 +13,7 @@ type View struct {
 
 	// ObjectPath is the client's D-Bus object path, unique among the clients.
 	ObjectPath string
-	// CheckerRunning tells whether a checker runs at this moment.
+	// CheckerRunning reports whether a checker runs at this moment.
 	CheckerRunning bool
 	// ApprovalsPending counts the connections that wait for an approval or are
 	// being served after one.

@@ -27,7 +27,7 @@ import (
 
 // Registry decides who gets what.
 type Registry interface {
-	// Known tells whether a client has that identity.
+	// Known reports whether a client has that identity.
 	Known(client.Identity) bool
 	// Release waits for an approval if need be, until ctx ends.
 	Release(ctx context.Context, id client.Identity, from netip.AddrPort) (*client.Handout, error)
@@ -176,7 +176,7 @@ func (s *Server) changePeers() *sync.WaitGroup {
 
 func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 	from := addressOf(conn)
-	stranger := s.strangers.join(sourceOf(from.Addr()), conn)
+	stranger := s.strangers.join(client.SourceOf(from.Addr()), conn)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.peers.Go(func() {

@@ -57,7 +57,7 @@ func parseFiniteField(in *cryptobyte.String) (*finiteField, error) {
 	return f, nil
 }
 
-// isDegenerate tells whether element is none of 2 to p-2 (RFC 7919, section 5.1).
+// isDegenerate reports whether element is none of 2 to p-2 (RFC 7919, section 5.1).
 func (f *finiteField) isDegenerate(element *big.Int) bool {
 	return element.Cmp(one) <= 0 || element.Cmp(new(big.Int).Sub(f.p, one)) >= 0
 }

@@ -134,7 +134,7 @@ func splitCertificate12(body []byte) (keyID, certificate []byte, err error) {
 	return keyID, certificate, nil
 }
 
-// isKeyIDOf tells whether keyID is "the low-order 64 bits of the fingerprint" (RFC
+// isKeyIDOf reports whether keyID is "the low-order 64 bits of the fingerprint" (RFC
 // 4880, section 12.2).
 func isKeyIDOf(keyID []byte, identity Identity) bool {
 	fingerprint, err := hex.DecodeString(identity.Hex)
@@ -172,18 +172,18 @@ func parseServerKeyExchange(body []byte, suite CipherSuite, groups []Group) (*se
 	return &message, nil
 }
 
-// isFiniteField tells whether the suite's key exchange is in a finite field.
+// isFiniteField reports whether the suite's key exchange is in a finite field.
 func (s CipherSuite) isFiniteField() bool {
 	return s == TLS_DHE_RSA_WITH_AES_256_GCM_SHA384 || s == TLS_DHE_DSS_WITH_AES_256_GCM_SHA384
 }
 
-// fits tells whether the suite is one for that key.
+// fits reports whether the suite is one for that key.
 func (s CipherSuite) fits(key *publicKey) bool {
 	_, isDSA := key.key.(*dsaKey)
 	return isDSA == (s == TLS_DHE_DSS_WITH_AES_256_GCM_SHA384)
 }
 
-// hasDowngradeSentinel tells whether the peer could do more than it was asked for.
+// hasDowngradeSentinel reports whether the peer could do more than it was asked for.
 func (h *serverHello) hasDowngradeSentinel() bool {
 	end := h.random[len(h.random)-len(downgradeSentinels[0]):]
 	return slices.ContainsFunc(downgradeSentinels, func(s []byte) bool { return bytes.Equal(s, end) })

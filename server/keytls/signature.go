@@ -124,7 +124,7 @@ func (s SignatureScheme) hash() crypto.Hash {
 	return 0
 }
 
-// validSignature tells whether signature is key's signature of content under
+// validSignature reports whether signature is key's signature of content under
 // scheme, which must be one of the key's own schemes.
 func (k *publicKey) validSignature(scheme SignatureScheme, content, signature []byte) bool {
 	digest := content

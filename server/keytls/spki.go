@@ -124,7 +124,7 @@ func splitSPKI(spki []byte) (algorithm asn1.ObjectIdentifier, parameters cryptob
 	return algorithm, identifier, bits, nil
 }
 
-// looksLikeX509 tells whether der begins as an X.509 v3 certificate does: with the
+// looksLikeX509 reports whether der begins as an X.509 v3 certificate does: with the
 // [0] of its version (RFC 5280, section 4.1).
 func looksLikeX509(der []byte) bool {
 	in := cryptobyte.String(der)

@@ -291,7 +291,7 @@ func placesOf(state listening.State) (places []string) {
 	return places
 }
 
-// reached tells whether the other host reaches that address.
+// reached reports whether the other host reaches that address.
 func (o *onHost) reached(from *lantest.Host, address string) bool {
 	var err error
 	from.Inside(func() { err = reach(address, o.State().Port) })

@@ -76,7 +76,7 @@ func (l *Limits) Strangers() *slog.Logger {
 	return slog.New(&limited{Handler: l.log.Handler(), limits: l})
 }
 
-// allowClient says whether to log that event of a client's connection. The kinds have
+// allowClient reports whether to log that event of a client's connection. The kinds have
 // shares of their own, so that a hand-out cannot be hidden behind refusals.
 func (l *Limits) allowClient(e client.Event) bool {
 	from := cause{e.Client.Name, e.Kind}
@@ -161,20 +161,7 @@ func sourceOf(a slog.Attr, before netip.Prefix) netip.Prefix {
 		parsed, _ := netip.ParseAddrPort(value)
 		address = parsed.Addr()
 	}
-	return neighbourhood(address)
-}
-
-// neighbourhood is what one stranger is likely to have to himself: an IPv4
-// address, a link-local IPv6 address, or a network of 64 bits.
-func neighbourhood(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := a.BitLen()
-	if a.Is6() && !a.IsLinkLocalUnicast() {
-		bits = 64
-	}
-	// The zero Addr makes the zero Prefix, a source like others.
-	prefix, _ := a.Prefix(bits)
-	return prefix
+	return client.SourceOf(address)
 }
 
 // shares say who may log how much.

@@ -66,7 +66,7 @@ func find(lookup func(string) (*user.User, error), lookupGroup func(string) (*us
 	return overflow
 }
 
-// ReadsAll tells whether this process can read files that are not meant for
+// ReadsAll reports whether this process can read files that are not meant for
 // its user, which it cannot any more after [Drop].
 func ReadsAll() bool {
 	caps, err := capabilities()

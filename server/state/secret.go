@@ -291,7 +291,7 @@ func isCostly(message []byte) bool {
 	return len(message) > at && message[at] > ours
 }
 
-// isExpected tells whether a message begins with a passphrase packet as this
+// isExpected reports whether a message begins with a passphrase packet as this
 // package and gpg write it (RFC 9580, section 5.3.1): version 4, iterated and
 // salted. Others could ask for any amount of memory.
 func isExpected(message []byte) bool {

@@ -126,7 +126,7 @@ type Record struct {
 	Content []byte
 	// Padding is the number of zeros after the content, if protected.
 	Padding int
-	// Protected tells whether it is to be encrypted.
+	// Protected reports whether it is to be encrypted.
 	Protected bool
 }
 

@@ -116,7 +116,7 @@ func (k *OpenPGPKey) Fingerprint() string { return strings.ToUpper(hex.EncodeToS
 // Certificate is the certificate as GnuTLS sends it.
 func (k *OpenPGPKey) Certificate() []byte { return bytes.Clone(k.certificate) }
 
-// isDSA tells whether the primary key is for DSA, otherwise it is for RSA.
+// isDSA reports whether the primary key is for DSA, otherwise it is for RSA.
 func (k *OpenPGPKey) isDSA() bool {
 	_, is := k.private.(*dsa.PrivateKey)
 	return is

@@ -112,7 +112,7 @@ func agree(t *testing.T, text string) {
 	compareSuites(t, text, theirs, ours, hasTLS12 && !ours.noExtensions)
 }
 
-// isDSA tells whether it is a DSA signature, which GnuTLS only verifies.
+// isDSA reports whether it is a DSA signature, which GnuTLS only verifies.
 func isDSA(name string) bool { return strings.HasPrefix(name, "DSA-") }
 
 // compareSuites compares the cipher suites that come out: those of TLS 1.2 without what

@@ -86,7 +86,7 @@ func implemented[T comparable](all map[string]T, names []string) (found []T) {
 	return found
 }
 
-// hasTLS13 tells whether TLS 1.3 is on. GnuTLS turns it off where it would leave a
+// hasTLS13 reports whether TLS 1.3 is on. GnuTLS turns it off where it would leave a
 // gap between versions, and together with what does not go with it.
 func (s *selection) hasTLS13() bool {
 	gap := !s.has(versions, "TLS1.2") && (s.has(versions, "TLS1.1") || s.has(versions, "TLS1.0"))

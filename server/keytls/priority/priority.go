@@ -65,10 +65,10 @@ func (p *Priority) Config(needsOpenPGP func() bool) keytls.Config {
 	return config
 }
 
-// OffersRawKeys tells whether clients with a key ID can be served at all.
+// OffersRawKeys reports whether clients with a key ID can be served at all.
 func (p *Priority) OffersRawKeys() bool { return p.rawKeys }
 
-// OffersOpenPGP tells whether clients with only a fingerprint can be served at all.
+// OffersOpenPGP reports whether clients with only a fingerprint can be served at all.
 func (p *Priority) OffersOpenPGP() bool { return p.openPGP != never }
 
 // LogValue is the sets that are in effect.
@@ -118,7 +118,7 @@ func (l *list) remove(names []string) {
 	l.chosen, l.implied = slices.DeleteFunc(l.chosen, isRemoved), slices.DeleteFunc(l.implied, isRemoved)
 }
 
-// has tells whether name is chosen.
+// has reports whether name is chosen.
 func (s *selection) has(f *family, name string) bool { return slices.Contains(s.lists[f].chosen, name) }
 
 // read goes through the words of a string.
