@@ -17,8 +17,10 @@ import (
 	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/console"
 	"mandos/mandosctl/enrolment"
-	"mandos/mandosctl/section"
 )
+
+// maxSection is far above the size of any client's section.
+const maxSection = 4 << 20
 
 type addOptions struct {
 	file      string
@@ -61,17 +63,20 @@ func (p *program) add(ctx context.Context, o addOptions) error {
 	if o.file == "-" && p.console.Interactive {
 		p.console.Notef("Paste what mandos-keygen --password printed, and end it with Ctrl-D.")
 	}
-	text, err := p.readInput(o.file, section.MaxSize)
+	text, err := p.readInput(o.file, maxSection)
 	if err != nil {
 		return err
 	}
-	s, err := section.Parse(string(text))
+	s, err := askServer(ctx, p, func(ctx context.Context, server *dbusapi.Connection) (dbusapi.Section, error) {
+		return server.ReadSection(ctx, string(text))
+	}, text, "--read-section")
 	if err != nil {
 		return err
 	}
-	if err := p.judgeSecret(s.Name, s.Secret); err != nil {
+	if err := p.accept(s.Findings); err != nil {
 		return err
 	}
+	p.tellRecipients(s.Name, s.Recipients)
 	if err := p.agreeTo(s.Command, o.yes); err != nil {
 		return err
 	}
@@ -81,22 +86,22 @@ func (p *program) add(ctx context.Context, o addOptions) error {
 	}
 	defer server.Close()
 	now := time.Now()
-	if err := isNew(s, clients, now); err != nil {
+	if err := enrolment.IsNew(&s, clients, now); err != nil {
 		return err
 	}
 	gone, err := p.gone(ctx, server)
 	if err != nil {
 		return err
 	}
-	if err := isAllowed(s, gone, now); err != nil {
+	if err := enrolment.IsAllowed(&s, gone, now); err != nil {
 		return err
 	}
-	return p.enrol(ctx, server, s, o.configDir)
+	return p.enrol(ctx, server, &s, o.configDir)
 }
 
 // agreeTo shows what of a section becomes a command of the server, which another
 // machine wrote, and asks whether it may.
-func (p *program) agreeTo(command []section.Setting, yes bool) error {
+func (p *program) agreeTo(command []dbusapi.Assignment, yes bool) error {
 	if len(command) == 0 {
 		return nil
 	}
@@ -117,53 +122,9 @@ func (p *program) agreeTo(command []section.Setting, yes bool) error {
 	return err
 }
 
-// isNew tells whether the server has nothing like that client yet.
-func isNew(s *section.Section, clients []dbusapi.Client, now time.Time) error {
-	i := slices.IndexFunc(clients, func(c dbusapi.Client) bool {
-		return c.Name == s.Name || s.KeyID != "" && c.KeyID == s.KeyID ||
-			s.Fingerprint != "" && c.Fingerprint == s.Fingerprint
-	})
-	if i < 0 {
-		return nil
-	}
-	c, disabled := &clients[i], ""
-	if !c.Enabled {
-		disabled = fmt.Sprintf("; that client is disabled (%s), and \"mandosctl enable %s\" makes it valid again", clientinfo.ReasonInFull(c, now), c.Name)
-	}
-	if c.Name == s.Name {
-		return fmt.Errorf("the server has a client %q already; change its section in the configuration, or take that out first%s", s.Name, disabled)
-	}
-	return fmt.Errorf("the key of %s is that of client %q already; each host must have its own%s", s.Name, c.Name, disabled)
-}
-
-// isAllowed refuses a client that was there before, under whatever name, and is not to
-// have its secret.
-func isAllowed(s *section.Section, gone []dbusapi.Gone, now time.Time) error {
-	i := slices.IndexFunc(gone, func(g dbusapi.Gone) bool {
-		// A section with another key than that of a removed client is another host's.
-		another := g.Because == dbusapi.CodeRemoved && s.KeyID != g.KeyID
-		same := s.KeyID != "" && g.KeyID == s.KeyID || s.Fingerprint != "" && g.Fingerprint == s.Fingerprint
-		return g.Because != "" && (g.Name == s.Name && !another || same)
-	})
-	if i < 0 {
-		return nil
-	}
-	g := &gone[i]
-	why := clientinfo.WhyGone(g, now)
-	switch {
-	case g.GoneSince.IsZero():
-		return fmt.Errorf("%s was %s, and its section is still in the configuration; \"mandosctl enable %s\" brings it back", g.Name, why, g.Name)
-	case g.Name != s.Name:
-		why = fmt.Sprintf("was the client %s, which was %s", g.Name, why)
-	default:
-		why = "was " + why
-	}
-	return fmt.Errorf("%s %s, so that it would get nothing; if it may have its secret again, \"mandosctl forget %s\" before, or put the section into the configuration by hand, reload, and \"mandosctl enable %s\"", s.Name, why, g.Name, s.Name)
-}
-
 // enrol writes the section and has the server read it, or leaves everything as
 // it was.
-func (p *program) enrol(ctx context.Context, server *dbusapi.Connection, s *section.Section, configDir string) error {
+func (p *program) enrol(ctx context.Context, server *dbusapi.Connection, s *dbusapi.Section, configDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if configDir == "" {
@@ -223,7 +184,7 @@ func (p *program) welcome(ctx context.Context, server *dbusapi.Connection, c dbu
 }
 
 // reloadWith has the server read its configuration, which must give it the new client.
-func reloadWith(ctx context.Context, server *dbusapi.Connection, s *section.Section, configDir string) (dbusapi.Client, error) {
+func reloadWith(ctx context.Context, server *dbusapi.Connection, s *dbusapi.Section, configDir string) (dbusapi.Client, error) {
 	if _, err := server.Reload(ctx); err != nil {
 		return dbusapi.Client{}, err
 	}

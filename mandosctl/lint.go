@@ -3,21 +3,16 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"mandos/dbusapi"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/jsonoutput"
 )
 
@@ -75,13 +70,13 @@ func (p *program) lint(ctx context.Context, o lintOptions) error {
 	case err != nil || !info.IsDir():
 		return fmt.Errorf("%s is no directory with a configuration in it", o.dir)
 	}
-	findings, err := findingsOf(ctx, o)
+	findings, err := askProgram[dbusapi.Finding](ctx, o.server, nil, "--findings", "--configdir", o.dir)
 	if err != nil {
 		return err
 	}
 	failed := false
 	for _, f := range findings {
-		failed = failed || o.strict || f.Severity == "error"
+		failed = failed || o.strict || f.Severity == dbusapi.SeverityError
 	}
 	if err := p.showFindings(findings, o); err != nil {
 		return err
@@ -92,81 +87,19 @@ func (p *program) lint(ctx context.Context, o lintOptions) error {
 	return nil
 }
 
-// findingsOf has the server's program look at the configuration.
-func findingsOf(ctx context.Context, o lintOptions) ([]jsonoutput.Finding, error) {
-	server := o.server
-	if server == "" {
-		var err error
-		if server, err = findServer(); err != nil {
-			return nil, err
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, server, "--findings", "--configdir", o.dir)
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot check the configuration: %s", server, cmp.Or(strings.TrimSpace(errs.String()), err.Error()))
-	}
-	var findings []jsonoutput.Finding
-	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
-		var f jsonoutput.Finding
-		err := decoder.Decode(&f)
-		if errors.Is(err, io.EOF) {
-			return findings, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s is no mandos that belongs to this mandosctl", server)
-		}
-		findings = append(findings, f)
-	}
-}
-
-// findServer looks for the server's program where it is installed: beside this
-// one, in the PATH, or in the directory for such programs, which the PATH of most
-// users lacks.
-func findServer() (string, error) {
-	candidates := []string{"mandos", "/usr/local/sbin/mandos", "/usr/sbin/mandos"}
-	if self, err := os.Executable(); err == nil {
-		candidates = append([]string{filepath.Join(filepath.Dir(self), "mandos")}, candidates...)
-	}
-	for _, candidate := range candidates {
-		found, err := exec.LookPath(candidate)
-		if err == nil {
-			return found, nil
-		}
-		if !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-	}
-	return "", errors.New("the server's program, mandos, is not found, and has the rules; install it, or name it with --server")
-}
-
-func (p *program) showFindings(findings []jsonoutput.Finding, o lintOptions) error {
+func (p *program) showFindings(findings []dbusapi.Finding, o lintOptions) error {
 	if o.json {
 		return jsonoutput.Write(p.console.Out, jsonoutput.OfFindings(findings), p.console.Terminal)
 	}
 	colours := p.console.Palette
-	paints := map[string]func(string) string{"error": colours.Bad, "warning": colours.Warning}
-	for _, f := range findings {
-		severity := f.Severity
-		if paint := paints[severity]; paint != nil {
+	paints := map[dbusapi.Severity]console.Paint{dbusapi.SeverityError: colours.Bad, dbusapi.SeverityWarning: colours.Warning}
+	for i := range findings {
+		f := &findings[i]
+		severity := string(f.Severity)
+		if paint := paints[f.Severity]; paint != nil {
 			severity = paint(severity)
 		}
-		place := f.File
-		if f.Line > 0 {
-			place = fmt.Sprintf("%s:%d", place, f.Line)
-		}
-		what := strings.TrimSpace(fmt.Sprintf("[%s] %s", f.Section, f.Key))
-		if f.Section == "" {
-			what = f.Key
-		}
-		if what != "" {
-			what += ": "
-		}
-		p.console.Printf("%s: %s: %s\n", printable(place), severity, printable(what+f.Problem))
+		p.console.Printf("%s: %s: %s\n", printable(f.Where()), severity, printable(f.What()))
 	}
 	if len(findings) == 0 && p.console.Terminal {
 		p.console.Notef("nothing is wrong with the configuration in %s", o.dir)

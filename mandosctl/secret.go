@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/dbusapi/openpgpblob"
 )
 
 // maxSecret is far above the size of any OpenPGP message with a password in it.
@@ -41,9 +40,16 @@ func (p *program) setSecret(ctx context.Context, name, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.judgeSecret(name, secret); err != nil {
+	verdict, err := askServer(ctx, p, func(ctx context.Context, server *dbusapi.Connection) (dbusapi.SecretVerdict, error) {
+		return server.JudgeSecret(ctx, secret)
+	}, secret, "--judge-secret")
+	if err != nil {
 		return err
 	}
+	if err := p.accept(verdict.Findings); err != nil {
+		return fmt.Errorf("the secret of %s cannot be taken: %w", name, err)
+	}
+	p.tellRecipients(name, verdict.Recipients)
 	server, clients, err := p.chosen(ctx, []string{name}, false)
 	if err != nil {
 		return err
@@ -57,18 +63,19 @@ func (p *program) setSecret(ctx context.Context, name, file string) error {
 	})
 }
 
-// judgeSecret refuses what can hardly be meant as a client's secret, and tells whose
-// it is.
-func (p *program) judgeSecret(client string, secret []byte) error {
-	blob, err := openpgpblob.Judge(secret)
-	if err != nil {
-		return fmt.Errorf("the secret of %s cannot be taken: %w; %s", client, err, openpgpblob.Advice)
+// accept tells the warnings among findings; its error is what the errors come to.
+func (p *program) accept(findings []dbusapi.Finding) error {
+	for i := range findings {
+		if f := &findings[i]; f.Severity == dbusapi.SeverityWarning {
+			p.console.Notef("warning: %s", f.What())
+		}
 	}
-	for _, r := range blob.Weak() {
-		p.console.Notef("warning: %s is a weak key; make a new one on the client with mandos-keygen --force", r.String())
-	}
-	p.console.Notef("The secret of %s is encrypted to %s.", printable(client), blob.Keys())
-	return nil
+	return dbusapi.Refusal(findings)
+}
+
+// tellRecipients tells who can read a client's secret.
+func (p *program) tellRecipients(client, recipients string) {
+	p.console.Notef("The secret of %s is encrypted to %s.", printable(client), recipients)
 }
 
 // readInput reads a file, or standard input for "-" and the empty name.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"mandos/dbusapi"
 	"mandos/dbusapi/dbustest"
 	"mandos/server/debiantest"
 	"mandos/server/keytls/keytlstest"
@@ -173,11 +174,11 @@ func TestCheckShowsWarningsBesideErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(findings)) {
-		var f finding
+		var f dbusapi.Finding
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			t.Fatal(err)
 		}
-		says(t, out, f.Severity+": "+f.File, f.Problem)
+		says(t, out, string(f.Severity)+": "+f.File, f.Problem)
 	}
 }
 

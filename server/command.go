@@ -107,7 +107,11 @@ with mandosctl(1).`,
 	cmd.Flags().SortFlags = false
 	options := config.AddFlags(cmd.Flags())
 	findings := cmd.Flags().Bool("findings", false, "print what is wrong with the configuration, for mandosctl lint")
-	cmd.Flags().Lookup("findings").Hidden = true
+	section := cmd.Flags().Bool("read-section", false, "judge a client's section on standard input, for mandosctl add")
+	secret := cmd.Flags().Bool("judge-secret", false, "judge a secret on standard input, for mandosctl secret")
+	for _, name := range []string{"findings", "read-section", "judge-secret"} {
+		cmd.Flags().Lookup(name).Hidden = true
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := makeAbsolute(cmd.Flag("configdir").Value); err != nil {
 			return err
@@ -119,8 +123,13 @@ with mandosctl(1).`,
 		if isReader() {
 			return serveReader(options)
 		}
-		if *findings {
+		switch {
+		case *findings:
 			return lint(cmd.Context(), options, cmd.OutOrStdout())
+		case *section:
+			return answerSection(cmd.InOrStdin(), cmd.OutOrStdout())
+		case *secret:
+			return answerSecret(cmd.InOrStdin(), cmd.OutOrStdout())
 		}
 		if cmd.Flag("check").Value.String() == "true" {
 			return check(cmd.Context(), options, cmd.OutOrStdout())

@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"mandos/dbusapi/notation"
-	"mandos/dbusapi/openpgpblob"
 	"mandos/server/client"
 	"mandos/server/config"
+	"mandos/server/openpgpblob"
 )
 
 // newJudge makes what looks at each client's settings for what is allowed but
@@ -25,7 +25,8 @@ func newJudge() func(client.Settings) []config.Remark {
 			remark("timeout", "%s is not longer than the interval of %s, so that the client is disabled before its second check; raise it", notation.FormatDuration(c.Timeout), notation.FormatDuration(c.Interval))
 		}
 		if c.Secret.Len() > 0 {
-			judgeSecret(c.Secret.Bytes(), remark)
+			_, doubts := judgeSecret(c.Secret.Bytes())
+			remarks = append(remarks, doubts...)
 		}
 		if program := plainProgram(c.Checker); program != "" {
 			if _, looked := installed[program]; !looked {
@@ -39,15 +40,17 @@ func newJudge() func(client.Settings) []config.Remark {
 	}
 }
 
-func judgeSecret(secret []byte, remark func(key, format string, args ...any)) {
+// judgeSecret looks at what is to be a client's secret, and says to whom it is encrypted
+// if it is.
+func judgeSecret(secret []byte) (keys string, remarks []config.Remark) {
 	blob, err := openpgpblob.Judge(secret)
 	if err != nil {
-		remark("secret", "%v; %s", err, openpgpblob.Advice)
-		return
+		return "", []config.Remark{{Key: "secret", Problem: fmt.Sprintf("%v; %s", err, openpgpblob.Advice), Unfit: true}}
 	}
 	for _, recipient := range blob.Weak() {
-		remark("secret", "it is encrypted to a weak key, %v; make new keys with mandos-keygen", &recipient)
+		remarks = append(remarks, config.Remark{Key: "secret", Problem: fmt.Sprintf("it is encrypted to a weak key, %v; make new keys with mandos-keygen", &recipient)})
 	}
+	return blob.Keys(), remarks
 }
 
 // plainProgram is the program that a checker begins with, if it is written there

@@ -10,46 +10,50 @@ import (
 	"io"
 	"slices"
 
+	"mandos/dbusapi"
 	"mandos/server/config"
 )
-
-// finding is a line of what lint prints.
-type finding struct {
-	Severity string `json:"severity"` // "error" or "warning"
-	File     string `json:"file"`     // or the option of the command line
-	Line     int    `json:"line"`     // 0 for the file as a whole
-	Section  string `json:"section"`
-	Key      string `json:"key"`
-	Problem  string `json:"problem"`
-}
 
 // lint tells what is wrong with the configuration alone, for mandosctl lint to
 // present: errors first, one JSON object a line.
 func lint(ctx context.Context, options *config.Options, out io.Writer) error {
 	options.Judge = newJudge()
 	s, err := load(options)
-	var bad config.Errors
-	if err != nil && !errors.As(err, &bad) {
+	if err != nil && !errors.As(err, new(config.Errors)) {
 		return err
 	}
+	var problems []dbusapi.Finding
+	for _, p := range sandboxed(ctx, s) {
+		problems = append(problems, finding(dbusapi.Severity(p.severity), p.Place, p.Problem))
+	}
+	problems = append(problems, warnings(s.Warnings)...)
+	slices.SortStableFunc(problems, func(a, b dbusapi.Finding) int { return cmp.Compare(a.Severity, b.Severity) })
 	encoder := json.NewEncoder(out)
-	tell := func(severity string, at config.Place, problem string) error {
-		return encoder.Encode(finding{severity, cmp.Or(at.Flag, at.File), at.Line, at.Section, at.Key, problem})
-	}
-	for _, e := range bad {
-		if err := tell(isFault, e.Place, e.Problem); err != nil {
-			return err
-		}
-	}
-	problems := sandboxed(ctx, s)
-	for _, w := range s.Warnings {
-		problems = append(problems, unitProblem{config.Error(w), isWarn})
-	}
-	slices.SortStableFunc(problems, func(a, b unitProblem) int { return cmp.Compare(a.severity, b.severity) })
-	for _, p := range problems {
-		if err := tell(p.severity, p.Place, p.Problem); err != nil {
+	for _, f := range append(faults(err), problems...) {
+		if err := encoder.Encode(f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func finding(severity dbusapi.Severity, at config.Place, problem string) dbusapi.Finding {
+	return dbusapi.Finding{Severity: severity, File: cmp.Or(at.Flag, at.File), Line: at.Line, Section: at.Section, Key: at.Key, Problem: problem}
+}
+
+// faults are the errors in a configuration as findings.
+func faults(err error) (findings []dbusapi.Finding) {
+	var bad config.Errors
+	errors.As(err, &bad)
+	for _, e := range bad {
+		findings = append(findings, finding(dbusapi.SeverityError, e.Place, e.Problem))
+	}
+	return findings
+}
+
+func warnings(all []config.Warning) (findings []dbusapi.Finding) {
+	for _, w := range all {
+		findings = append(findings, finding(dbusapi.SeverityWarning, w.Place, w.Problem))
+	}
+	return findings
 }

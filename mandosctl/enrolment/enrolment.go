@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package enrolment puts files of new clients into a server's configuration
-// directory.
+// Package enrolment takes new clients in: whether one may be, and its file in the
+// server's configuration directory.
 package enrolment
 
 import (

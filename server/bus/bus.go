@@ -38,6 +38,9 @@ type Daemon interface {
 	// Reload reads the configuration again. An error means that nothing was
 	// changed.
 	Reload(ctx context.Context, by client.Actor) (client.Reloaded, error)
+	// ReadSection and JudgeSecret look at what is to become a client and its secret.
+	ReadSection(text string) dbusapi.Section
+	JudgeSecret(secret []byte) dbusapi.SecretVerdict
 	// Place is where the section of the client of that name is, as last read:
 	// FILE:LINE, or empty if there is none.
 	Place(name string) string

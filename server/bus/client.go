@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"mandos/dbusapi"
-	"mandos/dbusapi/openpgpblob"
 	"mandos/server/client"
+	"mandos/server/openpgpblob"
 )
 
 // clientObject is what is found at each client's path.

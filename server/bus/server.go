@@ -3,6 +3,8 @@
 package bus
 
 import (
+	"encoding/json"
+
 	"github.com/godbus/dbus/v5"
 
 	"mandos/dbusapi"
@@ -84,6 +86,12 @@ var serverInterface1 = &iface{
 		"Place": {in: "s", out: "s", do: func(c *call) ([]any, error) {
 			return []any{validText(c.service.daemon.Place(c.args[0].(string)))}, nil
 		}},
+		"ReadSection": {in: "s", out: "s", do: func(c *call) ([]any, error) {
+			return asJSON(c.service.daemon.ReadSection(c.args[0].(string)))
+		}},
+		"JudgeSecret": {in: "ay", out: "s", do: func(c *call) ([]any, error) {
+			return asJSON(c.service.daemon.JudgeSecret(c.args[0].([]byte)))
+		}},
 		"ListGone": {out: "asaas", long: true, do: func(c *call) ([]any, error) {
 			gone := c.service.registry.Absent()
 			all := make([][]string, len(gone))
@@ -121,6 +129,12 @@ var serverInterface1 = &iface{
 		ofServer("StateProblem", func(s *dbusapi.Status) any { return s.StateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
 		ofServer("ReloadProblem", func(s *dbusapi.Status) any { return s.ReloadProblem }),
 	},
+}
+
+// asJSON is the answer of a method that has a document to tell.
+func asJSON(document any) ([]any, error) {
+	text, err := json.Marshal(document)
+	return []any{string(text)}, err
 }
 
 // ofServer makes the row of one of the server's properties.

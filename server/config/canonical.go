@@ -163,7 +163,7 @@ func (c *canonicalizer) begin(number int, content string) (problem string) {
 	key, value, delimited := keyAndValue(content)
 	switch {
 	case c.section == 0:
-		return "this line stands above the first section; write a line like [DEFAULT] before it"
+		return "this line stands above the first section; write a line with its [NAME] before it"
 	case !delimited:
 		return "this line is neither [section] nor key = value; if it continues the value above, indent it"
 	case key == "":

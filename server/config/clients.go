@@ -20,6 +20,9 @@ import (
 
 const maxClients = 100_000
 
+// privateKeys are those that no other setting may refer to.
+var privateKeys = map[string]bool{"secret": true}
+
 // clientKey is a key of mandos-clients.conf(5) with a value of its own kind.
 type clientKey struct {
 	key       string
@@ -189,7 +192,7 @@ func (r *clientReader) interpret(doc *document, defaults ...*section) {
 		one := clientSection{findings: r.findings, section: s, values: map[string]string{}}
 		one.scope = &scope{
 			sections: append([]*section{s}, defaults...),
-			private:  map[string]bool{"secret": true},
+			private:  privateKeys,
 			referred: r.referred,
 		}
 		settings := one.interpret()
@@ -225,14 +228,26 @@ type clientSection struct {
 	section *section
 	scope   *scope
 	values  map[string]string // expanded; without those that are wrong
+	// alone says that the section was read by itself, see [ReadSection].
+	alone bool
 }
 
 // place is where a key is set for this client, or should be.
 func (c *clientSection) place(key string) Place {
-	if found, ok := c.scope.lookup(key); ok && found.File != "" {
+	if found, ok := c.scope.lookup(key); ok && found.Place != (Place{}) {
 		return found.Place
 	}
 	return c.section.place(key)
+}
+
+// doubt warns of something that makes the client useless. A section by itself is of a
+// client that is yet to be, for which it is an error.
+func (c *clientSection) doubt(key, format string, args ...any) {
+	if c.alone {
+		c.errorf(c.place(key), format, args...)
+		return
+	}
+	c.warnf(c.place(key), format, args...)
 }
 
 // wrong reports an error about the value of key. It shows the value as it was
@@ -287,9 +302,14 @@ func (c *clientSection) warn(remarks []Remark) {
 		if key == "secret" {
 			key = c.secretKey()
 		}
-		if _, ok := c.values[key]; ok {
-			c.warnf(c.place(key), "%s", remark.Problem)
+		if _, ok := c.values[key]; !ok {
+			continue
 		}
+		if remark.Unfit {
+			c.doubt(key, "%s", remark.Problem)
+			continue
+		}
+		c.warnf(c.place(key), "%s", remark.Problem)
 	}
 }
 
@@ -298,6 +318,8 @@ func (c *clientSection) expand(key, raw string) {
 	switch {
 	case err == nil:
 		c.values[key] = value
+	case c.alone && errors.Is(err, errNoReferent):
+		// It may be in [DEFAULT] of clients.conf.
 	case key == "secret":
 		// The error would quote from the secret.
 		c.wrong(key, "a percent sign in it cannot be expanded; write the base64 text itself")
@@ -363,24 +385,28 @@ func (c *clientSection) readIdentity(settings *client.Settings) {
 		c.errorf(c.section.place("key_id"), "the client has neither key_id nor fingerprint; write key_id = and the 64 hex digits that mandos-keygen prints on the client")
 		return
 	case settings.KeyID == "" && settings.Fingerprint == "":
-		c.warnf(c.place("key_id"), "the client has neither a key_id nor a fingerprint and can never match; write the key_id that mandos-keygen prints on the client")
+		c.doubt("key_id", "the client has neither a key_id nor a fingerprint and can never match; write the key_id that mandos-keygen prints on the client")
 		return
 	}
 	switch {
 	case settings.KeyID == "":
 	case settings.KeyID == emptyKeyID:
-		c.warnf(c.place("key_id"), "this is the key ID of an empty key, an error of mandos-keygen 1.8.0, and can never match; run mandos-keygen again on the client")
+		c.doubt("key_id", "this is the key ID of an empty key, an error of mandos-keygen 1.8.0, and can never match; run mandos-keygen again on the client")
 	case !keyIDFormat.MatchString(settings.KeyID):
-		c.warnf(c.place("key_id"), "this is not 64 hex digits and can never match; write the key_id that mandos-keygen prints on the client")
+		c.doubt("key_id", "this is not 64 hex digits and can never match; write the key_id that mandos-keygen prints on the client")
 	}
 	if settings.Fingerprint != "" && !fingerprintFormat.MatchString(settings.Fingerprint) {
-		c.warnf(c.place("fingerprint"), "this is not 40 hex digits and can never match; write the fingerprint that mandos-keygen prints on the client")
+		c.doubt("fingerprint", "this is not 40 hex digits and can never match; write the fingerprint that mandos-keygen prints on the client")
 	}
 }
 
 func normaliseHex(s string) string { return strings.ReplaceAll(strings.ToUpper(s), " ", "") }
 
 func (c *clientSection) readSecret(settings *client.Settings) {
+	if _, ok := c.scope.lookup("secfile"); ok && c.alone {
+		c.errorf(c.place("secfile"), "it names a file, which was not sent along; write secret instead, or put the section into clients.conf by hand")
+		return
+	}
 	if _, ok := c.scope.lookup("secret"); ok {
 		text, ok := c.values["secret"]
 		if !ok {
@@ -392,7 +418,7 @@ func (c *clientSection) readSecret(settings *client.Settings) {
 			return
 		}
 		if skipped {
-			c.warnf(c.place("secret"), "parts of this are not base64 and are ignored; copy the secret anew from mandos-keygen --password")
+			c.doubt("secret", "parts of this are not base64 and are ignored; copy the secret anew from mandos-keygen --password")
 		}
 		c.setSecret(settings, "secret", decoded)
 		return
@@ -445,7 +471,7 @@ func isPath(path string) bool {
 
 func (c *clientSection) setSecret(settings *client.Settings, key string, secret []byte) {
 	if len(secret) == 0 {
-		c.warnf(c.place(key), "the secret is empty, so that nothing would be handed out")
+		c.doubt(key, "the secret is empty, so that nothing would be handed out")
 	}
 	settings.Secret = client.NewSecret(secret)
 }

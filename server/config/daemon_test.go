@@ -291,7 +291,7 @@ func TestErrorsInMandosConf(t *testing.T) {
 		},
 		"a file of something else is told of once": {
 			conf: "port = 1\naddress = ::1\nfoo\n",
-			want: []string{`mandos.conf:1: this line stands above the first section; write a line like [DEFAULT] before it`},
+			want: []string{`mandos.conf:1: this line stands above the first section; write a line with its [NAME] before it`},
 		},
 		"a run of lines that cannot be understood is told of once": {
 			conf: "[DEFAULT]\none\ntwo\nport = 1\nthree\n = x\n",

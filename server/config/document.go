@@ -82,7 +82,9 @@ func parse(f *findings, file, text string, known []string) *document {
 func (doc *document) add(f *findings, file string, read *ini.Section, known []string) {
 	line, name := numbered(read.Name())
 	into := doc.defaults
-	if name != doc.defaults.name {
+	if name == doc.defaults.name {
+		into.line = line
+	} else {
 		into = newSection(file, line, name)
 		doc.sections = append(doc.sections, into)
 	}

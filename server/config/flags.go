@@ -24,7 +24,11 @@ type Options struct {
 }
 
 // Remark is what there is to say about the setting of that key.
-type Remark struct{ Key, Problem string }
+type Remark struct {
+	Key, Problem string
+	// Unfit says that no client could do anything with it: a new one is refused.
+	Unfit bool
+}
 
 // AddFlags registers every option on fs, which is to parse what [Arrange] has
 // arranged. --help and --version are left to whoever has fs.

@@ -26,7 +26,7 @@ func TestRemarksAreToldWhereTheSettingIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	options.Judge = func(c client.Settings) []Remark {
-		return []Remark{{"secret", "S of " + c.Name}, {"timeout", "T of " + c.Name}, {"interval", "I"}}
+		return []Remark{{Key: "secret", Problem: "S of " + c.Name}, {Key: "timeout", Problem: "T of " + c.Name}, {Key: "interval", Problem: "I"}}
 	}
 	conf, err := options.Load()
 	if err == nil || !strings.Contains(err.Error(), "[c] timeout") {

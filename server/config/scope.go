@@ -68,6 +68,8 @@ func (s *scope) expand(raw string) (string, error) {
 	return e.out.String(), nil
 }
 
+var errNoReferent = errors.New("refers to a setting that is neither here nor in [DEFAULT]")
+
 // expansion is one value being expanded.
 type expansion struct {
 	scope      *scope
@@ -118,7 +120,7 @@ func (e *expansion) percent(after string, nesting int) (rest string, err error) 
 	}
 	referred, ok := e.scope.lookup(name)
 	if !ok {
-		return "", fmt.Errorf("%s refers to a setting that is neither here nor in [DEFAULT]; add it, or double the percent sign if it is for the time when the checker is run", quote("%("+name+")s"))
+		return "", fmt.Errorf("%s %w; add it, or double the percent sign if it is for the time when the checker is run", quote("%("+name+")s"), errNoReferent)
 	}
 	e.scope.referred[name] = true
 	if !strings.Contains(referred.raw, "%") {

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"mandos/dbusapi/openpgpblob"
 	"mandos/server/client"
+	"mandos/server/openpgpblob"
 )
 
 // Keys of fields that more than one kind of record has.
