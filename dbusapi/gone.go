@@ -62,9 +62,24 @@ func (g *Gone) field(property string) any {
 // Gone are the clients that are not there, sorted by name. With a server that
 // does not tell of them it fails with ErrNotSupported.
 func (conn *Connection) Gone(ctx context.Context) ([]Gone, error) {
+	var gone []Gone
+	for after := ""; ; after = gone[len(gone)-1].Name {
+		some, err := conn.goneAfter(ctx, after)
+		if err != nil || len(some) == 0 {
+			return gone, err
+		}
+		if some[0].Name <= after {
+			return nil, errors.New("the server's list of clients that are gone is in no order")
+		}
+		gone = append(gone, some...)
+	}
+}
+
+// goneAfter are some of the clients that are gone, from after that name on.
+func (conn *Connection) goneAfter(ctx context.Context, after string) ([]Gone, error) {
 	var properties []string
 	var rows [][]string
-	if err := conn.call(ctx, ServerPath, ServerInterface1+".ListGone", nil, &properties, &rows); err != nil {
+	if err := conn.call(ctx, ServerPath, ServerInterface1+".ListGone", []any{after}, &properties, &rows); err != nil {
 		return nil, err
 	}
 	gone := make([]Gone, len(rows))

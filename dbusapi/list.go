@@ -20,35 +20,116 @@ func (conn *Connection) Clients(ctx context.Context) ([]Client, error) {
 	return clients, err
 }
 
-// clientsOf asks the server of that bus name, and tells when the answer came. The
-// clients are sorted by name.
-func (conn *Connection) clientsOf(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
-	clients, at, err := conn.listClients(ctx, name)
+// page is how many clients are asked for at once.
+const page = 1000
+
+// Names are the names of all clients, sorted.
+func (conn *Connection) Names(ctx context.Context) ([]string, error) {
+	names, _, err := conn.namesOf(ctx, BusName)
 	if errors.Is(err, ErrNotSupported) {
-		clients, at, err = conn.managedClients(ctx, name)
+		clients, _, err := conn.managedClients(ctx, BusName)
+		return namesOf(clients), err
+	}
+	return names, err
+}
+
+// NamesWithKey are the names of the clients that have the key ID or the fingerprint,
+// either of which may be empty.
+func (conn *Connection) NamesWithKey(ctx context.Context, keyID, fingerprint string) (names []string, err error) {
+	err = conn.call(ctx, ServerPath, ServerInterface1+".ListNamesWithKey", []any{keyID, fingerprint}, &names)
+	if !errors.Is(err, ErrNotSupported) {
+		return names, err
+	}
+	clients, _, err := conn.managedClients(ctx, BusName)
+	clients = slices.DeleteFunc(clients, func(c Client) bool {
+		return (keyID == "" || c.KeyID != keyID) && (fingerprint == "" || c.Fingerprint != fingerprint)
+	})
+	return namesOf(clients), err
+}
+
+// ClientsNamed are the clients of those names, in their order, without those that
+// there are not. It costs the same whatever other clients there are.
+func (conn *Connection) ClientsNamed(ctx context.Context, names []string) ([]Client, error) {
+	clients, _, err := conn.getClients(ctx, BusName, names)
+	if !errors.Is(err, ErrNotSupported) {
+		return clients, err
+	}
+	all, _, err := conn.managedClients(ctx, BusName)
+	clients = nil
+	for _, name := range names {
+		if i := slices.IndexFunc(all, func(c Client) bool { return c.Name == name }); i >= 0 {
+			clients = append(clients, all[i])
+		}
+	}
+	return clients, err
+}
+
+func namesOf(clients []Client) []string {
+	names := make([]string, len(clients))
+	for i := range clients {
+		names[i] = clients[i].Name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// clientsOf asks the server of that bus name for all clients, or for those of some
+// names, and tells since when signals may say more than that. The clients are sorted
+// by name.
+func (conn *Connection) clientsOf(ctx context.Context, server string, only ...string) ([]Client, dbus.Sequence, error) {
+	clients, at, err := conn.pagesOf(ctx, server, only)
+	if errors.Is(err, ErrNotSupported) {
+		clients, at, err = conn.managedClients(ctx, server)
 	}
 	slices.SortFunc(clients, func(a, b Client) int { return cmp.Compare(a.Name, b.Name) })
 	return clients, at, err
 }
 
-// listClients asks a server that has ServerInterface1.
-func (conn *Connection) listClients(ctx context.Context, name string) ([]Client, dbus.Sequence, error) {
-	call := conn.bus.Object(name, ServerPath).CallWithContext(ctx, ServerInterface1+".ListClients", dbus.FlagNoAutoStart)
-	if call.Err != nil {
-		return nil, 0, explain(call.Err)
+func (conn *Connection) pagesOf(ctx context.Context, server string, only []string) ([]Client, dbus.Sequence, error) {
+	if len(only) > 0 {
+		return conn.getClients(ctx, server, only)
 	}
-	if len(call.Body) != 2 {
-		return nil, 0, errors.New("the server's list of clients cannot be understood")
+	names, at, err := conn.namesOf(ctx, server)
+	if err != nil {
+		return nil, 0, err
 	}
-	properties, _ := call.Body[0].([]string)
-	rows, _ := call.Body[1].([][]string)
-	clients := make([]Client, len(rows))
-	for i, row := range rows {
-		if err := clients[i].setTexts(properties, row); err != nil {
-			return nil, 0, err
+	clients, _, err := conn.getClients(ctx, server, names)
+	return clients, at, err
+}
+
+// namesOf asks a server that has ServerInterface1 for all names, and tells when the
+// answer came.
+func (conn *Connection) namesOf(ctx context.Context, server string) (names []string, at dbus.Sequence, err error) {
+	call := conn.bus.Object(server, ServerPath).CallWithContext(ctx, ServerInterface1+".ListNames", dbus.FlagNoAutoStart)
+	if err := call.Store(&names); err != nil {
+		return nil, 0, explain(err)
+	}
+	slices.Sort(names)
+	return names, call.ResponseSequence, nil
+}
+
+// getClients asks a server that has ServerInterface1 for clients, in pages, and tells
+// when the answer about the first ones came.
+func (conn *Connection) getClients(ctx context.Context, server string, names []string) (clients []Client, at dbus.Sequence, err error) {
+	for some := range slices.Chunk(names, page) {
+		var properties []string
+		var rows [][]string
+		call := conn.bus.Object(server, ServerPath).CallWithContext(ctx, ServerInterface1+".GetClients", dbus.FlagNoAutoStart, some)
+		if err := call.Store(&properties, &rows); err != nil {
+			return nil, 0, explain(err)
+		}
+		if at == 0 {
+			at = call.ResponseSequence
+		}
+		for _, row := range rows {
+			var c Client
+			if err := c.setTexts(properties, row); err != nil {
+				return nil, 0, err
+			}
+			clients = append(clients, c)
 		}
 	}
-	return clients, call.ResponseSequence, nil
+	return clients, at, nil
 }
 
 // setTexts sets properties to values written as text, and passes over

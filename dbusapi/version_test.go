@@ -13,8 +13,8 @@ import (
 // earlier is a server of an earlier version, and one that nobody knows.
 type earlier struct{}
 
-func (earlier) Reload() *dbus.Error                   { return nil }
-func (earlier) ListGone() (bool, string, *dbus.Error) { return true, "", nil }
+func (earlier) Reload() *dbus.Error                         { return nil }
+func (earlier) ListGone(string) (bool, string, *dbus.Error) { return true, "", nil }
 
 func TestAnswersOfOtherVersions(t *testing.T) {
 	bus := dbustest.Start(t)

@@ -57,10 +57,11 @@ type Event struct {
 
 // Watch hears what happens, in order, until ctx ends. It begins with ServerUp
 // or ServerDown, survives the end of the server, and goes on when there is one
-// again. An error, such as the loss of the bus, comes last.
-func (conn *Connection) Watch(ctx context.Context) iter.Seq2[Event, error] {
+// again. An error, such as the loss of the bus, comes last. With names, of the clients
+// only those of these names are asked for and heard of.
+func (conn *Connection) Watch(ctx context.Context, names ...string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		w := &watcher{server: conn, clients: make(map[dbus.ObjectPath]*Client)}
+		w := &watcher{server: conn, names: names, clients: make(map[dbus.ObjectPath]*Client)}
 		w.yield = func(e Event) bool {
 			e.Time = time.Now()
 			return yield(e, nil)
@@ -77,6 +78,7 @@ var errEnough = errors.New("the reader has enough")
 // watcher follows the server's signals.
 type watcher struct {
 	server  *Connection
+	names   []string // of those that are watched; all if there are none
 	yield   func(Event) bool
 	owner   string        // the server's unique name, empty without one
 	since   dbus.Sequence // what clients was read at; earlier signals are in it
@@ -134,7 +136,7 @@ func (w *watcher) findServer(ctx context.Context) error {
 // told of by the bus next.
 func (w *watcher) serverUp(ctx context.Context, owner string) error {
 	w.owner = owner
-	clients, at, err := w.server.clientsOf(ctx, owner)
+	clients, at, err := w.server.clientsOf(ctx, owner, w.names...)
 	if errors.Is(err, ErrNoServer) {
 		return nil
 	}

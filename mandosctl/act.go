@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -70,15 +71,36 @@ func (p *program) chosen(ctx context.Context, names []string, all bool) (*dbusap
 	}
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	clients, err := server.Clients(asking)
-	if err == nil && !all {
-		clients, err = clientinfo.Choose(clients, names)
+	var clients []dbusapi.Client
+	if all {
+		clients, err = server.Clients(asking)
+	} else {
+		clients, err = named(asking, server, names)
 	}
 	if err != nil {
 		server.Close()
 		return nil, nil, err
 	}
 	return server, clients, nil
+}
+
+// named asks for the clients of those names and shell patterns, and for no others: what
+// patterns need are the names of all.
+func named(ctx context.Context, server *dbusapi.Connection, names []string) ([]dbusapi.Client, error) {
+	clients, err := server.ClientsNamed(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(names, func(name string) bool { return clientinfo.IsPattern(name) && !known(clients, name) }) {
+		all, err := server.Names(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if clients, err = server.ClientsNamed(ctx, clientinfo.Fitting(all, names)); err != nil {
+			return nil, err
+		}
+	}
+	return clientinfo.Choose(clients, names)
 }
 
 // one asks for the only client of a name or pattern.

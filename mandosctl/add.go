@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/console"
 	"mandos/mandosctl/enrolment"
 )
@@ -80,11 +79,15 @@ func (p *program) add(ctx context.Context, o addOptions) error {
 	if err := p.agreeTo(s.Command, o.yes); err != nil {
 		return err
 	}
-	server, clients, err := p.chosen(ctx, nil, true)
+	server, err := p.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
+	clients, err := alike(ctx, server, &s)
+	if err != nil {
+		return err
+	}
 	now := time.Now()
 	if err := enrolment.IsNew(&s, clients, now); err != nil {
 		return err
@@ -97,6 +100,17 @@ func (p *program) add(ctx context.Context, o addOptions) error {
 		return err
 	}
 	return p.enrol(ctx, server, &s, o.configDir)
+}
+
+// alike are the clients that have the section's name or key.
+func alike(ctx context.Context, server *dbusapi.Connection, s *dbusapi.Section) ([]dbusapi.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	names, err := server.NamesWithKey(ctx, s.KeyID, s.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	return server.ClientsNamed(ctx, append([]string{s.Name}, names...))
 }
 
 // agreeTo shows what of a section becomes a command of the server, which another
@@ -172,11 +186,7 @@ func (p *program) welcome(ctx context.Context, server *dbusapi.Connection, c dbu
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	clients, err := server.Clients(ctx)
-	if err != nil {
-		return err
-	}
-	clients, err = clientinfo.Choose(clients, []string{c.Name})
+	clients, err := named(ctx, server, []string{c.Name})
 	if err != nil {
 		return err
 	}
@@ -188,7 +198,7 @@ func reloadWith(ctx context.Context, server *dbusapi.Connection, s *dbusapi.Sect
 	if _, err := server.Reload(ctx); err != nil {
 		return dbusapi.Client{}, err
 	}
-	clients, err := server.Clients(ctx)
+	clients, err := server.ClientsNamed(ctx, []string{s.Name})
 	if err != nil {
 		return dbusapi.Client{}, err
 	}

@@ -96,7 +96,11 @@ func (p *program) runChecks(ctx context.Context, o checkOptions, tell func(name,
 	waiting, cancel := context.WithTimeout(ctx, time.Duration(o.wait))
 	defer cancel()
 	k := &checks{tell: tell}
-	err := follow.Follow(waiting, p.bus, false, func(server *dbusapi.Connection, e dbusapi.Event) error {
+	names := o.names
+	if slices.ContainsFunc(names, clientinfo.IsPattern) {
+		names = nil
+	}
+	err := follow.Follow(waiting, p.bus, false, names, func(server *dbusapi.Connection, e dbusapi.Event) error {
 		return k.hear(waiting, server, e, o)
 	})
 	switch {

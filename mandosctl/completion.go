@@ -48,10 +48,10 @@ const completionPatience = 2 * time.Second
 // completeNames offers the names of clients that are not on the line yet.
 func (p *program) completeNames(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	return p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Connection) (names []string, err error) {
-		clients, err := server.Clients(ctx)
-		for _, c := range clients {
-			if strings.HasPrefix(c.Name, begun) && !slices.Contains(args, c.Name) {
-				names = append(names, c.Name)
+		all, err := server.Names(ctx)
+		for _, name := range all {
+			if strings.HasPrefix(name, begun) && !slices.Contains(args, name) {
+				names = append(names, name)
 			}
 		}
 		return names, err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -37,17 +38,11 @@ its very name; --all leaves such alone.` + aboutNames,
 }
 
 func (p *program) enable(ctx context.Context, names []string, all bool) error {
-	server, clients, err := p.chosen(ctx, nil, true)
+	server, chosen, err := p.toEnable(ctx, names, all)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	chosen := clients
-	if !all {
-		if chosen, err = p.orGone(ctx, server, clients, names); err != nil {
-			return err
-		}
-	}
 	return p.actOn(ctx, server, chosen, func(ctx context.Context, s *dbusapi.Connection, c dbusapi.Client) (string, error) {
 		switch {
 		case c.Path == "":
@@ -59,11 +54,31 @@ func (p *program) enable(ctx context.Context, names []string, all bool) error {
 	})
 }
 
-// orGone picks clients, and by their very names those that are gone, of which nothing
-// but the name is given.
-func (p *program) orGone(ctx context.Context, server *dbusapi.Connection, clients []dbusapi.Client, names []string) ([]dbusapi.Client, error) {
-	if !slices.ContainsFunc(names, func(name string) bool { return !known(clients, name) }) {
-		return clientinfo.Choose(clients, names)
+// toEnable connects and asks for the clients of those names, or all; and by their very
+// names for those that are gone, of which nothing but the name is given. The caller
+// closes the server.
+func (p *program) toEnable(ctx context.Context, names []string, all bool) (*dbusapi.Connection, []dbusapi.Client, error) {
+	server, clients, err := p.chosen(ctx, names, all)
+	if !errors.Is(err, clientinfo.ErrUnknown) {
+		return server, clients, err
+	}
+	if server, err = p.connect(ctx); err != nil {
+		return nil, nil, err
+	}
+	clients, err = p.orGone(ctx, server, names)
+	if err != nil {
+		server.Close()
+		return nil, nil, err
+	}
+	return server, clients, nil
+}
+
+func (p *program) orGone(ctx context.Context, server *dbusapi.Connection, names []string) ([]dbusapi.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	clients, err := server.Clients(ctx)
+	if err != nil {
+		return nil, err
 	}
 	gone, err := p.gone(ctx, server)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mandos/dbusapi"
 	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/console"
 )
@@ -31,22 +32,24 @@ status is 0 whatever the answer; for scripts there is "mandosctl is-enabled".`,
 }
 
 func (p *program) explain(ctx context.Context, name string) error {
-	server, clients, err := p.chosen(ctx, nil, true)
+	server, err := p.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	if !known(clients, name) {
-		gone, err := p.gone(ctx, server)
-		if err != nil {
-			return err
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	chosen, err := named(ctx, server, []string{name})
+	if err != nil || !known(chosen, name) {
+		gone, failure := p.gone(ctx, server)
+		if failure != nil {
+			return failure
 		}
 		if g, ok := clientinfo.GoneNamed(gone, name); ok {
 			p.showExplanation(clientinfo.ExplainGone(g, p.place(ctx, server, name), time.Now()))
 			return nil
 		}
 	}
-	chosen, err := clientinfo.Choose(clients, []string{name})
 	if err != nil {
 		return err
 	}
@@ -54,14 +57,25 @@ func (p *program) explain(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	sharing, err := sharingKey(ctx, server, &c)
+	if err != nil {
+		return err
+	}
 	status, err := server.Status(ctx)
 	if err != nil {
 		return err
 	}
-	p.showExplanation(clientinfo.Explain(&c, clients, status, time.Now()))
+	p.showExplanation(clientinfo.Explain(&c, sharing, status, time.Now()))
 	return nil
+}
+
+// sharingKey are the clients with a key of that one's, itself among them.
+func sharingKey(ctx context.Context, server *dbusapi.Connection, c *dbusapi.Client) ([]dbusapi.Client, error) {
+	names, err := server.NamesWithKey(ctx, c.KeyID, c.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	return server.ClientsNamed(ctx, names)
 }
 
 func (p *program) showExplanation(e clientinfo.Explanation) {

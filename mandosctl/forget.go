@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +47,7 @@ On a terminal it asks before; --yes says yes beforehand, and is needed elsewhere
 }
 
 func (p *program) forget(ctx context.Context, o forgetOptions) error {
-	server, clients, err := p.chosen(ctx, nil, true)
+	server, err := p.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,7 +60,11 @@ func (p *program) forget(ctx context.Context, o forgetOptions) error {
 	}
 	chosen, unknown := clientinfo.ChooseGone(gone, o.names)
 	if len(unknown) > 0 {
-		return fmt.Errorf("no client %s is gone%s", strings.Join(unknown, ", "), whereItIs(clients, o.names))
+		clients, err := server.ClientsNamed(asking, o.names)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("no client %s is gone%s", strings.Join(unknown, ", "), whereItIs(clients))
 	}
 	if !o.yes {
 		ok, err := p.console.Confirm(forgetQuestion(chosen, time.Now()))
@@ -77,8 +80,8 @@ func (p *program) forget(ctx context.Context, o forgetOptions) error {
 }
 
 // whereItIs says what to do about a client that is there.
-func whereItIs(clients []dbusapi.Client, names []string) string {
-	if slices.ContainsFunc(clients, func(c dbusapi.Client) bool { return slices.Contains(names, c.Name) }) {
+func whereItIs(clients []dbusapi.Client) string {
+	if len(clients) > 0 {
 		return ": its section is in the configuration; take that out and reload before"
 	}
 	return "; \"mandosctl list --gone\" shows those that are"

@@ -76,7 +76,7 @@ that runs for a minute is killed.`,
 
 func (p *program) watch(ctx context.Context, o watchOptions) error {
 	warned := false
-	err := follow.Follow(ctx, p.bus, false, func(_ *dbusapi.Connection, e dbusapi.Event) error {
+	err := follow.Follow(ctx, p.bus, false, nil, func(_ *dbusapi.Connection, e dbusapi.Event) error {
 		if e.Kind == dbusapi.ServerUp && !warned {
 			warned = true
 			p.noteUnknown(e.Clients, o.names)

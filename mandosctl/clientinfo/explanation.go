@@ -38,7 +38,7 @@ type Explanation struct {
 }
 
 // Explain goes through what a hand-out to the client depends on. The clients are
-// all that the server has.
+// at least those that have its key.
 func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status, now time.Time) Explanation {
 	e := Explanation{Would: Yes}
 	e.add(listensStep(status))

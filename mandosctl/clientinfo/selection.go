@@ -14,6 +14,9 @@ import (
 	"mandos/dbusapi"
 )
 
+// ErrUnknown is in the chain of the error about names that fit no client.
+var ErrUnknown = errors.New("the server has no client")
+
 // ErrPattern is in the chain of the error about a shell pattern that is none.
 var ErrPattern = errors.New("not a shell pattern; write \\[ for a bracket in a name")
 
@@ -40,7 +43,7 @@ func Choose(clients []dbusapi.Client, names []string) ([]dbusapi.Client, error) 
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, fmt.Errorf("the server has no client %s; \"mandosctl list\" shows those that it has, and with --gone those that are gone", strings.Join(unknown, ", "))
+		return nil, fmt.Errorf("%w %s; \"mandosctl list\" shows those that it has, and with --gone those that are gone", ErrUnknown, strings.Join(unknown, ", "))
 	}
 	return chosen, nil
 }
@@ -60,6 +63,19 @@ func fitting(clients []dbusapi.Client, name string) ([]dbusapi.Client, error) {
 		}
 	}
 	return fit, nil
+}
+
+// IsPattern reports whether a name may stand for other names than itself.
+func IsPattern(name string) bool { return strings.ContainsAny(name, `*?[\\`) }
+
+// Fitting are those of the names that fit any of the names and patterns.
+func Fitting(all, patterns []string) (fitting []string) {
+	for _, name := range all {
+		if slices.ContainsFunc(patterns, func(pattern string) bool { return Fits(pattern, name) }) {
+			fitting = append(fitting, name)
+		}
+	}
+	return fitting
 }
 
 // Fits reports whether a client's name is that one, or is covered by it as a

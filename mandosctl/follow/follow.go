@@ -28,11 +28,12 @@ const connectTimeout = 10 * time.Second
 const BusLost dbusapi.EventKind = "bus lost"
 
 // Follow tells of every event until ctx ends or tell returns an error, which it
-// returns. The first connection must succeed; with patient, it is waited for too.
-func Follow(ctx context.Context, address string, patient bool, tell func(*dbusapi.Connection, dbusapi.Event) error) error {
+// returns. The first connection must succeed; with patient, it is waited for too. With
+// names, of the clients only those of these names are asked for and heard of.
+func Follow(ctx context.Context, address string, patient bool, names []string, tell func(*dbusapi.Connection, dbusapi.Event) error) error {
 	wait, lost := firstRetry, false
 	for {
-		heard, err := once(ctx, address, tell)
+		heard, err := once(ctx, address, names, tell)
 		var enough *tellError
 		switch {
 		case ctx.Err() != nil:
@@ -64,7 +65,7 @@ func Follow(ctx context.Context, address string, patient bool, tell func(*dbusap
 type tellError struct{ error }
 
 // once follows on one connection, and tells whether it heard anything on it.
-func once(ctx context.Context, address string, tell func(*dbusapi.Connection, dbusapi.Event) error) (heard bool, err error) {
+func once(ctx context.Context, address string, names []string, tell func(*dbusapi.Connection, dbusapi.Event) error) (heard bool, err error) {
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	server, err := dbusapi.Connect(connecting, address)
@@ -72,7 +73,7 @@ func once(ctx context.Context, address string, tell func(*dbusapi.Connection, db
 		return false, err
 	}
 	defer server.Close()
-	for event, err := range server.Watch(ctx) {
+	for event, err := range server.Watch(ctx, names...) {
 		if err != nil {
 			return heard, err
 		}

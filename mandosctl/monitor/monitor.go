@@ -35,7 +35,7 @@ func Run(ctx context.Context, c *console.Console, bus string) error {
 	events := make(chan heard, maxHeard)
 	failed := make(chan error, 1)
 	go func() {
-		failed <- follow.Follow(ctx, bus, true, func(server *dbusapi.Connection, e dbusapi.Event) error {
+		failed <- follow.Follow(ctx, bus, true, nil, func(server *dbusapi.Connection, e dbusapi.Event) error {
 			select {
 			case events <- heard{server, e}:
 			case <-ctx.Done():

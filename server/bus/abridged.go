@@ -27,11 +27,10 @@ func longTexts(v *client.View) []*string {
 	return []*string{&v.Checker, &v.Host, &v.LastCheckerOutput}
 }
 
-// listedClients are all clients, with long texts shortened as far as it takes for a
+// listedClients are the clients with long texts shortened as far as it takes for a
 // list of them. In that, each client takes so many bytes, and a few times the
 // length of its name.
-func (s *Service) listedClients(each int) ([]client.View, error) {
-	views := s.registry.Clients()
+func listedClients(views []client.View, each int) ([]client.View, error) {
 	longest, size := longestText(views), 0
 	for i := range views {
 		size += each + 4*len(views[i].Name)

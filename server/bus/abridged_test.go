@@ -66,7 +66,7 @@ func TestAllListsAreAnsweredHoweverLongTheTextsAre(t *testing.T) {
 	serve(t, b.Address, all...)
 	root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)
 	for _, method := range []string{
-		dbusapi.ServerInterface1 + ".ListClients", dbusapi.ObjectManagerInterface + ".GetManagedObjects",
+		dbusapi.ServerInterface1 + ".ListNames", dbusapi.ObjectManagerInterface + ".GetManagedObjects",
 		dbusapi.ServerInterface + ".GetAllClients", dbusapi.ServerInterface + ".GetAllClientsWithProperties",
 	} {
 		if call := root.Call(method, 0); call.Err != nil {
@@ -140,12 +140,16 @@ func TestListsThatManyAskForTakeTheMemoryOfOne(t *testing.T) {
 	}
 	b := dbustest.Start(t)
 	serve(t, b.Address, all...)
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = all[i].Name
+	}
 	answers := make(chan error, callers*calls)
 	for range callers {
 		root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)
 		asked := make(chan *dbus.Call, calls)
 		for range calls {
-			root.Go(dbusapi.ServerInterface1+".ListClients", 0, asked)
+			root.Go(dbusapi.ServerInterface1+".GetClients", 0, asked, names)
 		}
 		go func() {
 			for range calls {

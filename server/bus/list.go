@@ -12,7 +12,7 @@ import (
 	"mandos/server/client"
 )
 
-// listed are the properties of a client that ListClients tells.
+// listed are the properties of a client that GetClients tells.
 var listed = func() (listed []property) {
 	for _, face := range []*iface{clientInterface, clientInterface1} {
 		for _, p := range face.properties {
@@ -60,6 +60,45 @@ func asText(value any) string {
 		return string(v)
 	}
 	panic("bus: a property of a client has a value that cannot be written as text")
+}
+
+// page is how many clients are told of at once. More are asked for in pages, which the
+// bus takes whatever the number of clients.
+const page = 1000
+
+// getClients tells of the clients of some names, without those that there are not.
+func getClients(c *call) ([]any, error) {
+	names := c.args[0].([]string)
+	if len(names) > page {
+		return nil, errorf(dbusapi.ErrorLimitsExceeded, "these are %d names; ask for at most %d at a time", len(names), page)
+	}
+	var views []client.View
+	for _, name := range names {
+		if view, ok := c.service.registry.Client(name); ok {
+			views = append(views, view)
+		}
+	}
+	views, err := listedClients(views, 800)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]string, len(views))
+	for i := range views {
+		all[i] = valuesAsText(&subject{client: &views[i]})
+	}
+	return []any{listedNames, all}, nil
+}
+
+// listGone tells of the clients that are gone whose names come after one.
+func listGone(c *call) ([]any, error) {
+	after := c.args[0].(string)
+	all := [][]string{}
+	for _, gone := range c.service.registry.Absent() {
+		if gone.Name > after && len(all) < page {
+			all = append(all, goneAsText(&gone))
+		}
+	}
+	return []any{goneNames, all}, nil
 }
 
 // goneColumn is one of the values that ListGone tells of a client.

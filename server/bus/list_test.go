@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 
 func TestListTellsWhatTheObjectManagerTells(t *testing.T) {
 	b := dbustest.Start(t)
-	s := serve(t, b.Address, settings("foo"), settings("bar\xff"))
+	s := serve(t, b.Address, settings("foo"), settings("bar"))
 	<-s.askForSecret(t, settings("foo"))
 	root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)
 	var objects map[dbus.ObjectPath]map[string]map[string]dbus.Variant
@@ -28,7 +29,7 @@ func TestListTellsWhatTheObjectManagerTells(t *testing.T) {
 	}
 	var names []string
 	var rows [][]string
-	if err := root.Call(dbusapi.ServerInterface1+".ListClients", 0).Store(&names, &rows); err != nil {
+	if err := root.Call(dbusapi.ServerInterface1+".GetClients", 0, []string{"foo", "nobody", "bar"}).Store(&names, &rows); err != nil {
 		t.Fatal(err)
 	}
 	if len(rows) != len(objects) || len(rows) != 2 {
@@ -105,5 +106,67 @@ func TestWhoIsGoneIsListedAndComesBackOrIsForgotten(t *testing.T) {
 	}
 	if reloaded, err := api.Reload(ctx); err != nil || !slices.Equal(reloaded.Added, []string{"new"}) || !slices.Equal(reloaded.Removed, []string{"old", "older"}) || len(reloaded.Changed) != 0 {
 		t.Errorf("the reload answered %+v, error %v", reloaded, err)
+	}
+}
+
+func TestAnyNumberOfClientsIsListedInPages(t *testing.T) {
+	const many = 2500
+	all := make([]client.Settings, many)
+	for i := range all {
+		all[i] = settings(fmt.Sprintf("foo%04d", i))
+	}
+	b := dbustest.Start(t)
+	s := serve(t, b.Address, all...)
+	api, ctx := connect(t, b.Address), t.Context()
+	clients, err := api.Clients(ctx)
+	if err != nil || len(clients) != many || clients[1234].Name != "foo1234" {
+		t.Fatalf("%d clients, error %v", len(clients), err)
+	}
+	for _, c := range clients {
+		if err := api.Disable(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := reload(ctx, s, client.FromConfiguration, all[:1]); err != nil {
+		t.Fatal(err)
+	}
+	gone, err := api.Gone(ctx)
+	if err != nil || len(gone) != many-1 || gone[1233].Name != "foo1234" || gone[many-2].Because != dbusapi.CodeDisabled {
+		t.Errorf("%d are gone, error %v", len(gone), err)
+	}
+	root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)
+	err = root.Call(dbusapi.ServerInterface1+".GetClients", 0, make([]string, 1001)).Err
+	if answer, ok := err.(dbus.Error); !ok || answer.Name != failed+"LimitsExceeded" || !strings.Contains(err.Error(), "at most 1000") {
+		t.Errorf("a page that is too long is answered %v", err)
+	}
+}
+
+func TestClientsAreFoundByTheirNamesAndKeys(t *testing.T) {
+	foo, bar, old := settings("foo"), settings("bar"), settings("old")
+	bar.KeyID, bar.Fingerprint = strings.Repeat("AB", 32), foo.Fingerprint
+	old.KeyID, old.Fingerprint = "", strings.Repeat("EF", 20)
+	b := dbustest.Start(t)
+	serve(t, b.Address, foo, bar, old)
+	api, ctx := connect(t, b.Address), t.Context()
+	for sentence, c := range map[string]struct {
+		keyID, fingerprint string
+		want               []string
+	}{
+		"by the key ID":              {foo.KeyID, "", []string{"foo"}},
+		"by the fingerprint":         {"", foo.Fingerprint, []string{"foo", "bar"}},
+		"by either":                  {bar.KeyID, old.Fingerprint, []string{"bar", "old"}},
+		"nobody by what nobody has":  {strings.Repeat("00", 32), "", nil},
+		"nobody by what is not told": {"", "", nil},
+	} {
+		if names, err := api.NamesWithKey(ctx, c.keyID, c.fingerprint); err != nil || !slices.Equal(names, c.want) {
+			t.Errorf("%s: %q, error %v", sentence, names, err)
+		}
+	}
+	if names, err := api.Names(ctx); err != nil || !slices.Equal(names, []string{"bar", "foo", "old"}) {
+		t.Errorf("the names are %q, error %v", names, err)
+	}
+	clients, err := api.ClientsNamed(ctx, []string{"old", "nobody", "foo"})
+	if err != nil || len(clients) != 2 || clients[0].Name != "old" || clients[1].KeyID != foo.KeyID {
+		t.Errorf("the clients are %+v, error %v", clients, err)
 	}
 }

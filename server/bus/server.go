@@ -21,7 +21,7 @@ var objectManager = &iface{
 	name: dbusapi.ObjectManagerInterface,
 	methods: map[string]method{
 		"GetManagedObjects": {out: "a{oa{sa{sv}}}", long: true, do: func(c *call) ([]any, error) {
-			views, err := c.service.listedClients(1800)
+			views, err := listedClients(c.service.registry.Clients(), 1800)
 			if err != nil {
 				return nil, err
 			}
@@ -54,7 +54,7 @@ var serverInterface = &iface{
 		}},
 		"GetAllClientsWithProperties": {out: "a{oa{sv}}", long: true, do: func(c *call) ([]any, error) {
 			all := []clientValues{}
-			views, err := c.service.listedClients(1100)
+			views, err := listedClients(c.service.registry.Clients(), 1100)
 			if err != nil {
 				return nil, err
 			}
@@ -92,25 +92,15 @@ var serverInterface1 = &iface{
 		"JudgeSecret": {in: "ay", out: "s", do: func(c *call) ([]any, error) {
 			return asJSON(c.service.daemon.JudgeSecret(c.args[0].([]byte)))
 		}},
-		"ListGone": {out: "asaas", long: true, do: func(c *call) ([]any, error) {
-			gone := c.service.registry.Absent()
-			all := make([][]string, len(gone))
-			for i := range gone {
-				all[i] = goneAsText(&gone[i])
-			}
-			return []any{goneNames, all}, nil
+		"ListNames": {out: "as", do: func(c *call) ([]any, error) {
+			return []any{validTexts(c.service.registry.Names())}, nil
 		}},
-		"ListClients": {out: "asaas", long: true, do: func(c *call) ([]any, error) {
-			views, err := c.service.listedClients(800)
-			if err != nil {
-				return nil, err
-			}
-			all := make([][]string, len(views))
-			for i := range views {
-				all[i] = valuesAsText(&subject{client: &views[i]})
-			}
-			return []any{listedNames, all}, nil
+		"ListNamesWithKey": {in: "ss", out: "as", do: func(c *call) ([]any, error) {
+			key := client.Key{KeyID: c.args[0].(string), Fingerprint: c.args[1].(string)}
+			return []any{validTexts(c.service.registry.NamesWith(key))}, nil
 		}},
+		"GetClients": {in: "as", out: "asaas", long: true, do: getClients},
+		"ListGone":   {in: "s", out: "asaas", long: true, do: listGone},
 	},
 	properties: []property{
 		ofServer("Version", func(s *dbusapi.Status) any { return s.Version }),

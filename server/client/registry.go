@@ -99,6 +99,35 @@ func (r *Registry) Clients() []View {
 	return views
 }
 
+// Names are the names of all clients in the order of the configuration.
+func (r *Registry) Names() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	names := make([]string, 0, len(r.clients))
+	for _, c := range r.ordered() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// NamesWith are the names of the clients that have the key ID or the fingerprint, of
+// which either may be empty, in the order of the configuration.
+func (r *Registry) NamesWith(key Key) (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []*client
+	for _, c := range r.clients {
+		if key.KeyID != "" && c.KeyID == key.KeyID || key.Fingerprint != "" && c.Fingerprint == key.Fingerprint {
+			found = append(found, c)
+		}
+	}
+	slices.SortFunc(found, func(a, b *client) int { return a.position - b.position })
+	for _, c := range found {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
 // Client is the client of that name.
 func (r *Registry) Client(name string) (View, bool) {
 	r.mu.Lock()
