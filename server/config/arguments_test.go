@@ -39,6 +39,9 @@ func TestArgumentsAreReadAsArgparseReadsThem(t *testing.T) {
 		if strings.HasPrefix(want[0], "error: ambiguous") && !strings.HasPrefix(got[0], "error: unrecognized") && got[0] != "values" {
 			want = got // up to Python 3.11 it was noticed before all else
 		}
+		if want[0] == "help" && strings.HasSuffix(got[0], "ignored explicit argument 'x'") {
+			want = got // from Python 3.12 on help comes before the error
+		}
 		compared[strings.Fields(want[0])[0]]++
 		if !slices.Equal(got, want) {
 			t.Errorf("%q:\ngot  %q\nwant %q", args, got, want)

@@ -67,6 +67,9 @@ func agree(t *testing.T, text string) {
 	t.Helper()
 	theirs := ask(t, text)
 	ours, err := read(text)
+	if theirs.syntaxError && strings.Contains(text, "SRP") && ask(t, "NORMAL:+SRP").syntaxError {
+		return // Debian's GnuTLS 3.8 is built without it
+	}
 	if theirs.syntaxError != (err != nil) {
 		t.Errorf("%q: GnuTLS finds a syntax error: %v; read: %v", text, theirs.syntaxError, err)
 	}
