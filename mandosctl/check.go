@@ -16,7 +16,6 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/mandosctl/clientinfo"
-	"mandos/mandosctl/follow"
 )
 
 type checkOptions struct {
@@ -100,7 +99,7 @@ func (p *program) runChecks(ctx context.Context, o checkOptions, tell func(name,
 	if slices.ContainsFunc(names, clientinfo.IsPattern) {
 		names = nil
 	}
-	err := follow.Follow(waiting, p.bus, false, names, func(server *dbusapi.Connection, e dbusapi.Event) error {
+	err := dbusapi.Follow(waiting, p.bus, false, names, func(server *dbusapi.Connection, e dbusapi.Event) error {
 		return k.hear(waiting, server, e, o)
 	})
 	switch {
@@ -116,7 +115,7 @@ func (p *program) runChecks(ctx context.Context, o checkOptions, tell func(name,
 
 func (k *checks) hear(ctx context.Context, server *dbusapi.Connection, e dbusapi.Event, o checkOptions) error {
 	switch e.Kind {
-	case dbusapi.ServerDown, follow.BusLost:
+	case dbusapi.ServerDown, dbusapi.BusLost:
 		return dbusapi.ErrNoServer
 	case dbusapi.ServerUp:
 		return k.start(ctx, server, e.Clients, o)

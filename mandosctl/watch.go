@@ -19,7 +19,6 @@ import (
 	"mandos/dbusapi"
 	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/console"
-	"mandos/mandosctl/follow"
 	"mandos/mandosctl/humantime"
 	"mandos/mandosctl/jsonoutput"
 )
@@ -76,12 +75,12 @@ that runs for a minute is killed.`,
 
 func (p *program) watch(ctx context.Context, o watchOptions) error {
 	warned := false
-	err := follow.Follow(ctx, p.bus, false, nil, func(_ *dbusapi.Connection, e dbusapi.Event) error {
+	err := dbusapi.Follow(ctx, p.bus, false, nil, func(_ *dbusapi.Connection, e dbusapi.Event) error {
 		if e.Kind == dbusapi.ServerUp && !warned {
 			warned = true
 			p.noteUnknown(e.Clients, o.names)
 		}
-		h, ok := follow.Happening(e)
+		h, ok := clientinfo.HappeningOf(e)
 		if !ok || !o.wants(&h) {
 			return nil
 		}
@@ -115,7 +114,7 @@ func (p *program) noteUnknown(clients []dbusapi.Client, names []string) {
 	}
 }
 
-// wants tells whether an event is to be told. What concerns no client is, with
+// wants reports whether an event is to be told. What concerns no client is, with
 // names as well.
 func (o *watchOptions) wants(h *dbusapi.Happening) bool {
 	if o.quiet && clientinfo.ToneOf(h) == console.Routine {

@@ -193,3 +193,25 @@ func settingValue(property, text string) string {
 	}
 	return text
 }
+
+// HappeningOf makes what is told of an event, if anything is.
+func HappeningOf(e dbusapi.Event) (dbusapi.Happening, bool) {
+	switch e.Kind {
+	case dbusapi.Happened:
+		return e.Happening, true
+	case dbusapi.ServerUp:
+		return dbusapi.Happening{Kind: ServerUp, Time: e.Time, Reason: numberOf(len(e.Clients))}, true
+	case dbusapi.ServerDown:
+		return dbusapi.Happening{Kind: ServerDown, Time: e.Time}, true
+	case dbusapi.BusLost:
+		return dbusapi.Happening{Kind: BusLost, Time: e.Time, Reason: e.Reason}, true
+	}
+	return dbusapi.Happening{}, false
+}
+
+func numberOf(clients int) string {
+	if clients == 1 {
+		return "it has 1 client"
+	}
+	return fmt.Sprintf("it has %d clients", clients)
+}

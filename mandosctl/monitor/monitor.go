@@ -18,7 +18,6 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/mandosctl/console"
-	"mandos/mandosctl/follow"
 )
 
 // ErrNoTerminal is returned where there is no terminal to show anything on.
@@ -35,7 +34,7 @@ func Run(ctx context.Context, c *console.Console, bus string) error {
 	events := make(chan heard, maxHeard)
 	failed := make(chan error, 1)
 	go func() {
-		failed <- follow.Follow(ctx, bus, true, nil, func(server *dbusapi.Connection, e dbusapi.Event) error {
+		failed <- dbusapi.Follow(ctx, bus, true, nil, func(server *dbusapi.Connection, e dbusapi.Event) error {
 			select {
 			case events <- heard{server, e}:
 			case <-ctx.Done():

@@ -14,7 +14,6 @@ import (
 	"mandos/dbusapi"
 	"mandos/mandosctl/clientinfo"
 	"mandos/mandosctl/console"
-	"mandos/mandosctl/follow"
 )
 
 var now = time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
@@ -214,7 +213,7 @@ func TestLossOfTheServerIsAmongTheEvents(t *testing.T) {
 	}
 	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.ServerDown}})
 	m.hear(heard{new(dbusapi.Connection), dbusapi.Event{Kind: dbusapi.ServerUp, Clients: []dbusapi.Client{well("a"), well("b")}}})
-	m.hear(heard{nil, dbusapi.Event{Kind: follow.BusLost, Reason: "it closed the connection"}})
+	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.BusLost, Reason: "it closed the connection"}})
 	want := []string{"server down", "server up: it has 2 clients", "bus lost: it closed the connection"}
 	var got []string
 	for i := range m.told() {

@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/follow"
+	"mandos/mandosctl/clientinfo"
 )
 
 // What comes from outside, besides keys and the size of the terminal.
@@ -97,7 +97,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // hear takes in one event.
 func (m *model) hear(h heard) {
-	if happening, ok := follow.Happening(h.event); ok && !m.expected(h.event) {
+	if happening, ok := clientinfo.HappeningOf(h.event); ok && !m.expected(h.event) {
 		m.record(happening)
 	}
 	switch e := h.event; e.Kind {
@@ -109,7 +109,7 @@ func (m *model) hear(h heard) {
 		}
 	case dbusapi.ServerDown:
 		m.goAway("no Mandos server is on the bus")
-	case follow.BusLost:
+	case dbusapi.BusLost:
 		m.goAway("the bus cannot be reached")
 	case dbusapi.ClientAdded, dbusapi.Changed:
 		m.clients[e.Client.Name] = e.Client

@@ -173,7 +173,7 @@ func (s *Service) lost(why error) {
 	}
 }
 
-// news notes how things stand with the bus, and tells whether that is news.
+// news notes how things stand with the bus, and reports whether that is news.
 func (s *Service) news(state string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -150,5 +150,5 @@ type CheckResult struct {
 	Output string
 }
 
-// OK tells whether the checker found its client alive.
+// OK reports whether the checker found its client alive.
 func (c CheckResult) OK() bool { return c.Status == 0 && c.Signal == 0 }

@@ -149,7 +149,7 @@ func (r *Registry) viewOf(c *client) (View, bool) {
 	return r.view(c), true
 }
 
-// Known tells whether a client, enabled or not, has that identity.
+// Known reports whether a client, enabled or not, has that identity.
 func (r *Registry) Known(id Identity) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

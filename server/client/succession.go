@@ -55,10 +55,10 @@ type heir struct {
 	position int
 }
 
-// isNew tells whether the section was not there before.
+// isNew reports whether the section was not there before.
 func (h *heir) isNew() bool { return !h.known || !h.former.Gone.IsZero() }
 
-// differs tells whether there is something to save and to follow.
+// differs reports whether there is something to save and to follow.
 func (h *heir) differs() bool {
 	return h.isNew() || h.Configured != h.former.Configured || !h.Standing.equal(&h.former.Standing) || h.DeniedUntil != h.former.DeniedUntil
 }
@@ -156,7 +156,7 @@ func inherit(settings Settings, former Record, isKnown bool, kin *kin, now time.
 	return h
 }
 
-// hasOwnKeyAgain tells whether the client is bound no more by what it learned of
+// hasOwnKeyAgain reports whether the client is bound no more by what it learned of
 // when it had the key of another.
 func (h *heir) hasOwnKeyAgain() bool {
 	return slices.ContainsFunc(h.facts(), func(l Lowering) bool { return l.Own != Key{} && !l.binds(h.key()) })

@@ -104,7 +104,7 @@ type clientReader struct {
 
 // readClients reads clients.conf and then clients.d/*.conf by name. Each of the
 // latter may have a [DEFAULT] of its own, which inherits from that of
-// clients.conf. It also tells whether clients.conf is missing, and where each client is.
+// clients.conf. It also reports whether clients.conf is missing, and where each client is.
 func readClients(f *findings, file string, judge func(client.Settings) []Remark) (clients []client.Settings, missing bool, places map[string]string) {
 	r := clientReader{findings: f, judge: judge, sections: map[string]*section{}, owners: map[string]*section{}, referred: map[string]bool{}}
 	missing = r.isMissing(file)
@@ -133,7 +133,7 @@ func (r *clientReader) places() map[string]string {
 	return places
 }
 
-// isMissing tells whether there is no such file. A link to nowhere is an error:
+// isMissing reports whether there is no such file. A link to nowhere is an error:
 // something was meant to be there.
 func (r *clientReader) isMissing(file string) bool {
 	_, err := os.Stat(file)
@@ -288,7 +288,7 @@ func (c *clientSection) interpret() client.Settings {
 	return settings
 }
 
-// isOwn tells whether the value of key is written in the client's own section,
+// isOwn reports whether the value of key is written in the client's own section,
 // all of it.
 func (c *clientSection) isOwn(key string) bool {
 	own, ok := c.section.settings[key]

@@ -66,7 +66,7 @@ func (k *Keeper) Tell(e client.Event) {
 	}
 }
 
-// belongs tells whether the event says something about a client that stays of
+// belongs reports whether the event says something about a client that stays of
 // interest. Of checks only those do whose result is another than before.
 func belongs(e *client.Event) bool {
 	switch e.Kind {

@@ -30,9 +30,9 @@ type Blob struct {
 	// Recipients are the keys that it is encrypted to. There may be none if it
 	// is encrypted with a passphrase.
 	Recipients []Recipient
-	// Passphrase tells whether it can be decrypted with a passphrase.
+	// Passphrase reports whether it can be decrypted with a passphrase.
 	Passphrase bool
-	// Integrity tells whether a change of the data is found when it is decrypted.
+	// Integrity reports whether a change of the data is found when it is decrypted.
 	Integrity bool
 }
 
@@ -143,7 +143,7 @@ func dearmor(data []byte) ([]byte, error) {
 
 var errArmor = errors.New("its ASCII armor is damaged")
 
-// add takes in one packet, and tells whether it has the encrypted data.
+// add takes in one packet, and reports whether it has the encrypted data.
 func (b *Blob) add(p *packet.OpaquePacket) (ended bool, err error) {
 	switch p.Tag {
 	case publicKeyEncrypted:
@@ -214,7 +214,7 @@ func bits(mpi []byte) int {
 // 800-131A).
 const WeakBits = 2048
 
-// Weak tells whether the key is too short to keep a secret.
+// Weak reports whether the key is too short to keep a secret.
 func (r *Recipient) Weak() bool { return r.Bits > 0 && r.Bits < WeakBits }
 
 func (r *Recipient) String() string {
