@@ -71,7 +71,10 @@ func (p *program) lint(ctx context.Context, o lintOptions) error {
 		return fmt.Errorf("%s is no directory with a configuration in it", o.dir)
 	}
 	findings, err := askProgram[dbusapi.Finding](ctx, o.server, nil, "--findings", "--configdir", o.dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoProgram):
+		return fmt.Errorf("%w, or name it with --server", err)
+	case err != nil:
 		return err
 	}
 	failed := false

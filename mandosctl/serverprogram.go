@@ -67,8 +67,10 @@ func findServer() (string, error) {
 			return "", err
 		}
 	}
-	return "", errors.New("the server's program, mandos, is not found, and has the rules; install it, or name it with --server")
+	return "", errNoProgram
 }
+
+var errNoProgram = errors.New("the server's program, mandos, is not found, and has the rules; install it")
 
 // askServer asks the server, or, where none runs that can answer, its program.
 func askServer[T any](ctx context.Context, p *program, ask func(context.Context, *dbusapi.Connection) (T, error), input []byte, flag string) (answer T, err error) {
@@ -83,8 +85,11 @@ func askServer[T any](ctx context.Context, p *program, ask func(context.Context,
 		return answer, err
 	}
 	answers, err := askProgram[T](ctx, "", input, flag)
-	if err == nil && len(answers) == 1 {
-		answer = answers[0]
+	switch {
+	case err != nil:
+		return answer, err
+	case len(answers) != 1:
+		return answer, errors.New("the server's program has not answered; is it of another version?")
 	}
-	return answer, err
+	return answers[0], nil
 }
