@@ -110,3 +110,24 @@ func TestAnothersKeyRenewsNoGrace(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoIsDisabledSpendsNoGrace gives a client its own key again while its section
+// disables it.
+func TestWhoIsDisabledSpendsNoGrace(t *testing.T) {
+	ctx := context.Background()
+	b, c := host("b", keyB), host("c", keyC)
+	off := b
+	off.Enabled, off.EnabledOwn = false, true
+	inWorld(t, []Settings{host("a", keyA), b, c}, func(w *world) {
+		w.pass(5 * time.Minute)
+		w.must(w.Disable(ctx, admin, "a"))
+		w.reload([]Settings{host("b", keyA), c})
+		w.reload([]Settings{off, c})
+		w.must(w.Enable(ctx, admin, "b"))
+		w.checks.behave(hang)
+		w.restart(time.Hour, []Settings{off, c})
+		if v := w.client("b"); !v.Enabled || time.Until(v.Expires) != v.Timeout {
+			t.Errorf("after a restart it is enabled: %v, because %q, and expires at %v", v.Enabled, v.DisabledBecause, v.Expires)
+		}
+	})
+}

@@ -512,6 +512,9 @@ func TestTheHealthyThatAreGoneAreBoundedAndTheLoweredAreNot(t *testing.T) {
 		w.pass(2 * time.Second)
 		w.reload([]Settings{many(10)[9], many(maxGone + 20)[maxGone+19], stays}) // all but these go
 		w.reload([]Settings{stays})
+		if saved := len(w.disk.all()); saved != maxGone+6 {
+			t.Errorf("when that is answered, %d are saved", saved)
+		}
 		absent := w.Absent()
 		lowered := slices.DeleteFunc(slices.Clone(absent), func(a Absentee) bool { return a.Because == "" })
 		if len(absent) != maxGone+5 || len(lowered) != 5 {
@@ -525,7 +528,7 @@ func TestTheHealthyThatAreGoneAreBoundedAndTheLoweredAreNot(t *testing.T) {
 		}
 		w.pass(time.Second)
 		if saved := len(w.disk.all()); saved != maxGone+6 {
-			t.Errorf("%d are saved", saved)
+			t.Errorf("a second later, %d are saved", saved)
 		}
 	})
 }

@@ -76,3 +76,29 @@ func TestALoweringIsNotUndoneByWhatWasAskedForBefore(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEnablingThatIsOvertakenBeforeItsTurnSaysSo has it wait for its turn while the
+// client is disabled once more.
+func TestAnEnablingThatIsOvertakenBeforeItsTurnSaysSo(t *testing.T) {
+	ctx := context.Background()
+	inWorld(t, []Settings{host("a", keyA), host("b", keyB)}, func(w *world) {
+		w.must(w.Disable(ctx, admin, "a"))
+		w.signals()
+		enabled, disabled := make(chan error, 1), make(chan error, 1)
+		w.disk.during(func() {
+			go func() { enabled <- w.Enable(ctx, admin, "a") }()
+			synctest.Wait()
+			go func() { disabled <- w.Disable(ctx, admin, "a") }()
+			synctest.Wait()
+		})
+		w.must(w.CheckedOK(ctx, admin, "b"))
+		var overtaken *OvertakenError
+		if err := <-enabled; !errors.As(err, &overtaken) {
+			t.Errorf("enabling it is answered %v", err)
+		}
+		w.must(<-disabled)
+		if w.enabled("a") || slices.Contains(w.signals(), string(Enabled)) {
+			t.Error("it was enabled")
+		}
+	})
+}

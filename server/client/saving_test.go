@@ -188,6 +188,23 @@ func TestSaving(t *testing.T) {
 			}
 			w.lastEvent(StateNotSaved)
 		},
+		"a full disk is no error of what needs no saving": func(w *world) {
+			disabled, alive := make(chan error, 1), make(chan error, 1)
+			w.disk.during(func() { // so that both have one turn
+				go func() { disabled <- w.Disable(ctx, admin, "a") }()
+				synctest.Wait()
+				go func() { alive <- w.Alive(ctx) }()
+				synctest.Wait()
+				w.disk.setFull(true)
+			})
+			if err := w.CheckedOK(ctx, admin, "a"); !errors.Is(err, errFull) {
+				w.t.Errorf("a check is answered %v", err)
+			}
+			if err := <-disabled; !errors.Is(err, errFull) {
+				w.t.Errorf("disabling is answered %v", err)
+			}
+			w.must(<-alive)
+		},
 		"with a full disk nobody is enabled": func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.disk.setFull(true)
