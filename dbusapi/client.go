@@ -4,6 +4,7 @@ package dbusapi
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -43,25 +44,25 @@ type Client struct {
 	SecretProblem     string // why the secret can hardly be meant; empty if it can
 	LastCheckerOutput string // the last line printed, if the last check failed
 	DisabledSince     time.Time
-	DisabledBecause   string
-	DisabledBy        string // who did it, as Happening.By
+	DisabledBecause   Reason
+	DisabledBy        Actor
 	ApprovalsPending  int
 	DeniedUntil       time.Time // when a decision that is in force ends
 	ApprovedUntil     time.Time
+
+	// Other are settings that are none of these, by their names in clients.conf, as they
+	// are written there: those that only a later server knows.
+	Other map[string]string
+
+	// unknown are properties that have no field, as text, until it is known which of
+	// them are settings.
+	unknown map[string]string
 }
 
 // The values of Client.LastCheckerStatus besides exit statuses.
 const (
 	CheckerCrashed = -1
 	NeverChecked   = -2
-)
-
-// The values of Client.DisabledBecause for what somebody wanted. All others are
-// the server's own doing.
-const (
-	ByAdministrator = "by an administrator"
-	ByConfiguration = "by the configuration"
-	BeforeTakeOver  = "it was disabled when the state of another server was taken over"
 )
 
 // field is where in a Client a property goes.
@@ -121,8 +122,6 @@ func (c *Client) field(property string) any {
 		return &c.DisabledSince
 	case "DisabledBecause":
 		return &c.DisabledBecause
-	case "DisabledBy":
-		return &c.DisabledBy
 	case "ApprovalsPending":
 		return &c.ApprovalsPending
 	case "DeniedUntil":
@@ -130,18 +129,56 @@ func (c *Client) field(property string) any {
 	case "ApprovedUntil":
 		return &c.ApprovedUntil
 	}
-	return nil
+	return c.DisabledBy.field("DisabledBy", property)
 }
 
 // readClient reads what the ObjectManager shows of a client.
 func readClient(path dbus.ObjectPath, interfaces map[string]map[string]dbus.Variant) (Client, error) {
 	c := Client{Path: path}
 	for _, name := range []string{ClientInterface, ClientInterface1} {
-		if err := update(interfaces[name], c.field); err != nil {
+		if err := c.update(name, interfaces[name]); err != nil {
 			return Client{}, fmt.Errorf("client %s: %w", path, err)
 		}
 	}
 	return c, nil
+}
+
+func (c *Client) setUnknown(property, text string) {
+	if c.unknown == nil {
+		c.unknown = make(map[string]string)
+	}
+	c.unknown[property] = text
+}
+
+// resolve makes Other of those unknown properties that are settings.
+func (c *Client) resolve(settings []Setting) error {
+	for _, s := range settings {
+		text, found := c.unknown[s.Property]
+		if !found {
+			continue
+		}
+		text, err := s.fromText(text)
+		if err != nil {
+			return fmt.Errorf("property %s: %w", s.Property, err)
+		}
+		c.Other = maps.Clone(c.Other) // which others may look at
+		if c.Other == nil {
+			c.Other = make(map[string]string)
+		}
+		c.Other[s.Key] = text
+	}
+	c.unknown = nil
+	return nil
+}
+
+// update takes in properties of one of the client's interfaces.
+func (c *Client) update(face string, values map[string]dbus.Variant) error {
+	for name, value := range values {
+		if face == ClientInterface1 && c.field(name) == nil {
+			c.setUnknown(name, fmt.Sprint(value.Value()))
+		}
+	}
+	return update(values, c.field)
 }
 
 // update puts the values of properties into the fields that they have, and

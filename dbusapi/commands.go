@@ -4,7 +4,6 @@ package dbusapi
 
 import (
 	"context"
-	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -50,59 +49,9 @@ func (conn *Connection) Remove(ctx context.Context, c Client) error {
 	return conn.call(ctx, ServerPath, ServerInterface+".RemoveClient", []any{c.Path})
 }
 
-// SetHost changes a client's host at run time.
-func (conn *Connection) SetHost(ctx context.Context, c Client, host string) error {
-	return conn.set(ctx, c, "Host", host)
-}
-
-// SetChecker changes a client's checker command at run time.
-func (conn *Connection) SetChecker(ctx context.Context, c Client, command string) error {
-	return conn.set(ctx, c, "Checker", command)
-}
-
 // SetSecret changes a client's secret at run time.
 func (conn *Connection) SetSecret(ctx context.Context, c Client, secret []byte) error {
 	return conn.set(ctx, c, "Secret", secret)
-}
-
-// SetApprovedByDefault changes what is decided when the approval delay has passed.
-func (conn *Connection) SetApprovedByDefault(ctx context.Context, c Client, approved bool) error {
-	return conn.set(ctx, c, "ApprovedByDefault", approved)
-}
-
-// SetTimeout changes how long a client stays valid after a successful check.
-// A shorter one may disable it at once.
-func (conn *Connection) SetTimeout(ctx context.Context, c Client, d time.Duration) error {
-	return conn.setDuration(ctx, c, "Timeout", d)
-}
-
-// SetExtendedTimeout changes how long a client stays valid after a hand-out.
-func (conn *Connection) SetExtendedTimeout(ctx context.Context, c Client, d time.Duration) error {
-	return conn.setDuration(ctx, c, "ExtendedTimeout", d)
-}
-
-// SetInterval changes the time between two checks, and starts one.
-func (conn *Connection) SetInterval(ctx context.Context, c Client, d time.Duration) error {
-	return conn.setDuration(ctx, c, "Interval", d)
-}
-
-// SetApprovalDelay changes how long a connection waits for approval; 0 means
-// that none is needed.
-func (conn *Connection) SetApprovalDelay(ctx context.Context, c Client, d time.Duration) error {
-	return conn.setDuration(ctx, c, "ApprovalDelay", d)
-}
-
-// SetApprovalDuration changes how long a decision stays in force.
-func (conn *Connection) SetApprovalDuration(ctx context.Context, c Client, d time.Duration) error {
-	return conn.setDuration(ctx, c, "ApprovalDuration", d)
-}
-
-// setDuration writes whole milliseconds, which is all that the bus carries.
-func (conn *Connection) setDuration(ctx context.Context, c Client, property string, d time.Duration) error {
-	if d < 0 {
-		return &Error{Reason: ErrInvalid, Message: property + " cannot be negative"}
-	}
-	return conn.set(ctx, c, property, uint64(d.Round(time.Millisecond)/time.Millisecond))
 }
 
 // SetLogLevel changes how much the server logs.

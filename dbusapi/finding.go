@@ -80,9 +80,9 @@ type SecretVerdict struct {
 	Findings   []Finding `json:"findings"`
 }
 
-// Refusal is the error that the findings come to, with a line for each of severity
+// Refused is the error that the findings come to, with a line for each of severity
 // error; nil if there is none.
-func Refusal(findings []Finding) error {
+func Refused(findings []Finding) error {
 	var lines []string
 	for i := range findings {
 		f := &findings[i]

@@ -17,10 +17,6 @@ const (
 // connectTimeout bounds one attempt.
 const connectTimeout = 10 * time.Second
 
-// BusLost is the kind of the event that tells of a bus that is lost, or was not
-// there to begin with, and why. ServerUp or ServerDown follows when it is back.
-const BusLost EventKind = "bus lost"
-
 // Follow tells of every event, through restarts of the server and of the bus, until
 // ctx ends or tell returns an error, which it returns. The first connection must
 // succeed; with patient, it is waited for too. With names, of the clients only those of
@@ -43,7 +39,7 @@ func Follow(ctx context.Context, address string, patient bool, names []string, t
 		}
 		if !lost {
 			lost = true
-			if err := tell(nil, Event{Kind: BusLost, Time: time.Now(), Reason: err.Error()}); err != nil {
+			if err := tell(nil, Event{Kind: BusLost, Time: time.Now(), Error: err.Error()}); err != nil {
 				return err
 			}
 		}

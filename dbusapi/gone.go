@@ -16,26 +16,13 @@ type Gone struct {
 	KeyID       string    // upper-case hex, or empty
 	Fingerprint string    // upper-case hex, or empty
 	GoneSince   time.Time // zero for one that was removed and whose section stands
-	// Because is why it gets nothing if its section comes back, in one of the
-	// codes below or one of a later server's, By and Since by whom and since when.
-	// They are zero if nothing is against it.
-	Because     string
-	By          string
+	// Because is why it gets nothing if its section comes back, By and Since by whom
+	// and since when. They are zero if nothing is against it.
+	Because     Reason
+	By          Actor
 	Since       time.Time
 	DeniedUntil time.Time // when a denial in force ends
 }
-
-// Why a client is lowered, in codes.
-const (
-	CodeDisabled      = "disabled"      // by a person
-	CodeRemoved       = "removed"       // by a person
-	CodeConfiguration = "configuration" // enabled = no
-	CodeTakenOver     = "taken-over"    // disabled when another server's state was taken over
-	CodeExpired       = "expired"
-	CodeNeverChecked  = "expired-unchecked"  // while the server was down, without a successful check
-	CodeCheckFailed   = "expired-failing"    // while the server was down, the last check having failed
-	CodeGraceSpent    = "expired-restarting" // while the server was down, without a check since the start before
-)
 
 func (g *Gone) field(property string) any {
 	switch property {
@@ -49,14 +36,12 @@ func (g *Gone) field(property string) any {
 		return &g.GoneSince
 	case "Because":
 		return &g.Because
-	case "By":
-		return &g.By
 	case "Since":
 		return &g.Since
 	case "DeniedUntil":
 		return &g.DeniedUntil
 	}
-	return nil
+	return g.By.field("By", property)
 }
 
 // Gone are the clients that are not there, sorted by name. With a server that

@@ -16,8 +16,8 @@ import (
 
 // Clients are all clients, sorted by name.
 func (conn *Connection) Clients(ctx context.Context) ([]Client, error) {
-	clients, _, err := conn.clientsOf(ctx, BusName)
-	return clients, err
+	l, err := conn.clientsOf(ctx, BusName)
+	return l.clients, err
 }
 
 // page is how many clients are asked for at once.
@@ -73,16 +73,25 @@ func namesOf(clients []Client) []string {
 	return names
 }
 
+// listing are clients, sorted by name.
+type listing struct {
+	clients []Client
+	at      dbus.Sequence // signals after this may say more
+	full    bool          // of a server that has ServerInterface1, and tells its events
+}
+
 // clientsOf asks the server of that bus name for all clients, or for those of some
-// names, and tells since when signals may say more than that. The clients are sorted
-// by name.
-func (conn *Connection) clientsOf(ctx context.Context, server string, only ...string) ([]Client, dbus.Sequence, error) {
-	clients, at, err := conn.pagesOf(ctx, server, only)
+// names.
+func (conn *Connection) clientsOf(ctx context.Context, server string, only ...string) (l listing, err error) {
+	l.full = true
+	l.clients, l.at, err = conn.pagesOf(ctx, server, only)
 	if errors.Is(err, ErrNotSupported) {
-		clients, at, err = conn.managedClients(ctx, server)
+		l.full = false
+		l.clients, l.at, err = conn.managedClients(ctx, server)
+		l.clients = slices.DeleteFunc(l.clients, func(c Client) bool { return len(only) > 0 && !slices.Contains(only, c.Name) })
 	}
-	slices.SortFunc(clients, func(a, b Client) int { return cmp.Compare(a.Name, b.Name) })
-	return clients, at, err
+	slices.SortFunc(l.clients, func(a, b Client) int { return cmp.Compare(a.Name, b.Name) })
+	return l, err
 }
 
 func (conn *Connection) pagesOf(ctx context.Context, server string, only []string) ([]Client, dbus.Sequence, error) {
@@ -129,7 +138,24 @@ func (conn *Connection) getClients(ctx context.Context, server string, names []s
 			clients = append(clients, c)
 		}
 	}
-	return clients, at, nil
+	return clients, at, conn.resolve(ctx, clients)
+}
+
+// resolve finds out which properties are settings, if there are some that are not known.
+func (conn *Connection) resolve(ctx context.Context, clients []Client) error {
+	if len(clients) == 0 || clients[0].unknown == nil {
+		return nil
+	}
+	settings, err := conn.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range clients {
+		if err := clients[i].resolve(settings); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setTexts sets properties to values written as text, and passes over
@@ -139,7 +165,11 @@ func (c *Client) setTexts(properties, values []string) error {
 		return fmt.Errorf("the server tells %d properties of a client, and %d values", len(properties), len(values))
 	}
 	for i, property := range properties {
-		if err := setText(c.field(property), values[i]); err != nil {
+		field := c.field(property)
+		if field == nil {
+			c.setUnknown(property, values[i])
+		}
+		if err := setText(field, values[i]); err != nil {
 			return fmt.Errorf("property %s: %w", property, err)
 		}
 	}
@@ -150,6 +180,14 @@ func setText(field any, text string) (err error) {
 	switch field := field.(type) {
 	case *string:
 		*field = text
+	case *Reason:
+		*field = Reason(text)
+	case *ActorKind:
+		*field = ActorKind(text)
+	case *uint32:
+		var n uint64
+		n, err = strconv.ParseUint(text, 10, 32)
+		*field = uint32(n)
 	case *dbus.ObjectPath:
 		*field = dbus.ObjectPath(text)
 	case *bool:

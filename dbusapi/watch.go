@@ -14,56 +14,20 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// EventKind says what happened.
-type EventKind string
-
-// What can happen, and which fields of the Event go with it.
-const (
-	ServerUp         EventKind = "server up" // Clients
-	ServerDown       EventKind = "server down"
-	ClientAdded      EventKind = "client added"
-	ClientRemoved    EventKind = "client removed"
-	Changed          EventKind = "changed"           // Properties
-	CheckerStarted   EventKind = "checker started"   // Command
-	CheckerCompleted EventKind = "checker completed" // Command, Status, Signal
-	GotSecret        EventKind = "got secret"
-	Rejected         EventKind = "rejected"         // Reason
-	NeedApproval     EventKind = "need approval"    // Delay, ByDefault
-	ClientNotFound   EventKind = "client not found" // KeyID, Address; no Client
-	Happened         EventKind = "happened"         // Happening; no Client
-)
-
-// Event is something that happened, as the bus told it.
-type Event struct {
-	Kind EventKind
-	Time time.Time // when it was heard of
-	// Client is the client as the event left it.
-	Client Client
-	// Clients are all clients, sorted by name.
-	Clients []Client
-
-	Properties     []string // the names of those that changed
-	Command        string
-	Status, Signal int // Status is -1 for a checker that was killed by Signal
-	Reason         string
-	Delay          time.Duration // how long the approval is waited for
-	ByDefault      bool          // what is decided after that
-	KeyID, Address string
-
-	// Happening is what other kinds of event tell in part, and more: whoever
-	// only wants to know what happens needs no other. It comes after them.
-	Happening Happening
-}
-
-// Watch hears what happens, in order, until ctx ends. It begins with ServerUp
-// or ServerDown, survives the end of the server, and goes on when there is one
-// again. An error, such as the loss of the bus, comes last. With names, of the clients
-// only those of these names are asked for and heard of.
+// Watch hears what happens, in order and each thing once, until ctx ends. It begins
+// with ServerUp or ServerDown, survives the end of the server, and goes on when there is
+// one again. An error, such as the loss of the bus, comes last. With names, of the
+// clients only those of these names are asked for and heard of.
+//
+// From a server that has only the interfaces of se.recompile.Mandos the events are
+// made of its signals, which do not tell who did what.
 func (conn *Connection) Watch(ctx context.Context, names ...string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		w := &watcher{server: conn, names: names, clients: make(map[dbus.ObjectPath]*Client)}
+		w := &watcher{server: conn, names: names, clients: make(map[dbus.ObjectPath]*Client), byName: make(map[string]*Client)}
 		w.yield = func(e Event) bool {
-			e.Time = time.Now()
+			if e.Time.IsZero() {
+				e.Time = time.Now()
+			}
 			return yield(e, nil)
 		}
 		if err := w.watch(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errEnough) {
@@ -77,12 +41,15 @@ var errEnough = errors.New("the reader has enough")
 
 // watcher follows the server's signals.
 type watcher struct {
-	server  *Connection
-	names   []string // of those that are watched; all if there are none
-	yield   func(Event) bool
-	owner   string        // the server's unique name, empty without one
-	since   dbus.Sequence // what clients was read at; earlier signals are in it
-	clients map[dbus.ObjectPath]*Client
+	server   *Connection
+	names    []string // of those that are watched; all if there are none
+	yield    func(Event) bool
+	owner    string // the server's unique name, empty without one
+	full     bool   // it tells its events
+	settings []Setting
+	since    dbus.Sequence // what clients was read at; earlier signals are in it
+	clients  map[dbus.ObjectPath]*Client
+	byName   map[string]*Client
 }
 
 func (w *watcher) watch(ctx context.Context) error {
@@ -136,18 +103,21 @@ func (w *watcher) findServer(ctx context.Context) error {
 // told of by the bus next.
 func (w *watcher) serverUp(ctx context.Context, owner string) error {
 	w.owner = owner
-	clients, at, err := w.server.clientsOf(ctx, owner, w.names...)
+	all, err := w.server.clientsOf(ctx, owner, w.names...)
+	if err == nil {
+		w.settings, err = w.server.Settings(ctx)
+	}
 	if errors.Is(err, ErrNoServer) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	w.since = at
-	for _, c := range clients {
-		w.clients[c.Path] = &c
+	w.since, w.full = all.at, all.full
+	for _, c := range all.clients {
+		w.take(&c)
 	}
-	return w.tell(Event{Kind: ServerUp, Clients: clients})
+	return w.tell(Event{Kind: ServerUp, Clients: all.clients})
 }
 
 func (w *watcher) tell(e Event) error {
@@ -183,6 +153,7 @@ func (w *watcher) ownerChanged(ctx context.Context, signal *dbus.Signal) error {
 	if w.owner != "" {
 		w.owner = ""
 		clear(w.clients)
+		clear(w.byName)
 		if err := w.tell(Event{Kind: ServerDown}); err != nil {
 			return err
 		}
@@ -193,67 +164,91 @@ func (w *watcher) ownerChanged(ctx context.Context, signal *dbus.Signal) error {
 	return w.serverUp(ctx, now)
 }
 
-// event reads a signal of the server's. Most that are told of a client say
-// nothing when the client is unknown.
+// event reads a signal of the server's, if it is one that tells something.
 func (w *watcher) event(signal *dbus.Signal) (e Event, ok bool, err error) {
 	switch signal.Name {
-	case ObjectManagerInterface + ".InterfacesAdded":
-		return w.added(signal)
-	case ObjectManagerInterface + ".InterfacesRemoved":
-		return w.removed(signal)
-	case ServerInterface + ".ClientNotFound":
-		e.Kind = ClientNotFound
-		err = dbus.Store(signal.Body, &e.KeyID, &e.Address)
-		return e, true, err
 	case ServerInterface1 + ".Happened":
-		e.Kind = Happened
-		e.Happening, err = readHappening(signal)
-		return e, true, err
+		return w.happened(signal)
+	case ObjectManagerInterface + ".InterfacesAdded":
+		e, ok, err = w.added(signal)
+	case ObjectManagerInterface + ".InterfacesRemoved":
+		e, ok, err = w.removed(signal)
+	case PropertiesInterface + ".PropertiesChanged":
+		e, ok, err = w.changed(signal)
+	default:
+		if w.full {
+			return e, false, nil
+		}
+		e, ok, err = w.told(signal)
 	}
-	c, known := w.clients[signal.Path]
-	if !known {
-		return e, false, nil
-	}
-	if signal.Name == PropertiesInterface+".PropertiesChanged" {
-		return w.changed(c, signal)
-	}
-	e.Client = *c
-	ok, err = e.readClientSignal(signal)
-	return e, ok, err
+	return e, ok && !w.full, err
 }
 
-// readClientSignal reads what a signal of the client's interface says.
-func (e *Event) readClientSignal(signal *dbus.Signal) (ok bool, err error) {
+// happened reads what a server tells that tells its events, after all else that is told
+// of the same.
+func (w *watcher) happened(signal *dbus.Signal) (e Event, ok bool, err error) {
+	var fields map[string]dbus.Variant
+	if err := dbus.Store(signal.Body, &fields); err != nil {
+		return e, false, err
+	}
+	if e, err = DecodeEvent(fields); err != nil {
+		return e, false, err
+	}
+	if e.Client != "" && !w.watches(e.Client) {
+		return e, false, nil
+	}
+	if c, known := w.byName[e.Client]; known {
+		e.Now = *c
+	}
+	return e, true, nil
+}
+
+func (w *watcher) take(c *Client) { w.clients[c.Path], w.byName[c.Name] = c, c }
+
+func (w *watcher) watches(name string) bool {
+	return len(w.names) == 0 || slices.Contains(w.names, name)
+}
+
+// told makes an event of a signal of a server that has no other.
+func (w *watcher) told(signal *dbus.Signal) (e Event, ok bool, err error) {
+	if signal.Name == ServerInterface+".ClientNotFound" {
+		e.Kind = NotFound
+		return e, true, dbus.Store(signal.Body, &e.Key, &e.Address)
+	}
 	member, ok := strings.CutPrefix(signal.Name, ClientInterface+".")
-	switch {
-	case !ok:
-		return false, nil
-	case member == "CheckerStarted":
+	c, known := w.clients[signal.Path]
+	if !ok || !known {
+		return e, false, nil
+	}
+	e = of(c)
+	switch member {
+	case "CheckerStarted":
 		e.Kind = CheckerStarted
-		return true, dbus.Store(signal.Body, &e.Command)
-	case member == "CheckerCompleted":
+		err = dbus.Store(signal.Body, &e.Command)
+	case "CheckerCompleted":
 		e.Kind = CheckerCompleted
 		var waitStatus int64
-		err := dbus.Store(signal.Body, &e.Status, &waitStatus, &e.Command)
+		err = dbus.Store(signal.Body, &e.Status, &waitStatus, &e.Command)
 		if e.Status < 0 {
 			e.Signal = int(waitStatus & 0x7f)
 		}
-		return true, err
-	case member == "GotSecret":
-		e.Kind = GotSecret
-		return true, nil
-	case member == "Rejected":
+	case "GotSecret":
+		e.Kind = SecretSent
+	case "Rejected":
 		e.Kind = Rejected
-		return true, dbus.Store(signal.Body, &e.Reason)
-	case member == "NeedApproval":
-		e.Kind = NeedApproval
-		var ms uint64
-		err := dbus.Store(signal.Body, &ms, &e.ByDefault)
-		e.Delay = time.Duration(ms) * time.Millisecond
-		return true, err
+		var text string
+		err = dbus.Store(signal.Body, &text)
+		e.Refusal = refusalOf(text)
+	case "NeedApproval":
+		e.Kind = ApprovalNeeded
+	default:
+		return e, false, nil
 	}
-	return false, nil
+	return e, true, err
 }
+
+// of begins an event of a client.
+func of(c *Client) Event { return Event{Client: c.Name, Now: *c} }
 
 // added takes in a new client. A server that starts also tells of all that it
 // has, which are known by then.
@@ -267,9 +262,17 @@ func (w *watcher) added(signal *dbus.Signal) (e Event, ok bool, err error) {
 		return e, false, nil
 	}
 	c, err := readClient(path, interfaces)
+	if err == nil {
+		err = c.resolve(w.settings)
+	}
+	if err != nil || !w.watches(c.Name) {
+		return e, false, err
+	}
 	_, known := w.clients[path]
-	w.clients[path] = &c
-	return Event{Kind: ClientAdded, Client: c}, !known, err
+	w.take(&c)
+	e = of(&c)
+	e.Kind = Added
+	return e, !known, nil
 }
 
 func (w *watcher) removed(signal *dbus.Signal) (e Event, ok bool, err error) {
@@ -283,23 +286,38 @@ func (w *watcher) removed(signal *dbus.Signal) (e Event, ok bool, err error) {
 		return e, false, nil
 	}
 	delete(w.clients, path)
-	return Event{Kind: ClientRemoved, Client: *c}, true, nil
+	delete(w.byName, c.Name)
+	return Event{Kind: Removed, Client: c.Name}, true, nil
 }
 
-func (w *watcher) changed(c *Client, signal *dbus.Signal) (e Event, ok bool, err error) {
+// changed takes in new values, and makes an event of what they can mean.
+func (w *watcher) changed(signal *dbus.Signal) (e Event, ok bool, err error) {
 	var face string
 	var values map[string]dbus.Variant
-	var properties []string
-	if err := dbus.Store(signal.Body, &face, &values, &properties); err != nil {
+	var secret []string
+	if err := dbus.Store(signal.Body, &face, &values, &secret); err != nil {
 		return e, false, err
 	}
-	if face != ClientInterface && face != ClientInterface1 {
+	c, known := w.clients[signal.Path]
+	if !known || face != ClientInterface && face != ClientInterface1 {
 		return e, false, nil
 	}
-	for name := range values {
-		properties = append(properties, name)
+	if err := errors.Join(c.update(face, values), c.resolve(w.settings)); err != nil {
+		return e, false, err
 	}
-	slices.Sort(properties)
-	err = update(values, c.field)
-	return Event{Kind: Changed, Client: *c, Properties: properties}, true, err
+	e = of(c)
+	e.Changes, err = settingsIn(values, secret)
+	switch _, enabled := values["Enabled"]; {
+	case enabled && c.Enabled:
+		e.Kind = Enabled
+	case enabled:
+		e.Kind = Disabled
+	case len(e.Changes) > 0:
+		e.Kind = Changed
+	case !c.ApprovalPending && values["ApprovalPending"] != (dbus.Variant{}):
+		e.Kind = ApprovalOver
+	default:
+		e.Kind = Refreshed
+	}
+	return e, true, err
 }

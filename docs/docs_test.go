@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mandos/dbusapi"
+	"mandos/server/client"
 	"mandos/server/config"
 	"mandos/server/keytls"
 	"mandos/server/keytls/priority"
@@ -313,11 +314,10 @@ func TestEveryKeyIsInItsManPage(t *testing.T) {
 			serverKeys[key] = option["byDefault"]
 		}
 	}
-	for _, row := range literals(t, "../server/config/clients.go", "clientKeys") {
-		if key := row["0"]; key != "" {
-			clientKeys[key] = row["1"]
-		}
+	for _, setting := range client.AllSettings {
+		clientKeys[setting.Key] = setting.Default
 	}
+	clientKeys["enabled"] = "True"
 	for _, list := range literals(t, "../server/config/clients.go", "knownClientKeys") {
 		for _, key := range list {
 			clientKeys[key] = ""
@@ -645,6 +645,39 @@ func TestSentencesOfTheLogAreInTheSource(t *testing.T) {
 		for _, part := range variable.Split(sentence, -1) {
 			if part = strings.TrimSpace(part); len(part) > 3 && !strings.Contains(source.String(), part) {
 				t.Errorf("nothing logs %q of %q", part, sentence)
+			}
+		}
+	}
+}
+
+func TestEveryCodeIsDocumented(t *testing.T) {
+	var codes []string
+	for _, kind := range dbusapi.EventKinds {
+		codes = append(codes, string(kind))
+	}
+	for _, why := range dbusapi.Reasons {
+		codes = append(codes, string(why))
+	}
+	for _, why := range dbusapi.Refusals {
+		codes = append(codes, string(why))
+	}
+	for _, who := range dbusapi.ActorKinds {
+		codes = append(codes, string(who))
+	}
+	ofTheWatchAlone := []string{string(dbusapi.ServerUp), string(dbusapi.ServerDown), string(dbusapi.BusLost)}
+	for page, form := range map[string]string{"man/mandosctl.1": ".Ql %s\n", "dbus.md": "`%s`"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := strings.ReplaceAll(string(text), " ,\n", "\n")
+		plain = strings.ReplaceAll(plain, " .\n", "\n")
+		for _, code := range codes {
+			if page == "dbus.md" && slices.Contains(ofTheWatchAlone, code) {
+				continue
+			}
+			if !strings.Contains(plain, fmt.Sprintf(form, code)) {
+				t.Errorf("%s says nothing of %s", page, code)
 			}
 		}
 	}

@@ -114,17 +114,21 @@ func (p *program) runChecks(ctx context.Context, o checkOptions, tell func(name,
 }
 
 func (k *checks) hear(ctx context.Context, server *dbusapi.Connection, e dbusapi.Event, o checkOptions) error {
-	switch e.Kind {
-	case dbusapi.ServerDown, dbusapi.BusLost:
+	switch {
+	case e.Kind == dbusapi.ServerDown, e.Kind == dbusapi.BusLost:
 		return dbusapi.ErrNoServer
-	case dbusapi.ServerUp:
+	case e.Kind == dbusapi.ServerUp:
 		return k.start(ctx, server, e.Clients, o)
-	case dbusapi.CheckerCompleted:
-		return k.completed(e)
-	case dbusapi.Happened:
-		return k.happened(&e.Happening)
+	case !k.waiting[e.Client]:
+		return nil
 	}
-	return nil
+	switch e.Kind {
+	case dbusapi.CheckerCompleted:
+		k.completed(&e)
+	case dbusapi.CheckerNotStarted, dbusapi.CheckerStopped, dbusapi.Removed:
+		k.ended(e.Client, "", errors.New(clientinfo.Sentence(&e)))
+	}
+	return k.over()
 }
 
 func (k *checks) start(ctx context.Context, server *dbusapi.Connection, clients []dbusapi.Client, o checkOptions) (err error) {
@@ -145,29 +149,13 @@ func (k *checks) start(ctx context.Context, server *dbusapi.Connection, clients 
 	return k.over()
 }
 
-func (k *checks) completed(e dbusapi.Event) error {
-	if !k.waiting[e.Client.Name] {
-		return nil
-	}
+func (k *checks) completed(e *dbusapi.Event) {
 	result := clientinfo.CheckResult(e.Status, e.Signal)
 	if e.Status == 0 && e.Signal == 0 {
-		k.ended(e.Client.Name, result, nil)
-	} else {
-		k.ended(e.Client.Name, "", errors.New(clientinfo.WithOutput("the checker "+result, &e.Client)))
+		k.ended(e.Client, result, nil)
+		return
 	}
-	return k.over()
-}
-
-// happened looks for why a check may have no result.
-func (k *checks) happened(h *dbusapi.Happening) error {
-	if !k.waiting[h.Client] {
-		return nil
-	}
-	switch h.Kind {
-	case dbusapi.CheckNotStarted, dbusapi.CheckStopped, dbusapi.WasRemoved:
-		k.ended(h.Client, "", errors.New(clientinfo.Sentence(h)))
-	}
-	return k.over()
+	k.ended(e.Client, "", errors.New(clientinfo.WithOutput("the checker "+result, &e.Now)))
 }
 
 // ended tells the result of one check.

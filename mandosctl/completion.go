@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mandos/dbusapi"
+	"mandos/dbusapi/notation"
 )
 
 // shells are those that completion can be written for.
@@ -92,25 +93,35 @@ func (p *program) completeNameThenFile(cmd *cobra.Command, args []string, begun 
 // completeSettings offers names first, and the keys of settings besides.
 func (p *program) completeSettings(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 	if key, _, ok := strings.Cut(begun, "="); ok {
-		return valuesOf(key, begun), cobra.ShellCompDirectiveNoFileComp
+		return p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Connection) ([]string, error) {
+			settings, err := settable(ctx, server)
+			return valuesOf(settings, key, begun), err
+		})
 	}
 	offers, directive := p.completeNames(cmd, args, begun)
-	for _, key := range settingKeys() {
-		if len(args) > 0 && strings.HasPrefix(key, begun) {
-			offers = append(offers, key+"=")
-		}
+	if len(args) == 0 {
+		return offers, directive | cobra.ShellCompDirectiveNoSpace
 	}
-	return offers, directive | cobra.ShellCompDirectiveNoSpace
+	keys, _ := p.completeWith(cmd, func(ctx context.Context, server *dbusapi.Connection) (keys []string, err error) {
+		settings, err := settable(ctx, server)
+		for _, key := range keysOf(settings) {
+			if strings.HasPrefix(key, begun) {
+				keys = append(keys, key+"=")
+			}
+		}
+		return keys, err
+	})
+	return append(offers, keys...), directive | cobra.ShellCompDirectiveNoSpace
 }
 
 // valuesOf offers the values of a setting that has but a few.
-func valuesOf(key, begun string) (offers []string) {
+func valuesOf(settings []dbusapi.Setting, key, begun string) (offers []string) {
 	for _, s := range settings {
-		if s.key != key {
+		if s.Key != key || s.Type != "b" {
 			continue
 		}
-		for _, value := range s.values {
-			if offer := key + "=" + value; strings.HasPrefix(offer, begun) {
+		for _, value := range []bool{true, false} {
+			if offer := key + "=" + notation.FormatBool(value); strings.HasPrefix(offer, begun) {
 				offers = append(offers, offer)
 			}
 		}

@@ -97,7 +97,7 @@ func (p *program) goneTable(gone []dbusapi.Gone, o listOptions, now time.Time) *
 		row := []console.Cell{
 			console.Same(g.Name),
 			{Text: clientinfo.SectionOfGone(g, now), Exact: humantime.Machine(g.GoneSince)},
-			{Text: would, Exact: g.Because, Paint: paint},
+			{Text: would, Exact: string(g.Because), Paint: paint},
 		}
 		if o.wide {
 			row = append(row, console.Same(g.KeyID), console.Same(g.Fingerprint))

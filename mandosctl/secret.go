@@ -70,7 +70,7 @@ func (p *program) accept(findings []dbusapi.Finding) error {
 			p.console.Notef("warning: %s", f.What())
 		}
 	}
-	return dbusapi.Refusal(findings)
+	return dbusapi.Refused(findings)
 }
 
 // tellRecipients tells who can read a client's secret.

@@ -35,9 +35,9 @@ events of each client, over restarts too.
 
 A NAME may be a shell pattern such as 'web*'; quote it. With --json, an object as
 "mandosctl list --json" prints it, in which each client also has its "history":
-[{"time", "kind", "client", "by", "reason", "key", "keyKind", "address", "command",
-"status", "signal", "error", "times", "values"}], the oldest first; what an event does not
-have is left out.`,
+[{"time", "kind", "client", "by", "reason", "refusal", "key", "keyKind", "address",
+"command", "status", "signal", "output", "error", "note", "times", "changes"}], the oldest
+first, as "mandosctl watch --json" prints them.`,
 		Example: `  mandosctl show laptop-7
   mandosctl show --events 50 laptop-7`,
 		Args: takesSome("NAME"),
@@ -62,7 +62,7 @@ func (p *program) show(ctx context.Context, o showOptions) error {
 	}
 	defer server.Close()
 	now := time.Now()
-	histories := make([][]dbusapi.Happening, len(clients))
+	histories := make([][]dbusapi.Event, len(clients))
 	for i, c := range clients {
 		if histories[i], err = p.history(ctx, server, c, o); err != nil {
 			return err
@@ -83,7 +83,7 @@ func (p *program) show(ctx context.Context, o showOptions) error {
 
 // history is what is to be shown of a client's history. Other Mandos servers
 // keep none.
-func (p *program) history(ctx context.Context, server *dbusapi.Connection, c dbusapi.Client, o showOptions) ([]dbusapi.Happening, error) {
+func (p *program) history(ctx context.Context, server *dbusapi.Connection, c dbusapi.Client, o showOptions) ([]dbusapi.Event, error) {
 	if o.events == 0 {
 		return nil, nil
 	}
@@ -134,7 +134,7 @@ func (p *program) when(t, now time.Time) string {
 	return humantime.Machine(t)
 }
 
-func (p *program) showHistory(history []dbusapi.Happening, now time.Time) {
+func (p *program) showHistory(history []dbusapi.Event, now time.Time) {
 	if len(history) == 0 {
 		return
 	}

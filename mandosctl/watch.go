@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,25 @@ type watchOptions struct {
 	exec  string
 }
 
+// kindsOfEvents are all of them, in lines.
+var kindsOfEvents = func() string {
+	var b strings.Builder
+	width := 0
+	for i, kind := range dbusapi.EventKinds {
+		switch {
+		case i == 0:
+		case width+len(kind) > 80:
+			b.WriteString(",\n")
+			width = 0
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(kind))
+		width += len(kind) + len(", ")
+	}
+	return b.String()
+}()
+
 func newWatchCommand(p *program) *cobra.Command {
 	var o watchOptions
 	cmd := &cobra.Command{
@@ -42,19 +62,18 @@ as well; quote it.
 
 Not on a terminal, the fields of a line are separated by tabs: time, client, kind,
 and the whole in words. With --json, each line is an object with "schemaVersion": 1,
-"time" (RFC 3339, UTC), "kind", and what the event has of "client", "by", "reason",
-"key", "keyKind", "address", "command", "status", "signal", "error", "dropped",
-"values". The kinds are added, removed, forgotten, enabled, disabled, changed, vouched,
-checker started, checker completed, checker stopped, checker not started, approval needed,
-approved, denied, approval over, secret sent, secret not received, rejected, not
-found, state not saved, state saved again, events dropped; and server up, server
-down, bus lost.
+"time" (RFC 3339, UTC), "kind", and what the event has of "client", "by" ({"kind",
+"uid", "pid", "user", "busName", "for"}), "reason", "refusal", "key", "keyKind",
+"address", "command", "status", "signal", "output", "error", "note", "dropped", "clients",
+"changes". The kinds are
+` + kindsOfEvents + `.
 
 With --exec, a shell runs COMMAND for each event, one after the other, with standard
 output going to standard error. The event is in its environment, as MANDOS_KIND,
-MANDOS_TIME, MANDOS_CLIENT, MANDOS_TEXT (the whole in words), MANDOS_BY,
-MANDOS_REASON, MANDOS_KEY, MANDOS_ADDRESS, MANDOS_STATUS, MANDOS_ERROR; as JSON
-it is on standard input. A command that fails is reported, and watching goes on; one
+MANDOS_TIME, MANDOS_CLIENT, MANDOS_TEXT (the whole in words), MANDOS_BY ("server",
+"configuration", or "caller"), MANDOS_UID, MANDOS_PID, MANDOS_REASON, MANDOS_REFUSAL,
+MANDOS_KEY, MANDOS_ADDRESS, MANDOS_STATUS, MANDOS_ERROR; as JSON it is on standard
+input. A command that fails is reported, and watching goes on; one
 that runs for a minute is killed.`,
 		Example: `  mandosctl watch
   mandosctl watch --quiet 'web*'
@@ -80,15 +99,14 @@ func (p *program) watch(ctx context.Context, o watchOptions) error {
 			warned = true
 			p.noteUnknown(e.Clients, o.names)
 		}
-		h, ok := clientinfo.HappeningOf(e)
-		if !ok || !o.wants(&h) {
+		if e.Kind == dbusapi.Refreshed || !o.wants(&e) {
 			return nil
 		}
-		if err := p.tell(&h, o); err != nil {
+		if err := p.tell(&e, o); err != nil {
 			return err
 		}
 		if o.exec != "" {
-			if err := p.runFor(ctx, &h, o.exec); err != nil {
+			if err := p.runFor(ctx, &e, o.exec); err != nil {
 				p.console.Errorf("%s: %v", o.exec, err)
 			}
 		}
@@ -116,32 +134,32 @@ func (p *program) noteUnknown(clients []dbusapi.Client, names []string) {
 
 // wants reports whether an event is to be told. What concerns no client is, with
 // names as well.
-func (o *watchOptions) wants(h *dbusapi.Happening) bool {
-	if o.quiet && clientinfo.ToneOf(h) == console.Routine {
+func (o *watchOptions) wants(e *dbusapi.Event) bool {
+	if o.quiet && clientinfo.ToneOf(e) == console.Routine {
 		return false
 	}
-	return len(o.names) == 0 || h.Client == "" ||
-		slices.ContainsFunc(o.names, func(name string) bool { return clientinfo.Fits(name, h.Client) })
+	return len(o.names) == 0 || e.Client == "" ||
+		slices.ContainsFunc(o.names, func(name string) bool { return clientinfo.Fits(name, e.Client) })
 }
 
-func (p *program) tell(h *dbusapi.Happening, o watchOptions) error {
-	text := printable(clientinfo.Sentence(h))
+func (p *program) tell(e *dbusapi.Event, o watchOptions) error {
+	text := printable(clientinfo.Sentence(e))
 	var err error
 	switch {
 	case o.json:
-		err = jsonoutput.Write(p.console.Out, jsonoutput.OfEvent(h), false)
+		err = jsonoutput.Write(p.console.Out, jsonoutput.OfEvent(e), false)
 	case p.console.Terminal:
 		colours := p.console.Palette
-		if paint := colours.Tone(clientinfo.ToneOf(h)); paint != nil {
+		if paint := colours.Tone(clientinfo.ToneOf(e)); paint != nil {
 			text = paint(text)
 		}
-		line := h.Time.Local().Format(time.TimeOnly) + "  "
-		if h.Client != "" {
-			line += colours.Strong(printable(h.Client)) + "  "
+		line := e.Time.Local().Format(time.TimeOnly) + "  "
+		if e.Client != "" {
+			line += colours.Strong(printable(e.Client)) + "  "
 		}
 		_, err = fmt.Fprintln(p.console.Out, line+text)
 	default:
-		_, err = fmt.Fprintf(p.console.Out, "%s\t%s\t%s\t%s\n", humantime.Machine(h.Time), printable(h.Client), h.Kind, text)
+		_, err = fmt.Fprintf(p.console.Out, "%s\t%s\t%s\t%s\n", humantime.Machine(e.Time), printable(e.Client), e.Kind, text)
 	}
 	return err
 }
@@ -150,8 +168,8 @@ func (p *program) tell(h *dbusapi.Happening, o watchOptions) error {
 const execLimit = time.Minute
 
 // runFor runs the command for one event.
-func (p *program) runFor(ctx context.Context, h *dbusapi.Happening, command string) error {
-	event, err := json.Marshal(jsonoutput.OfEvent(h))
+func (p *program) runFor(ctx context.Context, e *dbusapi.Event, command string) error {
+	event, err := json.Marshal(jsonoutput.OfEvent(e))
 	if err != nil {
 		return err
 	}
@@ -161,26 +179,32 @@ func (p *program) runFor(ctx context.Context, h *dbusapi.Happening, command stri
 	cmd.WaitDelay = time.Second
 	cmd.Stdin = bytes.NewReader(append(event, '\n'))
 	cmd.Stdout, cmd.Stderr = p.console.Err, p.console.Err
-	cmd.Env = append(os.Environ(), environment(h)...)
+	cmd.Env = append(os.Environ(), environment(e)...)
 	return cmd.Run()
 }
 
 // environment has a variable for every field, so that none is inherited.
-func environment(h *dbusapi.Happening) []string {
-	status := ""
-	if h.Kind == dbusapi.CheckCompleted {
-		status = strconv.Itoa(h.Status)
+func environment(e *dbusapi.Event) []string {
+	status, uid, pid := "", "", ""
+	if e.By.PID != 0 {
+		uid, pid = strconv.FormatUint(uint64(e.By.UID), 10), strconv.FormatUint(uint64(e.By.PID), 10)
+	}
+	if e.Kind == dbusapi.CheckerCompleted {
+		status = strconv.Itoa(e.Status)
 	}
 	return []string{
-		"MANDOS_KIND=" + string(h.Kind),
-		"MANDOS_TIME=" + humantime.Machine(h.Time),
-		"MANDOS_CLIENT=" + h.Client,
-		"MANDOS_TEXT=" + printable(clientinfo.Sentence(h)),
-		"MANDOS_BY=" + h.By,
-		"MANDOS_REASON=" + h.Reason,
-		"MANDOS_KEY=" + h.Key,
-		"MANDOS_ADDRESS=" + h.Address,
+		"MANDOS_KIND=" + string(e.Kind),
+		"MANDOS_TIME=" + humantime.Machine(e.Time),
+		"MANDOS_CLIENT=" + e.Client,
+		"MANDOS_TEXT=" + printable(clientinfo.Sentence(e)),
+		"MANDOS_BY=" + string(e.By.Kind),
+		"MANDOS_UID=" + uid,
+		"MANDOS_PID=" + pid,
+		"MANDOS_REASON=" + string(e.Reason),
+		"MANDOS_REFUSAL=" + string(e.Refusal),
+		"MANDOS_KEY=" + e.Key,
+		"MANDOS_ADDRESS=" + e.Address,
 		"MANDOS_STATUS=" + status,
-		"MANDOS_ERROR=" + h.Error,
+		"MANDOS_ERROR=" + e.Error,
 	}
 }

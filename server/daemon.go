@@ -174,7 +174,7 @@ func (d *daemon) open() (err error) {
 	}
 	d.registry = client.New(d.checker, d.store)
 	d.registry.Subscribe(logging.Events(d.log, d.logLimits))
-	d.history = history.New(d.store, bus.Encode, d.log)
+	d.history = history.New(d.store, d.log)
 	d.registry.Subscribe(d.history.Tell)
 	if d.settings.UseDBus {
 		d.bus = bus.New(d.registry, d, "", d.log)

@@ -41,7 +41,7 @@ func TestNobodyFillsTheLog(t *testing.T) {
 	log := s.log()
 	most := 20 + 2*int(time.Since(start).Seconds()+1)
 	for sentence, counted := range map[string]string{
-		"Sending secret to host1 succeeded":                  `Too many connections of client host1 to log them all client=host1 event="secret sent" left_out=`,
+		"Sending secret to host1 succeeded":                  `Too many connections of client host1 to log them all client=host1 event=secret-sent left_out=`,
 		"peer refused: it does not begin as a Mandos client": "Too many connections to log them all left_out=",
 	} {
 		logged, leftOut := strings.Count(log, sentence), 0

@@ -35,7 +35,7 @@ func (d *daemon) load(records []client.Record) error {
 // forget forgets all records, because the command line says so.
 func (d *daemon) forget(records []client.Record) error {
 	dropped := make([]client.Record, len(records))
-	histories := make(map[string][]map[string]string, len(records))
+	histories := make(map[string][]byte, len(records))
 	lowered := 0
 	for i := range records {
 		name := records[i].Name

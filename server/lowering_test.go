@@ -210,8 +210,8 @@ func TestARemovedClientStaysAway(t *testing.T) {
 					t.Errorf("%s it got %q, error %v", when, got, err)
 				}
 				gone, err := server.Gone(t.Context())
-				if err != nil || len(gone) != 1 || gone[0].Name != "host1" || gone[0].KeyID != key.KeyID() || gone[0].Because != dbusapi.CodeRemoved ||
-					!strings.HasPrefix(gone[0].By, fmt.Sprintf("uid %d, pid ", os.Getuid())) || time.Since(gone[0].Since) > time.Hour || gone[0].GoneSince.IsZero() == (conf == rest) {
+				if err != nil || len(gone) != 1 || gone[0].Name != "host1" || gone[0].KeyID != key.KeyID() || gone[0].Because != dbusapi.RemovedByAdministrator ||
+					gone[0].By.PID == 0 || gone[0].By.UID != uint32(os.Getuid()) || time.Since(gone[0].Since) > time.Hour || gone[0].GoneSince.IsZero() == (conf == rest) {
 					t.Errorf("%s gone are %+v, error %v", when, gone, err)
 				}
 				s.stop()

@@ -252,7 +252,7 @@ func (w *lowerer) follow(configured []client.Settings) {
 
 func (w *lowerer) play(steps []loweringStep) string {
 	ctx := context.Background()
-	admin := client.Actor{Caller: ":1.7", UID: 0, PID: 4711}
+	admin := client.Actor{Kind: client.Caller, BusName: ":1.7", UID: 0, PID: 4711}
 	w.begin(&loweringStep{file: "whole", lines: []string{"", "there\n", "there\n", "there\n"}, keys: []int{0, 1, 2}})
 	defer func() { _ = w.Close(ctx) }()
 	for i := range steps {

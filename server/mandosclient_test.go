@@ -154,7 +154,7 @@ func TestRealClientIsRefused(t *testing.T) {
 		clients string
 		logged  string
 	}{
-		"while it is disabled":             {clients: d.clientsConf(keyID, "enabled = False\n"), logged: "Disabled"},
+		"while it is disabled":             {clients: d.clientsConf(keyID, "enabled = False\n"), logged: "reason=disabled"},
 		"when its key is unknown":          {clients: d.clientsConf(otherID, ""), logged: strings.ToUpper(keyID)},
 		"when nobody approves in time":     {clients: d.clientsConf(keyID, "approval_delay = PT1S\napproved_by_default = no\n"), logged: "needs approval"},
 		"when there are no clients at all": {clients: "", logged: strings.ToUpper(keyID)},

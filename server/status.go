@@ -72,7 +72,7 @@ func (d *daemon) SetLogLevel(by client.Actor, name string) error {
 func (d *daemon) Place(name string) string { return (*d.places.Load())[name] }
 
 // History is part of [bus.Daemon].
-func (d *daemon) History(name string) ([]map[string]string, error) { return d.history.History(name) }
+func (d *daemon) History(name string) ([]client.Event, error) { return d.history.History(name) }
 
 // statusInterval is how often the service manager is told at most how we are.
 const statusInterval = time.Second

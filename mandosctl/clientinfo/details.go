@@ -4,6 +4,9 @@ package clientinfo
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"mandos/dbusapi"
@@ -38,6 +41,7 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 			{"timeout", notation.FormatDuration(c.Timeout)},
 			{"extended timeout", notation.FormatDuration(c.ExtendedTimeout)},
 		},
+		otherSettings(c),
 		[]Line{
 			{"secret", doubts(c.SecretProblem)},
 			{"last hand-out", lastHandout(c, when(c.LastHandout))},
@@ -55,10 +59,18 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 	)
 }
 
+// otherSettings are those of a later server.
+func otherSettings(c *dbusapi.Client) (lines []Line) {
+	for _, key := range slices.Sorted(maps.Keys(c.Other)) {
+		lines = append(lines, Line{strings.ReplaceAll(key, "_", " "), c.Other[key]})
+	}
+	return lines
+}
+
 // joinGroups drops lines without a value and puts an empty one between groups.
 func joinGroups(groups ...[]Line) (all []Line) {
 	for i, group := range groups {
-		if i > 0 {
+		if i > 0 && len(group) > 0 {
 			all = append(all, Line{})
 		}
 		for _, line := range group {

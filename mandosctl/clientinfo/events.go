@@ -10,122 +10,144 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"mandos/dbusapi"
-	"mandos/dbusapi/notation"
 	"mandos/mandosctl/console"
 )
 
-// Kinds of what happens to the server as a whole, of which no server tells.
-const (
-	ServerUp   dbusapi.HappeningKind = "server up" // Reason
-	ServerDown dbusapi.HappeningKind = "server down"
-	BusLost    dbusapi.HappeningKind = "bus lost" // Reason
-)
+// account is how a kind of event is told.
+type account struct {
+	tone console.Tone
+	// say is what happened, without when and to whom.
+	say func(*dbusapi.Event) string
+	// toneOf, if there is one, is the tone where it depends on the event.
+	toneOf func(*dbusapi.Event) console.Tone
+}
+
+// accounts are those of each kind of event.
+var accounts = map[dbusapi.EventKind]account{
+	dbusapi.Added:          {tone: console.Plain, say: doneBy("added")},
+	dbusapi.Removed:        {tone: console.Plain, say: func(e *dbusapi.Event) string { return "removed" + by(e.By) + because(e) }},
+	dbusapi.Forgotten:      {tone: console.Plain, say: doneBy("forgotten")},
+	dbusapi.Enabled:        {tone: console.Good, say: doneBy("enabled")},
+	dbusapi.Disabled:       {toneOf: toneOfDisabled, say: func(e *dbusapi.Event) string { return "disabled" + by(e.By) + because(e) }},
+	dbusapi.Changed:        {tone: console.Plain, say: func(e *dbusapi.Event) string { return "changed" + by(e.By) + ": " + changes(e) }},
+	dbusapi.Vouched:        {tone: console.Plain, say: doneBy("taken as checked OK")},
+	dbusapi.CheckerStarted: {tone: console.Routine, say: func(e *dbusapi.Event) string { return "check started: " + e.Command }},
+	dbusapi.CheckerCompleted: {toneOf: toneOfCheck, say: func(e *dbusapi.Event) string {
+		return "check " + CheckResult(e.Status, e.Signal)
+	}},
+	dbusapi.CheckerStopped:    {tone: console.Plain, say: doneBy("check stopped")},
+	dbusapi.CheckerNotStarted: {tone: console.Bad, say: func(e *dbusapi.Event) string { return "checker could not be started: " + e.Error }},
+	dbusapi.ApprovalNeeded:    {tone: console.Warning, say: func(e *dbusapi.Event) string { return "waits for approval" + place(e) }},
+	dbusapi.Approved:          {tone: console.Plain, say: doneBy("approved")},
+	dbusapi.Denied:            {tone: console.Plain, say: doneBy("denied")},
+	dbusapi.ApprovalOver:      {tone: console.Routine, say: func(*dbusapi.Event) string { return "nobody waits for approval any more" }},
+	dbusapi.SecretSent:        {tone: console.Good, say: func(e *dbusapi.Event) string { return "received its secret" + place(e) + note(e) }},
+	dbusapi.SecretNotReceived: {tone: console.Warning, say: func(e *dbusapi.Event) string {
+		return "did not receive its whole secret" + place(e) + ": " + e.Error
+	}},
+	dbusapi.Rejected: {tone: console.Warning, say: func(e *dbusapi.Event) string {
+		return "was refused its secret" + place(e) + ": " + refusal(e.Refusal)
+	}},
+	dbusapi.NotFound: {tone: console.Warning, say: func(e *dbusapi.Event) string {
+		return fmt.Sprintf("somebody%s came with a key that no client has: %s%s", place(e), e.Key, note(e))
+	}},
+	dbusapi.StateNotSaved:   {tone: console.Bad, say: func(e *dbusapi.Event) string { return "the server cannot save its state: " + e.Error }},
+	dbusapi.StateSavedAgain: {tone: console.Good, say: func(*dbusapi.Event) string { return "the server saves its state again" }},
+	dbusapi.EventsDropped: {tone: console.Warning, say: func(e *dbusapi.Event) string {
+		return fmt.Sprintf("%d refusals came too fast to tell them", e.Dropped)
+	}},
+	dbusapi.ServerUp:   {tone: console.Plain, say: func(e *dbusapi.Event) string { return "server up: it has " + numberOf(len(e.Clients)) }},
+	dbusapi.ServerDown: {tone: console.Warning, say: func(*dbusapi.Event) string { return "server down" }},
+	dbusapi.BusLost:    {tone: console.Warning, say: func(e *dbusapi.Event) string { return "bus lost: " + e.Error }},
+}
+
+// accountOf is how an event is told, one of a later server's by its code.
+func accountOf(e *dbusapi.Event) account {
+	if told, known := accounts[e.Kind]; known {
+		return told
+	}
+	return account{tone: console.Plain, say: func(e *dbusapi.Event) string { return string(e.Kind) + by(e.By) + because(e) }}
+}
 
 // ToneOf tells how good the news is.
-func ToneOf(h *dbusapi.Happening) console.Tone {
-	switch h.Kind {
-	case dbusapi.CheckStarted, dbusapi.ApprovalOver:
-		return console.Routine
-	case dbusapi.CheckCompleted:
-		if h.Status == 0 && h.Signal == 0 {
-			return console.Routine
-		}
-		return console.Warning
-	case dbusapi.SecretSent, dbusapi.WasEnabled, dbusapi.StateSavedAgain:
-		return console.Good
-	case ServerDown, BusLost, dbusapi.ApprovalNeeded, dbusapi.SecretNotReceived, dbusapi.WasRejected, dbusapi.KeyNotFound, dbusapi.HappeningsLeftUntold:
-		return console.Warning
-	case dbusapi.WasDisabled:
-		if h.By != "server" {
-			return console.Plain
-		}
-		return console.Bad
-	case dbusapi.CheckNotStarted, dbusapi.StateNotSaved:
-		return console.Bad
+func ToneOf(e *dbusapi.Event) console.Tone {
+	told := accountOf(e)
+	if told.toneOf != nil {
+		return told.toneOf(e)
 	}
-	return console.Plain
+	return told.tone
+}
+
+func toneOfDisabled(e *dbusapi.Event) console.Tone {
+	if IsDeliberate(e.Reason) {
+		return console.Plain
+	}
+	return console.Bad
+}
+
+func toneOfCheck(e *dbusapi.Event) console.Tone {
+	if e.Status == 0 && e.Signal == 0 {
+		return console.Routine
+	}
+	return console.Warning
 }
 
 // Sentence says what happened, without when and to whom.
-func Sentence(h *dbusapi.Happening) string {
-	if h.Times > 1 {
-		return fmt.Sprintf("%s (%d times)", what(h), h.Times)
+func Sentence(e *dbusapi.Event) string {
+	text := accountOf(e).say(e)
+	if e.Times > 1 {
+		return fmt.Sprintf("%s (%d times)", text, e.Times)
 	}
-	return what(h)
+	return text
 }
 
-func what(h *dbusapi.Happening) string {
-	switch h.Kind {
-	case dbusapi.WasDisabled, dbusapi.WasRemoved:
-		return string(h.Kind) + actor(h) + because(h)
-	case dbusapi.WasChanged:
-		return "changed" + actor(h) + ": " + changes(h)
-	case dbusapi.WasVouchedFor:
-		return "taken as checked OK" + actor(h)
-	case dbusapi.CheckStarted:
-		return "check started: " + h.Command
-	case dbusapi.CheckCompleted:
-		return "check " + result(h)
-	case dbusapi.CheckStopped:
-		return "check stopped" + actor(h)
-	case dbusapi.CheckNotStarted:
-		return "checker could not be started: " + h.Error
-	case dbusapi.ApprovalNeeded:
-		return "waits for approval" + place(h)
-	case dbusapi.ApprovalOver:
-		return "nobody waits for approval any more"
-	case dbusapi.SecretSent:
-		return "received its secret" + place(h) + note(h)
-	case dbusapi.SecretNotReceived:
-		return "did not receive its whole secret" + place(h) + ": " + h.Error
-	case dbusapi.WasRejected:
-		return "was refused its secret" + place(h) + ": " + h.Reason
-	case dbusapi.KeyNotFound:
-		return fmt.Sprintf("somebody%s came with a key that no client has: %s%s", place(h), h.Key, note(h))
-	case dbusapi.StateNotSaved:
-		return "the server cannot save its state: " + h.Error
-	case dbusapi.StateSavedAgain:
-		return "the server saves its state again"
-	case dbusapi.HappeningsLeftUntold:
-		return fmt.Sprintf("%d refusals came too fast to tell them", h.Dropped)
-	}
-	return string(h.Kind) + actor(h) + because(h)
+// doneBy is for what is said in one way, with who did it.
+func doneBy(what string) func(*dbusapi.Event) string {
+	return func(e *dbusapi.Event) string { return what + by(e.By) }
 }
 
 // note is what is odd about it, if anything is.
-func note(h *dbusapi.Happening) string {
-	if h.Note == "" {
+func note(e *dbusapi.Event) string {
+	if e.Note == "" {
 		return ""
 	}
-	return "; " + h.Note
+	return "; " + e.Note
 }
 
-// actor is who did it, if somebody outside the server did.
-func actor(h *dbusapi.Happening) string {
-	if h.By == "" || h.By == "server" {
+// by is who did it, if somebody outside the server did.
+func by(a dbusapi.Actor) string {
+	if a == (dbusapi.Actor{}) || a.Kind == dbusapi.Itself {
 		return ""
 	}
-	return " by " + Who(h.By)
+	return " by " + Who(a)
 }
 
 // because is the reason, unless naming who did it was saying it.
-func because(h *dbusapi.Happening) string {
-	if h.Reason == "" || actor(h) != "" && strings.HasPrefix(h.Reason, "by ") {
+func because(e *dbusapi.Event) string {
+	why := reasonOf(e.Reason)
+	if why.said == "" || by(e.By) != "" && why.byActor {
 		return ""
 	}
-	return ": " + h.Reason
+	return ": " + why.said
 }
 
-// Who names the user behind "uid N, pid N".
-func Who(by string) string {
-	var uid, pid uint32
-	if n, err := fmt.Sscanf(by, "uid %d, pid %d", &uid, &pid); n < 2 || err != nil {
-		return by
+// Who names who did something.
+func Who(a dbusapi.Actor) string {
+	switch {
+	case a.Kind == dbusapi.FormerServer:
+		return "a former server"
+	case a.Kind != dbusapi.Caller:
+		return string(a.Kind)
+	case a.PID == 0:
+		return "an unknown process, " + a.BusName
 	}
-	return fmt.Sprintf("%s (pid %d)", UserName(uid), pid)
+	text := fmt.Sprintf("%s (pid %d)", UserName(a.UID), a.PID)
+	if a.For != "" {
+		text += " for " + a.For
+	}
+	return text
 }
 
 // UserName is the name of a user, or the number of one that has none.
@@ -137,14 +159,12 @@ func UserName(uid uint32) string {
 	return number
 }
 
-func place(h *dbusapi.Happening) string {
-	if h.Address == "" {
+func place(e *dbusapi.Event) string {
+	if e.Address == "" {
 		return ""
 	}
-	return " at " + h.Address
+	return " at " + e.Address
 }
-
-func result(h *dbusapi.Happening) string { return CheckResult(h.Status, h.Signal) }
 
 // CheckResult says how a checker ended, from its exit status or the signal that
 // killed it.
@@ -158,60 +178,22 @@ func CheckResult(status, signal int) string {
 	return fmt.Sprintf("failed with exit status %d", status)
 }
 
-// changes are the settings that changed, named as in clients.conf.
-func changes(h *dbusapi.Happening) string {
+// changes are the settings that changed. A secret has no value to show.
+func changes(e *dbusapi.Event) string {
 	var all []string
-	for _, property := range slices.Sorted(maps.Keys(h.Values)) {
-		if property == "Secret" {
-			all = append(all, "secret")
+	for _, setting := range slices.Sorted(maps.Keys(e.Changes)) {
+		if setting == "secret" {
+			all = append(all, setting)
 			continue
 		}
-		all = append(all, settingName(property)+"="+settingValue(property, h.Values[property]))
+		all = append(all, setting+"="+e.Changes[setting])
 	}
 	return strings.Join(all, ", ")
 }
 
-// settingName turns a property's name into that of the setting: ApprovalDelay
-// into approval_delay.
-func settingName(property string) string {
-	var b strings.Builder
-	for i, r := range property {
-		if r >= 'A' && r <= 'Z' && i > 0 && (property[i-1] < 'A' || property[i-1] > 'Z') {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToLower(b.String())
-}
-
-func settingValue(property, text string) string {
-	switch property {
-	case "Timeout", "ExtendedTimeout", "Interval", "ApprovalDelay", "ApprovalDuration":
-		if ms, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return notation.FormatDuration(time.Duration(ms) * time.Millisecond)
-		}
-	}
-	return text
-}
-
-// HappeningOf makes what is told of an event, if anything is.
-func HappeningOf(e dbusapi.Event) (dbusapi.Happening, bool) {
-	switch e.Kind {
-	case dbusapi.Happened:
-		return e.Happening, true
-	case dbusapi.ServerUp:
-		return dbusapi.Happening{Kind: ServerUp, Time: e.Time, Reason: numberOf(len(e.Clients))}, true
-	case dbusapi.ServerDown:
-		return dbusapi.Happening{Kind: ServerDown, Time: e.Time}, true
-	case dbusapi.BusLost:
-		return dbusapi.Happening{Kind: BusLost, Time: e.Time, Reason: e.Reason}, true
-	}
-	return dbusapi.Happening{}, false
-}
-
 func numberOf(clients int) string {
 	if clients == 1 {
-		return "it has 1 client"
+		return "1 client"
 	}
-	return fmt.Sprintf("it has %d clients", clients)
+	return fmt.Sprintf("%d clients", clients)
 }

@@ -10,50 +10,81 @@ import (
 )
 
 func TestWhatHappenedInWords(t *testing.T) {
-	const admin = "uid 0, pid 17"
+	admin := dbusapi.Actor{Kind: dbusapi.Caller, UID: 0, PID: 17}
+	files, itself := dbusapi.Actor{Kind: dbusapi.Configuration}, dbusapi.Actor{Kind: dbusapi.Itself}
 	for _, c := range []struct {
-		h    dbusapi.Happening
+		e    dbusapi.Event
 		want string
 		tone console.Tone
 	}{
-		{dbusapi.Happening{Kind: dbusapi.WasAdded, By: "configuration"}, "added by configuration", console.Plain},
-		{dbusapi.Happening{Kind: dbusapi.WasEnabled, By: admin}, "enabled by root (pid 17)", console.Good},
-		{dbusapi.Happening{Kind: dbusapi.WasEnabled, By: "uid 4000000000, pid 17"}, "enabled by 4000000000 (pid 17)", console.Good},
-		{dbusapi.Happening{Kind: dbusapi.WasDisabled, By: admin, Reason: dbusapi.ByAdministrator}, "disabled by root (pid 17)", console.Plain},
-		{dbusapi.Happening{Kind: dbusapi.WasDisabled, By: "server", Reason: "no successful check within its timeout"}, "disabled: no successful check within its timeout", console.Bad},
-		{dbusapi.Happening{Kind: dbusapi.WasRemoved, By: "configuration", Reason: dbusapi.ByConfiguration}, "removed by configuration", console.Plain},
-		{dbusapi.Happening{Kind: dbusapi.WasChanged, By: admin, Values: map[string]string{
-			"ApprovalDelay": "90000", "Host": "a.example.org", "KeyID": "AB", "ApprovedByDefault": "true", "Secret": ""}},
-			"changed by root (pid 17): approval_delay=1m 30s, approved_by_default=true, host=a.example.org, key_id=AB, secret", console.Plain},
-		{dbusapi.Happening{Kind: dbusapi.WasVouchedFor, By: admin}, "taken as checked OK by root (pid 17)", console.Plain},
-		{dbusapi.Happening{Kind: dbusapi.CheckStarted, Command: "fping -q -- a"}, "check started: fping -q -- a", console.Routine},
-		{dbusapi.Happening{Kind: dbusapi.CheckCompleted}, "check succeeded", console.Routine},
-		{dbusapi.Happening{Kind: dbusapi.CheckCompleted, Status: 2}, "check failed with exit status 2", console.Warning},
-		{dbusapi.Happening{Kind: dbusapi.CheckCompleted, Status: -1, Signal: 9}, "check was killed by signal 9 (killed)", console.Warning},
-		{dbusapi.Happening{Kind: dbusapi.CheckStopped, By: admin}, "check stopped by root (pid 17)", console.Plain},
-		{dbusapi.Happening{Kind: dbusapi.CheckNotStarted, Error: "no processes left"}, "checker could not be started: no processes left", console.Bad},
-		{dbusapi.Happening{Kind: dbusapi.ApprovalNeeded, Address: "[::1]:4711"}, "waits for approval at [::1]:4711", console.Warning},
-		{dbusapi.Happening{Kind: dbusapi.ApprovalOver}, "nobody waits for approval any more", console.Routine},
-		{dbusapi.Happening{Kind: dbusapi.WasApproved, By: admin}, "approved by root (pid 17)", console.Plain},
-		{dbusapi.Happening{Kind: dbusapi.SecretSent, Address: "[::1]:4711"}, "received its secret at [::1]:4711", console.Good},
-		{dbusapi.Happening{Kind: dbusapi.SecretSent, Address: "[::1]:4711", Note: "it said no good-bye"}, "received its secret at [::1]:4711; it said no good-bye", console.Good},
-		{dbusapi.Happening{Kind: dbusapi.SecretNotReceived, Address: "[::1]:4711", Error: "gone"}, "did not receive its whole secret at [::1]:4711: gone", console.Warning},
-		{dbusapi.Happening{Kind: dbusapi.WasRejected, Address: "[::1]:4711", Reason: "Disabled", Times: 3}, "was refused its secret at [::1]:4711: Disabled (3 times)", console.Warning},
-		{dbusapi.Happening{Kind: dbusapi.KeyNotFound, Address: "[::1]:4711", Key: "AB"}, "somebody at [::1]:4711 came with a key that no client has: AB", console.Warning},
-		{dbusapi.Happening{Kind: dbusapi.KeyNotFound, Key: "AB", Note: "but foo has"}, "somebody came with a key that no client has: AB; but foo has", console.Warning},
-		{dbusapi.Happening{Kind: dbusapi.StateNotSaved, Error: "no space"}, "the server cannot save its state: no space", console.Bad},
-		{dbusapi.Happening{Kind: dbusapi.StateSavedAgain}, "the server saves its state again", console.Good},
-		{dbusapi.Happening{Kind: dbusapi.HappeningsLeftUntold, Dropped: 12}, "12 refusals came too fast to tell them", console.Warning},
-		{dbusapi.Happening{Kind: ServerUp, Reason: "it has 3 clients"}, "server up: it has 3 clients", console.Plain},
-		{dbusapi.Happening{Kind: ServerDown}, "server down", console.Warning},
-		{dbusapi.Happening{Kind: BusLost, Reason: "it closed the connection"}, "bus lost: it closed the connection", console.Warning},
-		{dbusapi.Happening{Kind: "what a later server tells", By: admin, Reason: "for once"}, "what a later server tells by root (pid 17): for once", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Added, By: files}, "added by configuration", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Enabled, By: admin}, "enabled by root (pid 17)", console.Good},
+		{dbusapi.Event{Kind: dbusapi.Enabled, By: dbusapi.Actor{Kind: dbusapi.Caller, UID: 4_000_000_000, PID: 17}}, "enabled by 4000000000 (pid 17)", console.Good},
+		{dbusapi.Event{Kind: dbusapi.Disabled, By: admin, Reason: dbusapi.ByAdministrator}, "disabled by root (pid 17)", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Disabled, By: itself, Reason: dbusapi.TimedOut}, "disabled: no successful check within its timeout", console.Bad},
+		{dbusapi.Event{Kind: dbusapi.Removed, By: files, Reason: dbusapi.ByConfiguration}, "removed by configuration", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Changed, By: admin, Changes: map[string]string{
+			"approval_delay": "1m 30s", "host": "a.example.org", "key_id": "AB", "approved_by_default": "yes", "secret": ""}},
+			"changed by root (pid 17): approval_delay=1m 30s, approved_by_default=yes, host=a.example.org, key_id=AB, secret", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Vouched, By: admin}, "taken as checked OK by root (pid 17)", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.CheckerStarted, Command: "fping -q -- a"}, "check started: fping -q -- a", console.Routine},
+		{dbusapi.Event{Kind: dbusapi.CheckerCompleted}, "check succeeded", console.Routine},
+		{dbusapi.Event{Kind: dbusapi.CheckerCompleted, Status: 2}, "check failed with exit status 2", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.CheckerCompleted, Status: -1, Signal: 9}, "check was killed by signal 9 (killed)", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.CheckerStopped, By: admin}, "check stopped by root (pid 17)", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.CheckerNotStarted, Error: "no processes left"}, "checker could not be started: no processes left", console.Bad},
+		{dbusapi.Event{Kind: dbusapi.ApprovalNeeded, Address: "[::1]:4711"}, "waits for approval at [::1]:4711", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.ApprovalOver}, "nobody waits for approval any more", console.Routine},
+		{dbusapi.Event{Kind: dbusapi.Approved, By: admin}, "approved by root (pid 17)", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.SecretSent, Address: "[::1]:4711"}, "received its secret at [::1]:4711", console.Good},
+		{dbusapi.Event{Kind: dbusapi.SecretSent, Address: "[::1]:4711", Note: "it said no good-bye"}, "received its secret at [::1]:4711; it said no good-bye", console.Good},
+		{dbusapi.Event{Kind: dbusapi.SecretNotReceived, Address: "[::1]:4711", Error: "gone"}, "did not receive its whole secret at [::1]:4711: gone", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.Rejected, Address: "[::1]:4711", Refusal: dbusapi.IsDisabled, Times: 3}, "was refused its secret at [::1]:4711: it is disabled (3 times)", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.NotFound, Address: "[::1]:4711", Key: "AB"}, "somebody at [::1]:4711 came with a key that no client has: AB", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.NotFound, Key: "AB", Note: "but foo has"}, "somebody came with a key that no client has: AB; but foo has", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.StateNotSaved, Error: "no space"}, "the server cannot save its state: no space", console.Bad},
+		{dbusapi.Event{Kind: dbusapi.StateSavedAgain}, "the server saves its state again", console.Good},
+		{dbusapi.Event{Kind: dbusapi.EventsDropped, Dropped: 12}, "12 refusals came too fast to tell them", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.ServerUp, Clients: make([]dbusapi.Client, 3)}, "server up: it has 3 clients", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.ServerDown}, "server down", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.BusLost, Error: "it closed the connection"}, "bus lost: it closed the connection", console.Warning},
+		{dbusapi.Event{Kind: dbusapi.ServerUp, Clients: make([]dbusapi.Client, 1)}, "server up: it has 1 client", console.Plain},
+		{dbusapi.Event{Kind: "of-a-later-server", By: admin, Reason: "for-once"}, "of-a-later-server by root (pid 17): for-once", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Forgotten, By: itself}, "forgotten", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Denied, By: dbusapi.Actor{Kind: dbusapi.Caller, PID: 17, For: "alice"}}, "denied by root (pid 17) for alice", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Disabled, By: dbusapi.Actor{Kind: dbusapi.Caller, BusName: ":1.7"}, Reason: dbusapi.ByAdministrator}, "disabled by an unknown process, :1.7", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Disabled, By: dbusapi.Actor{Kind: dbusapi.FormerServer}, Reason: dbusapi.BeforeTakeOver},
+			"disabled by a former server: it was disabled when the state of another server was taken over", console.Plain},
+		{dbusapi.Event{Kind: dbusapi.Rejected, Refusal: "of-a-later-server"}, "was refused its secret: of-a-later-server", console.Warning},
 	} {
-		if got := Sentence(&c.h); got != c.want {
-			t.Errorf("%s: %q, want %q", c.h.Kind, got, c.want)
+		if got := Sentence(&c.e); got != c.want {
+			t.Errorf("%s: %q, want %q", c.e.Kind, got, c.want)
 		}
-		if got := ToneOf(&c.h); got != c.tone {
-			t.Errorf("%s: tone %d, want %d", c.h.Kind, got, c.tone)
+		if got := ToneOf(&c.e); got != c.tone {
+			t.Errorf("%s: tone %d, want %d", c.e.Kind, got, c.tone)
+		}
+	}
+}
+
+func TestEveryCodeHasWords(t *testing.T) {
+	for _, kind := range dbusapi.EventKinds {
+		if _, told := accounts[kind]; !told {
+			t.Errorf("nothing is said of %s", kind)
+		}
+	}
+	for _, why := range dbusapi.Reasons {
+		if said := reasons[why]; said.said == "" || said.was == "" {
+			t.Errorf("of the reason %s is said %+v", why, said)
+		}
+	}
+	for _, why := range dbusapi.Refusals {
+		if refusals[why] == "" {
+			t.Errorf("nothing is said of the refusal %s", why)
+		}
+	}
+	for _, kind := range dbusapi.ActorKinds {
+		if Who(dbusapi.Actor{Kind: kind, PID: 1}) == "" {
+			t.Errorf("nothing is said of the actor %s", kind)
 		}
 	}
 }

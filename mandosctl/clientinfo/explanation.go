@@ -147,7 +147,7 @@ func validityStep(c *dbusapi.Client, now time.Time) Step {
 	}
 	text := "it is disabled"
 	if c.DisabledBecause != "" {
-		text = fmt.Sprintf("it was disabled %s: %s", humantime.Relative(c.DisabledSince, now), c.DisabledBecause)
+		text = fmt.Sprintf("it was disabled %s: %s", humantime.Relative(c.DisabledSince, now), reasonOf(c.DisabledBecause).said)
 	}
 	return Step{Answer: No, Text: text, Command: "mandosctl enable " + quoted(c.Name)}
 }

@@ -11,34 +11,15 @@ import (
 	"mandos/mandosctl/humantime"
 )
 
-// goneReasons are the words for the codes of what lowers a client. One with a person
-// behind it names them.
-var goneReasons = map[string]string{
-	dbusapi.CodeDisabled:      "disabled",
-	dbusapi.CodeRemoved:       "removed",
-	dbusapi.CodeConfiguration: "disabled by the configuration",
-	dbusapi.CodeTakenOver:     "disabled before its state was taken over from another server",
-	dbusapi.CodeExpired:       "expired for want of a successful check",
-	dbusapi.CodeNeverChecked:  "expired while the server was down, never checked with success",
-	dbusapi.CodeCheckFailed:   "expired while the server was down, its last check having failed",
-	dbusapi.CodeGraceSpent:    "expired while the server was down again, without a check in between",
-}
-
 // WhyGone says what is against a client, by whom and, as seen from now if that is given,
 // since when. It is empty if nothing is: it is let in again when its section comes back.
 func WhyGone(g *dbusapi.Gone, now time.Time) string {
 	if g.Because == "" {
 		return ""
 	}
-	why, known := goneReasons[g.Because]
-	if !known {
-		why = g.Because // a later server's
-	}
-	switch g.Because {
-	case dbusapi.CodeDisabled, dbusapi.CodeRemoved:
-		if g.By != "" {
-			why += " by " + Who(g.By)
-		}
+	why := reasonOf(g.Because).was
+	if g.By.Kind == dbusapi.Caller {
+		why += by(g.By)
 	}
 	if !g.Since.IsZero() && !now.IsZero() {
 		why += ", " + humantime.Relative(g.Since, now)

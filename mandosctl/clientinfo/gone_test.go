@@ -14,21 +14,17 @@ var now = time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
 
 func TestWhatIsAgainstAClientThatIsGone(t *testing.T) {
 	hourAgo := now.Add(-time.Hour)
+	root := dbusapi.Actor{Kind: dbusapi.Caller, PID: 17}
 	for want, g := range map[string]dbusapi.Gone{
 		"":                                      {},
-		"disabled by root (pid 17), 1h ago":     {Because: dbusapi.CodeDisabled, By: "uid 0, pid 17", Since: hourAgo},
-		"removed by root (pid 17), 1h ago":      {Because: dbusapi.CodeRemoved, By: "uid 0, pid 17", Since: hourAgo},
-		"disabled by the configuration, 1h ago": {Because: dbusapi.CodeConfiguration, By: "configuration", Since: hourAgo},
-		"expired for want of a successful check, 1h ago": {Because: dbusapi.CodeExpired, By: "server", Since: hourAgo},
+		"disabled by root (pid 17), 1h ago":     {Because: dbusapi.ByAdministrator, By: root, Since: hourAgo},
+		"removed by root (pid 17), 1h ago":      {Because: dbusapi.RemovedByAdministrator, By: root, Since: hourAgo},
+		"disabled by the configuration, 1h ago": {Because: dbusapi.ByConfiguration, By: dbusapi.Actor{Kind: dbusapi.Configuration}, Since: hourAgo},
+		"expired for want of a successful check, 1h ago": {Because: dbusapi.TimedOut, By: dbusapi.Actor{Kind: dbusapi.Itself}, Since: hourAgo},
 		"by a rule to come": {Because: "by a rule to come"},
 	} {
 		if got := WhyGone(&g, now); got != want {
 			t.Errorf("%+v: %q, want %q", g, got, want)
-		}
-	}
-	for _, code := range []string{dbusapi.CodeTakenOver, dbusapi.CodeNeverChecked, dbusapi.CodeCheckFailed, dbusapi.CodeGraceSpent} {
-		if got := WhyGone(&dbusapi.Gone{Because: code}, now); got == code {
-			t.Errorf("there are no words for %s", code)
 		}
 	}
 }
@@ -43,7 +39,7 @@ func TestWhatHasBecomeOfTheSection(t *testing.T) {
 }
 
 func TestThoseThatAreGoneAreChosenByNameAndPattern(t *testing.T) {
-	gone := []dbusapi.Gone{{Name: "a"}, {Name: "b*", Because: dbusapi.CodeRemoved}, {Name: "b1"}}
+	gone := []dbusapi.Gone{{Name: "a"}, {Name: "b*", Because: dbusapi.RemovedByAdministrator}, {Name: "b1"}}
 	for _, c := range []struct{ names, want, unknown string }{
 		{"a", "a", ""},
 		{"b*", "b*", ""}, // which is a name

@@ -59,7 +59,7 @@ func TestEveryOrderPutsFirstWhatIsMostUrgent(t *testing.T) {
 	now := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
 	clients := func() []dbusapi.Client {
 		return []dbusapi.Client{
-			{Name: "disabled", DisabledBecause: "by an administrator", LastCheckedOK: now.Add(-time.Hour)},
+			{Name: "disabled", DisabledBecause: dbusapi.ByAdministrator, LastCheckedOK: now.Add(-time.Hour)},
 			{Name: "well", Enabled: true, Expires: now.Add(5 * time.Minute), LastCheckedOK: now, Timeout: 5 * time.Minute, Interval: time.Minute},
 			{Name: "waits", Enabled: true, ApprovalPending: true, Expires: now.Add(time.Hour), LastCheckedOK: now.Add(-time.Minute)},
 		}

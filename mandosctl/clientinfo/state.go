@@ -48,7 +48,7 @@ func (s State) Tone() console.Tone {
 // StateOf tells how the client stands.
 func StateOf(c *dbusapi.Client, now time.Time) State {
 	switch {
-	case !c.Enabled && deliberately(c):
+	case !c.Enabled && IsDeliberate(c.DisabledBecause):
 		return Disabled
 	case !c.Enabled:
 		return Expired
@@ -62,15 +62,6 @@ func StateOf(c *dbusapi.Client, now time.Time) State {
 		return Failing
 	}
 	return Enabled
-}
-
-// deliberately reports whether somebody disabled the client, as far as is known.
-func deliberately(c *dbusapi.Client) bool {
-	switch c.DisabledBecause {
-	case "", dbusapi.ByAdministrator, dbusapi.ByConfiguration, dbusapi.BeforeTakeOver:
-		return true
-	}
-	return false
 }
 
 // ExpiresSoon reports whether less is left than any check in time would leave.
@@ -90,7 +81,7 @@ func ExpiresSoon(c *dbusapi.Client, now time.Time) bool {
 func Reason(c *dbusapi.Client, now time.Time) string {
 	switch StateOf(c, now) {
 	case Disabled, Expired:
-		return c.DisabledBecause
+		return reasonOf(c.DisabledBecause).said
 	case Pending:
 		return "waits for approval"
 	case Untested:

@@ -46,7 +46,7 @@ func TestHowAClientStands(t *testing.T) {
 			c.Enabled, c.Expires, c.DisabledSince, c.DisabledBecause = false, time.Time{}, now.Add(-time.Hour), dbusapi.ByAdministrator
 		}, Disabled, "by an administrator, 1h ago"},
 		"who was not is expired": {func(c *dbusapi.Client) {
-			c.Enabled, c.Expires, c.DisabledSince, c.DisabledBecause = false, time.Time{}, now.Add(-3*time.Minute), "no successful check within its timeout"
+			c.Enabled, c.Expires, c.DisabledSince, c.DisabledBecause = false, time.Time{}, now.Add(-3*time.Minute), dbusapi.TimedOut
 		}, Expired, "no successful check within its timeout, 3m ago"},
 		"a server that gives no reason is believed": {func(c *dbusapi.Client) { c.Enabled = false }, Disabled, ""},
 	} {

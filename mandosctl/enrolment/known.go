@@ -35,7 +35,7 @@ func IsNew(s *dbusapi.Section, clients []dbusapi.Client, now time.Time) error {
 func IsAllowed(s *dbusapi.Section, gone []dbusapi.Gone, now time.Time) error {
 	i := slices.IndexFunc(gone, func(g dbusapi.Gone) bool {
 		// A section with another key than that of a removed client is another host's.
-		another := g.Because == dbusapi.CodeRemoved && s.KeyID != g.KeyID
+		another := g.Because == dbusapi.RemovedByAdministrator && s.KeyID != g.KeyID
 		same := s.KeyID != "" && g.KeyID == s.KeyID || s.Fingerprint != "" && g.Fingerprint == s.Fingerprint
 		return g.Because != "" && (g.Name == s.Name && !another || same)
 	})

@@ -16,14 +16,14 @@ type AllGone struct {
 
 // Gone is one client that is not there.
 type Gone struct {
-	Name        string     `json:"name"`
-	KeyID       string     `json:"keyID"`
-	Fingerprint string     `json:"fingerprint"`
-	GoneSince   *time.Time `json:"goneSince"` // null while its section stands
-	Because     string     `json:"because"`   // a code for what is against it, or empty
-	By          string     `json:"by"`
-	Since       *time.Time `json:"since"`
-	DeniedUntil *time.Time `json:"deniedUntil"`
+	Name        string         `json:"name"`
+	KeyID       string         `json:"keyID"`
+	Fingerprint string         `json:"fingerprint"`
+	GoneSince   *time.Time     `json:"goneSince"` // null while its section stands
+	Because     dbusapi.Reason `json:"because"`   // what is against it, or empty
+	By          *Actor         `json:"by"`        // null for nobody
+	Since       *time.Time     `json:"since"`
+	DeniedUntil *time.Time     `json:"deniedUntil"`
 }
 
 // OfGone makes the document.
@@ -32,7 +32,7 @@ func OfGone(gone []dbusapi.Gone) AllGone {
 	for i, g := range gone {
 		document.Gone[i] = Gone{
 			Name: g.Name, KeyID: g.KeyID, Fingerprint: g.Fingerprint, GoneSince: orNull(g.GoneSince),
-			Because: g.Because, By: g.By, Since: orNull(g.Since), DeniedUntil: orNull(g.DeniedUntil),
+			Because: g.Because, By: actorOrNull(g.By), Since: orNull(g.Since), DeniedUntil: orNull(g.DeniedUntil),
 		}
 	}
 	return document

@@ -53,20 +53,22 @@ type Client struct {
 	ApprovalDuration  float64 `json:"approvalDuration"`
 	ApprovedByDefault bool    `json:"approvedByDefault"`
 
-	Created             *time.Time `json:"created"`
-	LastEnabled         *time.Time `json:"lastEnabled"`
-	Expires             *time.Time `json:"expires"`
-	LastCheckedOK       *time.Time `json:"lastCheckedOK"`
-	LastCheckerStatus   *int       `json:"lastCheckerStatus"` // exit status, -1 crashed, null before the first
-	SecretProblem       string     `json:"secretProblem"`     // why the secret can hardly be meant, or empty
-	LastCheckerOutput   string     `json:"lastCheckerOutput"` // the last line of a failed one, or empty
-	CheckerRunning      bool       `json:"checkerRunning"`
-	ApprovalPending     bool       `json:"approvalPending"`
-	LastApprovalRequest *time.Time `json:"lastApprovalRequest"`
-	LastHandout         *time.Time `json:"lastHandout"`
-	LastHandoutKey      string     `json:"lastHandoutKey"` // "raw public key", "OpenPGP key", or empty
-	DisabledSince       *time.Time `json:"disabledSince"`
-	DisabledBecause     string     `json:"disabledBecause"`
+	Created             *time.Time        `json:"created"`
+	LastEnabled         *time.Time        `json:"lastEnabled"`
+	Expires             *time.Time        `json:"expires"`
+	LastCheckedOK       *time.Time        `json:"lastCheckedOK"`
+	LastCheckerStatus   *int              `json:"lastCheckerStatus"` // exit status, -1 crashed, null before the first
+	SecretProblem       string            `json:"secretProblem"`     // why the secret can hardly be meant, or empty
+	LastCheckerOutput   string            `json:"lastCheckerOutput"` // the last line of a failed one, or empty
+	CheckerRunning      bool              `json:"checkerRunning"`
+	ApprovalPending     bool              `json:"approvalPending"`
+	LastApprovalRequest *time.Time        `json:"lastApprovalRequest"`
+	LastHandout         *time.Time        `json:"lastHandout"`
+	LastHandoutKey      string            `json:"lastHandoutKey"` // "raw public key", "OpenPGP key", or empty
+	DisabledSince       *time.Time        `json:"disabledSince"`
+	DisabledBecause     dbusapi.Reason    `json:"disabledBecause"`
+	DisabledBy          *Actor            `json:"disabledBy"`              // null for nobody
+	OtherSettings       map[string]string `json:"otherSettings,omitempty"` // of a later server, as clients.conf has them
 }
 
 // OfClients makes the document of those clients as they stand now.
@@ -110,6 +112,8 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		LastHandoutKey:      c.LastHandoutKey,
 		DisabledSince:       orNull(c.DisabledSince),
 		DisabledBecause:     c.DisabledBecause,
+		DisabledBy:          actorOrNull(c.DisabledBy),
+		OtherSettings:       c.Other,
 	}
 	if c.LastCheckerStatus != dbusapi.NeverChecked {
 		out.LastCheckerStatus = &c.LastCheckerStatus

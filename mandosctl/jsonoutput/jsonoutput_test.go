@@ -48,18 +48,19 @@ func ExampleOfClients() {
 	//       "lastHandout": null,
 	//       "lastHandoutKey": "",
 	//       "disabledSince": null,
-	//       "disabledBecause": ""
+	//       "disabledBecause": "",
+	//       "disabledBy": null
 	//     }
 	//   ]
 	// }
 }
 
 func ExampleOfEvent() {
-	jsonoutput.Write(os.Stdout, jsonoutput.OfEvent(&dbusapi.Happening{
-		Kind: dbusapi.CheckCompleted, Time: now, Client: "foo", Command: "fping -q -- foo & true",
+	jsonoutput.Write(os.Stdout, jsonoutput.OfEvent(&dbusapi.Event{
+		Kind: dbusapi.CheckerCompleted, Time: now, Client: "foo", Command: "fping -q -- foo & true",
 	}), false)
 	// Output:
-	// {"schemaVersion":1,"time":"2026-11-23T04:05:06.000007Z","kind":"checker completed","client":"foo","command":"fping -q -- foo & true","status":0}
+	// {"schemaVersion":1,"time":"2026-11-23T04:05:06.000007Z","kind":"checker-completed","client":"foo","command":"fping -q -- foo & true","status":0}
 }
 
 func ExampleOfFindings() {

@@ -52,9 +52,9 @@ type model struct {
 	search    string
 	searching bool // keys go into the search
 
-	happenings []dbusapi.Happening
-	routine    bool // whether events that go on all the time are shown
-	history    []dbusapi.Happening
+	happened []dbusapi.Event
+	routine  bool // whether events that go on all the time are shown
+	history  []dbusapi.Event
 
 	message      string
 	messageUntil time.Time
@@ -118,10 +118,10 @@ func (m *model) say(message string) {
 }
 
 // record keeps an event to look back at.
-func (m *model) record(h dbusapi.Happening) {
-	m.happenings = append(m.happenings, h)
-	if len(m.happenings) > maxEvents {
-		m.happenings = m.happenings[len(m.happenings)-maxEvents:]
+func (m *model) record(h dbusapi.Event) {
+	m.happened = append(m.happened, h)
+	if len(m.happened) > maxEvents {
+		m.happened = m.happened[len(m.happened)-maxEvents:]
 	}
 	if m.page == detailsPage && h.Client == m.selected {
 		m.history = append(m.history, h)
@@ -129,14 +129,14 @@ func (m *model) record(h dbusapi.Happening) {
 }
 
 // told are the events to show.
-func (m *model) told() []dbusapi.Happening {
+func (m *model) told() []dbusapi.Event {
 	if m.routine {
-		return m.happenings
+		return m.happened
 	}
-	var told []dbusapi.Happening
-	for i := range m.happenings {
-		if clientinfo.ToneOf(&m.happenings[i]) != console.Routine {
-			told = append(told, m.happenings[i])
+	var told []dbusapi.Event
+	for i := range m.happened {
+		if clientinfo.ToneOf(&m.happened[i]) != console.Routine {
+			told = append(told, m.happened[i])
 		}
 	}
 	return told

@@ -37,7 +37,7 @@ func well(name string) dbusapi.Client {
 }
 
 func (m *model) tell(kind dbusapi.EventKind, c dbusapi.Client) {
-	m.hear(heard{m.server, dbusapi.Event{Kind: kind, Client: c}})
+	m.hear(heard{m.server, dbusapi.Event{Kind: kind, Client: c.Name, Now: c}})
 	m.arrange()
 }
 
@@ -82,9 +82,9 @@ func TestSelectionStaysWithItsClient(t *testing.T) {
 	want("one goes down", "c a >b")
 	m.keys("down")
 	want("and no further than the end", "c a >b")
-	m.tell(dbusapi.ClientAdded, well("aa"))
+	m.tell(dbusapi.Added, well("aa"))
 	want("a new client takes its place", "c a aa >b")
-	m.tell(dbusapi.ClientRemoved, well("b"))
+	m.tell(dbusapi.Removed, well("b"))
 	want("when the selected one is gone, one near it is selected", "c a >aa")
 	m.keys("home")
 	want("home is the most urgent", ">c a aa")
@@ -121,10 +121,11 @@ func TestEveryScreenFits(t *testing.T) {
 	m := filled(t, names...)
 	evil := well("evil\x1b[2J\nname")
 	evil.Checker = strings.Repeat("long\x07 ", 60)
-	m.tell(dbusapi.ClientAdded, evil)
+	m.tell(dbusapi.Added, evil)
 	for i := range 20 {
-		h := dbusapi.Happening{Kind: dbusapi.WasRejected, Client: names[i], Time: now.Add(-time.Duration(i) * 10 * time.Hour), Reason: "\x1b]0;evil\x07", Address: "[::1]:4711"}
-		m.hear(heard{m.server, dbusapi.Event{Kind: dbusapi.Happened, Happening: h}})
+		m.hear(heard{m.server, dbusapi.Event{
+			Kind: dbusapi.Rejected, Client: names[i], Time: now.Add(-time.Duration(i) * 10 * time.Hour), Refusal: "\x1b]0;evil\x07", Address: "[::1]:4711",
+		}})
 	}
 	for _, size := range [][2]int{{80, 24}, {200, 60}, {20, 6}, {1, 1}, {40, 12}, {300, 5}} {
 		m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
@@ -208,16 +209,16 @@ func TestHintSaysHowToQuit(t *testing.T) {
 
 func TestLossOfTheServerIsAmongTheEvents(t *testing.T) {
 	m := filled(t, "a")
-	if len(m.happenings) != 0 {
-		t.Errorf("that the server is there is news: %+v", m.happenings)
+	if len(m.happened) != 0 {
+		t.Errorf("that the server is there is news: %+v", m.happened)
 	}
 	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.ServerDown}})
 	m.hear(heard{new(dbusapi.Connection), dbusapi.Event{Kind: dbusapi.ServerUp, Clients: []dbusapi.Client{well("a"), well("b")}}})
-	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.BusLost, Reason: "it closed the connection"}})
+	m.hear(heard{nil, dbusapi.Event{Kind: dbusapi.BusLost, Error: "it closed the connection"}})
 	want := []string{"server down", "server up: it has 2 clients", "bus lost: it closed the connection"}
 	var got []string
 	for i := range m.told() {
-		got = append(got, clientinfo.Sentence(&m.happenings[i]))
+		got = append(got, clientinfo.Sentence(&m.happened[i]))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("told is %q, want %q", got, want)
@@ -246,10 +247,10 @@ func TestHostsHaveAColumnOnWideScreens(t *testing.T) {
 func TestEventsAreBounded(t *testing.T) {
 	m := filled(t, "a")
 	for i := range maxEvents + 10 {
-		m.record(dbusapi.Happening{Kind: dbusapi.WasRejected, Client: "a", Reason: fmt.Sprint(i)})
+		m.record(dbusapi.Event{Kind: dbusapi.Rejected, Client: "a", Note: fmt.Sprint(i)})
 	}
-	if len(m.happenings) != maxEvents || m.happenings[0].Reason != "10" {
-		t.Errorf("%d events are kept from %s on", len(m.happenings), m.happenings[0].Reason)
+	if len(m.happened) != maxEvents || m.happened[0].Note != "10" {
+		t.Errorf("%d events are kept from %s on", len(m.happened), m.happened[0].Note)
 	}
 }
 

@@ -66,7 +66,7 @@ func (m *model) allEvents() []string {
 }
 
 // event is the line of one event, with the day if it was another one.
-func (m *model) event(h *dbusapi.Happening, name bool) string {
+func (m *model) event(h *dbusapi.Event, name bool) string {
 	at := h.Time.Local()
 	text := at.Format(time.TimeOnly) + "  "
 	if at.Format(time.DateOnly) != m.now.Local().Format(time.DateOnly) {

@@ -9,7 +9,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"mandos/dbusapi"
-	"mandos/mandosctl/clientinfo"
 )
 
 // What comes from outside, besides keys and the size of the terminal.
@@ -20,7 +19,7 @@ type (
 	doneMsg    string // what came of an action
 	historyMsg struct {
 		client  string
-		history []dbusapi.Happening
+		history []dbusapi.Event
 	}
 )
 
@@ -97,30 +96,31 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // hear takes in one event.
 func (m *model) hear(h heard) {
-	if happening, ok := clientinfo.HappeningOf(h.event); ok && !m.expected(h.event) {
-		m.record(happening)
+	e := h.event
+	if e.Kind != dbusapi.Refreshed && !m.expected(&e) {
+		m.record(e)
 	}
-	switch e := h.event; e.Kind {
-	case dbusapi.ServerUp:
+	switch {
+	case e.Kind == dbusapi.ServerUp:
 		m.server, m.away = h.server, ""
 		clear(m.clients)
 		for _, c := range e.Clients {
 			m.clients[c.Name] = c
 		}
-	case dbusapi.ServerDown:
+	case e.Kind == dbusapi.ServerDown:
 		m.goAway("no Mandos server is on the bus")
-	case dbusapi.BusLost:
+	case e.Kind == dbusapi.BusLost:
 		m.goAway("the bus cannot be reached")
-	case dbusapi.ClientAdded, dbusapi.Changed:
-		m.clients[e.Client.Name] = e.Client
-	case dbusapi.ClientRemoved:
-		delete(m.clients, e.Client.Name)
+	case e.Kind == dbusapi.Removed:
+		delete(m.clients, e.Client)
+	case e.Now.Name != "":
+		m.clients[e.Client] = e.Now
 	}
 }
 
 // expected reports whether an event is the server's being there from the beginning on,
 // which is no news. That it is not there is.
-func (m *model) expected(e dbusapi.Event) bool {
+func (m *model) expected(e *dbusapi.Event) bool {
 	first := m.away == looking
 	return first && e.Kind == dbusapi.ServerUp
 }

@@ -22,9 +22,16 @@ const (
 	maxField = 8 << 10
 )
 
-// longTexts are the texts of a client that can be long.
+// longTexts are the texts of a client that can be long: those of its settings, and what
+// its checker said.
 func longTexts(v *client.View) []*string {
-	return []*string{&v.Checker, &v.Host, &v.LastCheckerOutput}
+	texts := []*string{&v.LastCheckerOutput}
+	for i := range client.AllSettings {
+		if text, ok := client.AllSettings[i].Field(&v.Settings).(*string); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
 }
 
 // listedClients are the clients with long texts shortened as far as it takes for a
@@ -66,12 +73,4 @@ func shortened(text string, longest int) string {
 		return text
 	}
 	return fmt.Sprintf("%s... (the first %d of %d bytes)", strings.ToValidUTF8(text[:longest], ""), longest, len(text))
-}
-
-// shortenedFields does that to what has happened.
-func shortenedFields(fields map[string]string) map[string]string {
-	for name, text := range fields {
-		fields[name] = shortened(text, maxField)
-	}
-	return fields
 }

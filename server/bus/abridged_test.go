@@ -33,7 +33,7 @@ func TestValuesThatAreTooLongAreRefused(t *testing.T) {
 		{"Checker", strings.Repeat("%(host)s ", 10_000), "the checker, with its attributes expanded, is longer than 131071 bytes; make it shorter"},
 		{"Interval", uint64(18_201 * days), "Interval must be a number of milliseconds from 0 to 1572480000000"},
 		{"Timeout", uint64(1 << 63), "Timeout must be a number of milliseconds from 0 to 1572480000000"},
-		{"Interval", uint64(0), "the interval must be at least 1ms"},
+		{"Interval", uint64(0), "the interval is no time at all"},
 	} {
 		err := foo.Call(setOf, 0, face, set.property, dbus.MakeVariant(set.value)).Err
 		answer, ok := err.(dbus.Error)
@@ -116,9 +116,9 @@ func TestAHistoryOfLongTextsIsAnswered(t *testing.T) {
 	b := dbustest.Start(t)
 	s := serve(t, b.Address, settings("foo"))
 	s.daemon.mu.Lock()
-	s.daemon.past = []map[string]string{
-		{"kind": "checker completed", "client": "foo", "command": strings.Repeat("x", 20<<20)},
-		{"kind": "changed", "client": "foo", "Host": strings.Repeat("x", 20<<20)},
+	s.daemon.past = []client.Event{
+		{Kind: client.CheckerCompleted, Command: strings.Repeat("x", 20<<20)},
+		{Kind: client.Changed, Changes: []client.Change{{Setting: "host", Value: strings.Repeat("x", 20<<20)}}},
 	}
 	s.daemon.mu.Unlock()
 	history, err := connect(t, b.Address).History(t.Context(), dbusapi.Client{Path: "/clients/foo"})
@@ -126,8 +126,8 @@ func TestAHistoryOfLongTextsIsAnswered(t *testing.T) {
 		t.Fatalf("%d events, %v", len(history), err)
 	}
 	const cut = "... (the first 8192 of 20971520 bytes)"
-	if !strings.HasSuffix(history[0].Command, cut) || !strings.HasSuffix(history[1].Values["Host"], cut) {
-		t.Errorf("they are told as %.20s (%d bytes) and %.20s", history[0].Command, len(history[0].Command), history[1].Values)
+	if !strings.HasSuffix(history[0].Command, cut) || !strings.HasSuffix(history[1].Changes["host"], cut) {
+		t.Errorf("they are told as %.20s (%d bytes) and %.20s", history[0].Command, len(history[0].Command), history[1].Changes)
 	}
 }
 

@@ -44,9 +44,8 @@ type Daemon interface {
 	// Place is where the section of the client of that name is, as last read:
 	// FILE:LINE, or empty if there is none.
 	Place(name string) string
-	// History is what happened to a client last, the oldest first, as Encode
-	// writes it.
-	History(name string) ([]map[string]string, error)
+	// History is what happened to a client last, the oldest first.
+	History(name string) ([]client.Event, error)
 }
 
 // Service is the registry's presence on the bus.

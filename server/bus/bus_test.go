@@ -166,7 +166,7 @@ type daemon struct {
 	reloaded error
 	mistake  bool
 	reach    dbusapi.Status // of which only how clients reach it counts
-	past     []map[string]string
+	past     []client.Event
 }
 
 func (d *daemon) Status() dbusapi.Status {
@@ -221,13 +221,13 @@ func (d *daemon) Place(name string) string {
 	return "/etc/mandos/clients.conf:7"
 }
 
-func (d *daemon) History(name string) ([]map[string]string, error) {
+func (d *daemon) History(name string) ([]client.Event, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.past != nil {
 		return d.past, nil
 	}
-	return []map[string]string{{"kind": "added", "client": name}}, nil
+	return []client.Event{{Kind: client.Added, Client: client.View{Settings: client.Settings{Name: name}}}}, nil
 }
 
 // reloading makes reloading fail from now on, or panic.

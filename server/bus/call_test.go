@@ -161,7 +161,7 @@ func TestTheHistoryOfAClientIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	history, err := server.History(t.Context(), clients[0])
-	if err != nil || len(history) != 1 || history[0].Kind != dbusapi.WasAdded || history[0].Client != "foo" {
+	if err != nil || len(history) != 1 || history[0].Kind != dbusapi.Added || history[0].Client != "foo" {
 		t.Errorf("%+v, error %v", history, err)
 	}
 }
@@ -210,7 +210,7 @@ func TestEveryChangeCarriesItsCaller(t *testing.T) {
 	s := serve(t, b.Address, settings("foo"))
 	conn := dial(t, b.Address)
 	foo := conn.Object(dbusapi.BusName, "/clients/foo")
-	want := client.Actor{Caller: conn.Names()[0], UID: uint32(os.Getuid()), PID: uint32(os.Getpid())}
+	want := client.Actor{Kind: client.Caller, BusName: conn.Names()[0], UID: uint32(os.Getuid()), PID: uint32(os.Getpid())}
 	for kind, call := range map[client.EventKind]func() *dbus.Call{
 		client.Changed:  func() *dbus.Call { return foo.Call(setOf, 0, face, "Host", dbus.MakeVariant("x")) },
 		client.Vouched:  func() *dbus.Call { return foo.Call(face+".CheckedOK", 0) },
@@ -234,7 +234,7 @@ func TestEveryChangeCarriesItsCaller(t *testing.T) {
 			switch {
 			case by == client.Actor{}:
 				return errors.New("the call has no effect")
-			case by.PID == 0 && strings.Contains(by.String(), "uid"), by.Caller == "":
+			case by.PID == 0 && strings.Contains(by.String(), "uid"), by.BusName == "":
 				return fmt.Errorf("the actor is %s", by)
 			}
 			return nil

@@ -51,7 +51,7 @@ func (k *callers) actor(ctx context.Context, conn *dbus.Conn, name string) (clie
 	if ok {
 		return actor, nil
 	}
-	actor = client.Actor{Caller: name}
+	actor = client.Actor{Kind: client.Caller, BusName: name}
 	var credentials map[string]dbus.Variant
 	err := conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionCredentials", 0, name).Store(&credentials)
 	var answer dbus.Error

@@ -3,7 +3,7 @@
 package bus
 
 import (
-	"time"
+	"github.com/godbus/dbus/v5"
 
 	"mandos/dbusapi"
 	"mandos/server/client"
@@ -28,55 +28,49 @@ var clientInterface = &iface{
 		"StartChecker": {do: changing(func(c *call, by client.Actor) error { return setCheckerRunning(c, by, true) })},
 		"StopChecker":  {do: changing(func(c *call, by client.Actor) error { return setCheckerRunning(c, by, false) })},
 	},
-	properties: []property{
-		setting("ApprovalDelay", func(v *client.View) any { return v.ApprovalDelay }, duration, func(u *client.Update, d *time.Duration) { u.ApprovalDelay = d }),
-		setting("ApprovalDuration", func(v *client.View) any { return v.ApprovalDuration }, duration, func(u *client.Update, d *time.Duration) { u.ApprovalDuration = d }),
+	properties: append(settings(dbusapi.ClientInterface),
 		of("ApprovalPending", func(v *client.View) any { return v.ApprovalsPending > 0 }),
-		setting("ApprovedByDefault", func(v *client.View) any { return v.ApprovedByDefault }, truth, func(u *client.Update, b *bool) { u.ApprovedByDefault = b }),
 		of("CheckerRunning", func(v *client.View) any { return v.CheckerRunning }).writtenBy(setCheckerRunning),
-		setting("Checker", func(v *client.View) any { return v.Checker }, text, func(u *client.Update, s *string) { u.Checker = s }),
 		of("Created", func(v *client.View) any { return v.Created }),
 		of("Enabled", func(v *client.View) any { return v.Enabled }).writtenBy(setEnabled),
 		of("Expires", func(v *client.View) any { return v.Expires }),
-		setting("ExtendedTimeout", func(v *client.View) any { return v.ExtendedTimeout }, duration, func(u *client.Update, d *time.Duration) { u.ExtendedTimeout = d }),
-		of("Fingerprint", func(v *client.View) any { return v.Fingerprint }),
-		setting("Host", func(v *client.View) any { return v.Host }, text, func(u *client.Update, s *string) { u.Host = s }),
-		setting("Interval", func(v *client.View) any { return v.Interval }, duration, func(u *client.Update, d *time.Duration) { u.Interval = d }),
-		of("KeyID", func(v *client.View) any { return v.KeyID }),
 		of("LastApprovalRequest", func(v *client.View) any { return v.LastApprovalRequest }),
 		of("LastCheckedOK", func(v *client.View) any { return v.LastCheckedOK }).writtenBy(func(c *call, by client.Actor, _ any) error { return checkedOK(c, by) }),
 		of("LastCheckerStatus", func(v *client.View) any { return int16(v.LastCheckerStatus) }),
 		of("LastEnabled", func(v *client.View) any { return v.LastEnabled }),
 		of("Name", func(v *client.View) any { return v.Name }),
 		of("ObjectPath", func(v *client.View) any { return objectPath(v) }),
-		setting("Secret", nil, secret, func(u *client.Update, s *client.Secret) { u.Secret = s }),
-		setting("Timeout", func(v *client.View) any { return v.Timeout }, duration, func(u *client.Update, d *time.Duration) { u.Timeout = d }),
-	},
+	),
 }
 
 var clientInterface1 = &iface{
 	name: dbusapi.ClientInterface1,
 	methods: map[string]method{
-		"History": {out: "aa{ss}", do: func(c *call) ([]any, error) {
+		"History": {out: "aa{sv}", do: func(c *call) ([]any, error) {
 			history, err := c.service.daemon.History(c.client.Name)
-			for _, entry := range history {
-				shortenedFields(entry) // one that a former version has saved
+			all := make([]map[string]dbus.Variant, len(history))
+			for i, e := range history {
+				all[i] = encoded(e)
 			}
-			return []any{history}, err
+			return []any{all}, err
 		}},
 	},
-	properties: []property{
+	properties: append(settings(dbusapi.ClientInterface1),
 		of("LastHandout", func(v *client.View) any { return v.LastHandout }),
 		of("LastHandoutKey", func(v *client.View) any { return string(v.LastHandoutKey) }),
 		of("SecretProblem", secretProblem).following(client.PropSecret),
 		of("LastCheckerOutput", func(v *client.View) any { return v.LastCheckerOutput }),
 		of("DisabledSince", func(v *client.View) any { return v.DisabledSince }).toldAt(client.Disabled, client.Enabled),
-		of("DisabledBecause", func(v *client.View) any { return string(v.DisabledBecause.Reason()) }).toldAt(client.Disabled, client.Enabled),
-		of("DisabledBy", func(v *client.View) any { return v.DisabledBy }).toldAt(client.Disabled, client.Enabled),
+		of("DisabledBecause", func(v *client.View) any { return string(v.DisabledBecause) }).toldAt(client.Disabled, client.Enabled),
+		of("DisabledBy", func(v *client.View) any { return string(v.DisabledBy.Kind) }).toldAt(client.Disabled, client.Enabled),
+		of("DisabledByUID", func(v *client.View) any { return v.DisabledBy.UID }).toldAt(client.Disabled, client.Enabled),
+		of("DisabledByPID", func(v *client.View) any { return v.DisabledBy.PID }).toldAt(client.Disabled, client.Enabled),
+		of("DisabledByBusName", func(v *client.View) any { return v.DisabledBy.BusName }).toldAt(client.Disabled, client.Enabled),
+		of("DisabledByFor", func(v *client.View) any { return v.DisabledBy.For }).toldAt(client.Disabled, client.Enabled),
 		of("ApprovalsPending", func(v *client.View) any { return uint32(v.ApprovalsPending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver),
 		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }),
 		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }),
-	},
+	),
 }
 
 // secretProblem says why the client's secret can hardly be meant. One that would have
@@ -94,25 +88,6 @@ func secretProblem(v *client.View) any {
 // of makes the row of a client's property.
 func of(name string, get func(*client.View) any) property {
 	return property{name: name, read: func(s *subject) any { return get(s.client) }}
-}
-
-// setting makes the row of a property that is one of a client's settings. A
-// value to write passes through decode and becomes part of an update by put. Without a
-// get the property can only be written.
-func setting[T any](name string, get func(*client.View) any, decode func(string, any) (T, error), put func(*client.Update, *T)) property {
-	p := of(name, get)
-	if get == nil {
-		p.read = nil
-	}
-	return p.writtenBy(func(c *call, by client.Actor, value any) error {
-		decoded, err := decode(name, value)
-		if err != nil {
-			return err
-		}
-		var update client.Update
-		put(&update, &decoded)
-		return c.service.registry.Update(c.ctx, by, c.client.Name, update)
-	})
 }
 
 func setEnabled(c *call, by client.Actor, value any) error {

@@ -20,7 +20,7 @@ import (
 func described(t *testing.T, o *object) map[string]introspect.Interface {
 	t.Helper()
 	var node introspect.Node
-	if err := xml.Unmarshal([]byte(dbusapi.Introspection(o.names(), nil)), &node); err != nil {
+	if err := xml.Unmarshal([]byte(dbusapi.Introspection(o.names(), nil, ownSettings())), &node); err != nil {
 		t.Fatal(err)
 	}
 	interfaces := make(map[string]introspect.Interface)
@@ -112,20 +112,21 @@ func signatureOf(p property) string {
 	return variant(p.read(&subject{client: &client.View{ObjectPath: "/x"}, server: &dbusapi.Status{}})).Signature().String()
 }
 
-// reconfigured are the properties that only a new configuration changes. The
-// interface has always called them constant; when they do change it is told all
-// the same.
-var reconfigured = []client.Property{client.PropFingerprint, client.PropKeyID}
-
-// told are the properties that the registry names in its events.
-var told = []client.Property{
-	client.PropApprovalDelay, client.PropApprovalDuration, client.PropApprovalPending,
-	client.PropApprovedByDefault, client.PropChecker, client.PropCheckerRunning,
-	client.PropEnabled, client.PropExpires, client.PropExtendedTimeout,
-	client.PropHost, client.PropInterval, client.PropLastApprovalRequest,
-	client.PropLastCheckedOK, client.PropLastCheckerOutput, client.PropLastCheckerStatus, client.PropLastEnabled,
-	client.PropLastHandout, client.PropLastHandoutKey, client.PropDeniedUntil, client.PropApprovedUntil,
-	client.PropSecret, client.PropTimeout,
+// told are the properties that the registry names in its events. Those of fixed settings
+// only a new configuration changes: the interface has always called them constant, and
+// when they do change it is told all the same.
+func told(fixed bool) []client.Property {
+	all := []client.Property{
+		client.PropApprovalPending, client.PropCheckerRunning, client.PropEnabled, client.PropExpires,
+		client.PropLastApprovalRequest, client.PropLastCheckedOK, client.PropLastCheckerOutput, client.PropLastCheckerStatus,
+		client.PropLastEnabled, client.PropLastHandout, client.PropLastHandoutKey, client.PropDeniedUntil, client.PropApprovedUntil,
+	}
+	for _, setting := range client.AllSettings {
+		if fixed || !setting.Fixed {
+			all = append(all, setting.Property)
+		}
+	}
+	return all
 }
 
 // compareTelling checks that EmitsChangedSignal is what happens.
@@ -136,7 +137,7 @@ func compareTelling(t *testing.T, face *iface, p property, described introspect.
 			emits = a.Value
 		}
 	}
-	changes := slices.Contains(told, client.Property(p.name)) || len(p.told) > 0 || p.from != "" || p.byItself || p.name == "LogLevel"
+	changes := slices.Contains(told(false), client.Property(p.name)) || len(p.told) > 0 || p.from != "" || p.byItself || p.name == "LogLevel"
 	switch {
 	case p.read == nil && emits == "invalidates":
 	case changes != (emits == "true"):
@@ -145,7 +146,7 @@ func compareTelling(t *testing.T, face *iface, p property, described introspect.
 }
 
 func TestEveryPropertyThatTheRegistryTellsOfExists(t *testing.T) {
-	for _, name := range append(reconfigured, told...) {
+	for _, name := range told(true) {
 		if _, _, err := clientObject.property("", string(name)); err != nil {
 			t.Error(err)
 		}
@@ -177,7 +178,7 @@ func TestSignalsAreAsTheyAreDescribed(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range append(clientProperties(client.Event{Properties: told, Client: client.View{ObjectPath: "/x"}}), happened(client.Event{})) {
+	for _, s := range append(clientProperties(client.Event{Properties: told(true), Client: client.View{ObjectPath: "/x"}}), happened(client.Event{})) {
 		sent[s.name] = true
 		if got := dictSignature(s.body); got != want[s.name] {
 			t.Errorf("%s has the signature %s, described as %s", s.name, got, want[s.name])

@@ -5,6 +5,8 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -88,7 +90,7 @@ func TestABusThatDoesNotAnswerIsGivenUp(t *testing.T) {
 		if i > 200_000 {
 			t.Fatal("the events pile up")
 		}
-		if err := s.Update(t.Context(), client.Actor{}, "foo", client.Update{Host: &host[i%2]}); err != nil {
+		if err := s.Update(t.Context(), client.Actor{}, "foo", client.Update{client.PropHost: host[i%2]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,17 +122,12 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	events := make(chan dbusapi.Event)
-	happenings := make(chan dbusapi.Happening, 100)
 	ended := make(chan error, 1)
 	go func() {
 		for e, err := range api.Watch(ctx) {
 			if err != nil {
 				ended <- err
 				return
-			}
-			if e.Kind == dbusapi.Happened {
-				happenings <- e.Happening
-				continue
 			}
 			events <- e
 		}
@@ -165,59 +162,47 @@ func TestWatchSurvivesTheServer(t *testing.T) {
 	}
 
 	do(api.Disable(ctx, up.Clients[0]))
-	for _, property := range []string{"Expires", "Enabled", "DisabledSince", "DisabledBecause", "DisabledBy"} {
-		e := next(dbusapi.Changed)
-		if len(e.Properties) != 1 || e.Properties[0] != property {
-			t.Fatalf("changed are %v, want %s", e.Properties, property)
-		}
-		if property == "DisabledBecause" && (e.Client.Enabled || e.Client.DisabledBecause != string(client.ByAdministrator)) {
-			t.Errorf("the client is left as %+v", e.Client)
-		}
-	}
-	for kind := dbusapi.HappeningKind(""); kind != dbusapi.WasDisabled; {
-		kind = (<-happenings).Kind
+	me := dbusapi.Actor{Kind: dbusapi.Caller, BusName: next(dbusapi.Disabled).By.BusName, UID: uint32(os.Getuid()), PID: uint32(os.Getpid())}
+	do(api.Enable(ctx, up.Clients[0]))
+	next(dbusapi.Enabled)
+	do(api.Disable(ctx, up.Clients[0]))
+	if e := next(dbusapi.Disabled); e.Client != "foo" || e.Reason != dbusapi.ByAdministrator || e.By != me ||
+		e.Now.Enabled || e.Now.DisabledBecause != dbusapi.ByAdministrator || e.Now.DisabledBy != me {
+		t.Errorf("disabled: %+v", e)
 	}
 	<-s.askForSecret(t, foo)
-	if e := next(dbusapi.Rejected); e.Reason != "Disabled" || e.Client.Name != "foo" {
+	if e := next(dbusapi.Rejected); e.Refusal != dbusapi.IsDisabled || e.Now.Name != "foo" {
 		t.Errorf("rejected: %+v", e)
 	}
 	do(api.SetSecret(ctx, up.Clients[0], []byte("new")))
-	for _, property := range []string{"Secret", "SecretProblem"} {
-		if e := next(dbusapi.Changed); e.Properties[0] != property {
-			t.Errorf("changed: %+v", e)
-		}
+	if e := next(dbusapi.Changed); !maps.Equal(e.Changes, map[string]string{"secret": ""}) || e.Now.SecretProblem == "" {
+		t.Errorf("changed: %+v", e)
 	}
 	do(api.StartChecker(ctx, up.Clients[0]))
-	next(dbusapi.Changed)
-	if e := next(dbusapi.CheckerStarted); e.Command != "fping -q -- foo.example.org" {
+	if e := next(dbusapi.CheckerStarted); e.Command != "fping -q -- foo.example.org" || !e.Now.CheckerRunning {
 		t.Errorf("started: %+v", e)
 	}
 	s.checker.results <- client.CheckResult{Status: client.CheckerCrashed, Signal: 9}
-	next(dbusapi.Changed)
-	next(dbusapi.Changed)
-	if e := next(dbusapi.CheckerCompleted); e.Status != -1 || e.Signal != 9 {
+	if e := next(dbusapi.CheckerCompleted); e.Status != -1 || e.Signal != 9 || e.Now.LastCheckerStatus != dbusapi.CheckerCrashed {
 		t.Errorf("completed: %+v", e)
 	}
 	<-s.askForSecret(t, client.Settings{KeyID: "0123"})
-	if e := next(dbusapi.ClientNotFound); e.KeyID != "0123" || e.Address != "2001:db8::7" {
+	if e := next(dbusapi.NotFound); e.Key != "0123" || e.Address != "[2001:db8::7]:4711" || e.Now.Name != "" {
 		t.Errorf("not found: %+v", e)
 	}
-	do(reload(ctx, s, client.Actor{}, []client.Settings{foo, bar}))
-	added := next(dbusapi.ClientAdded).Client
+	do(reload(ctx, s, client.FromConfiguration, []client.Settings{foo, bar}))
+	added := next(dbusapi.Added).Now
 	if added.Name != "bar" || !added.Enabled {
 		t.Errorf("added: %+v", added)
 	}
 	do(api.Remove(ctx, added))
-	if e := next(dbusapi.ClientRemoved); e.Client.Name != "bar" {
+	if e := next(dbusapi.Removed); e.Client != "bar" || e.By != me || e.Now.Name != "" {
 		t.Errorf("removed: %+v", e)
 	}
 
 	lie(t, b.Address, dbusapi.ServerInterface, "ClientNotFound", "FFFF", "::")
 	lie(t, b.Address, "org.freedesktop.DBus", "NameOwnerChanged", dbusapi.BusName, "", ":1.99")
 	s.stop()
-	if e := next(dbusapi.ClientRemoved); e.Client.Name != "foo" {
-		t.Errorf("removed at the end: %+v", e)
-	}
 	next(dbusapi.ServerDown)
 	serve(t, b.Address, settings("later"))
 	if e := next(dbusapi.ServerUp); len(e.Clients) != 1 || e.Clients[0].Name != "later" {

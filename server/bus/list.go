@@ -113,7 +113,11 @@ var goneColumns = []goneColumn{
 	{"Fingerprint", func(a *client.Absentee) any { return a.Key.Fingerprint }},
 	{"GoneSince", func(a *client.Absentee) any { return a.GoneSince }},
 	{"Because", func(a *client.Absentee) any { return string(a.Because) }},
-	{"By", func(a *client.Absentee) any { return a.By }},
+	{"By", func(a *client.Absentee) any { return string(a.By.Kind) }},
+	{"ByUID", func(a *client.Absentee) any { return a.By.UID }},
+	{"ByPID", func(a *client.Absentee) any { return a.By.PID }},
+	{"ByBusName", func(a *client.Absentee) any { return a.By.BusName }},
+	{"ByFor", func(a *client.Absentee) any { return a.By.For }},
 	{"Since", func(a *client.Absentee) any { return a.Since }},
 	{"DeniedUntil", func(a *client.Absentee) any { return a.DeniedUntil }},
 }

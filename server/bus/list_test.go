@@ -78,7 +78,7 @@ func TestWhoIsGoneIsListedAndComesBackOrIsForgotten(t *testing.T) {
 	gone, err := api.Gone(ctx)
 	do(err)
 	if len(gone) != 1 || gone[0].Name != "foo" || gone[0].KeyID != foo.KeyID || gone[0].Fingerprint != foo.Fingerprint || !gone[0].GoneSince.IsZero() ||
-		gone[0].Because != dbusapi.CodeRemoved || gone[0].By != fmt.Sprintf("uid %d, pid %d", os.Getuid(), os.Getpid()) || time.Since(gone[0].Since) > time.Minute {
+		gone[0].Because != dbusapi.RemovedByAdministrator || gone[0].By.UID != uint32(os.Getuid()) || gone[0].By.PID != uint32(os.Getpid()) || time.Since(gone[0].Since) > time.Minute {
 		t.Errorf("gone are %+v", gone)
 	}
 	refused(api.Forget(ctx, "foo"), "client foo has a section in the configuration; take that out and reload, and forget it then")
@@ -92,7 +92,7 @@ func TestWhoIsGoneIsListedAndComesBackOrIsForgotten(t *testing.T) {
 	do(api.Disable(ctx, clients[1]))
 	do(reload(ctx, s, client.FromConfiguration, []client.Settings{bar}))
 	refused(api.EnableNamed(ctx, "foo"), "client foo has no section in the configuration; write it again and reload, and enable it then")
-	if gone, err = api.Gone(ctx); err != nil || len(gone) != 1 || gone[0].Because != dbusapi.CodeDisabled || gone[0].GoneSince.IsZero() {
+	if gone, err = api.Gone(ctx); err != nil || len(gone) != 1 || gone[0].Because != dbusapi.ByAdministrator || gone[0].GoneSince.IsZero() {
 		t.Errorf("gone are %+v, error %v", gone, err)
 	}
 	do(api.Forget(ctx, "foo"))
@@ -131,7 +131,7 @@ func TestAnyNumberOfClientsIsListedInPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone, err := api.Gone(ctx)
-	if err != nil || len(gone) != many-1 || gone[1233].Name != "foo1234" || gone[many-2].Because != dbusapi.CodeDisabled {
+	if err != nil || len(gone) != many-1 || gone[1233].Name != "foo1234" || gone[many-2].Because != dbusapi.ByAdministrator {
 		t.Errorf("%d are gone, error %v", len(gone), err)
 	}
 	root := dial(t, b.Address).Object(dbusapi.BusName, dbusapi.ServerPath)

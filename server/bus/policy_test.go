@@ -138,7 +138,7 @@ GLib.MainLoop().run()
 	}
 	member, _ := listenAs(mandosGroup(t))
 	ordinary, end := listenAs(nobody)
-	if err := api.SetHost(t.Context(), clients[0], "new"); err != nil {
+	if err := set(t, api, clients[0], "host", "new"); err != nil {
 		t.Fatal(err)
 	}
 	if got := member(); got != "heard PropertiesChanged" {
@@ -210,8 +210,8 @@ func TestTheClientSaysWhatToDo(t *testing.T) {
 		wantError(t, api.Remove(t.Context(), dbusapi.Client{Path: "/clients/nosuch"}), dbusapi.ErrNoClient, "/clients/nosuch")
 	})
 	t.Run("about a value that cannot be", func(t *testing.T) {
-		wantError(t, api.SetInterval(t.Context(), foo, 0), dbusapi.ErrInvalid, "interval must be at least 1ms")
-		wantError(t, api.SetTimeout(t.Context(), foo, -time.Second), dbusapi.ErrInvalid, "negative")
+		wantError(t, set(t, api, foo, "interval", time.Duration(0)), dbusapi.ErrInvalid, "the interval is no time at all")
+		wantError(t, set(t, api, foo, "timeout", -time.Second), dbusapi.ErrInvalid, "negative")
 		wantError(t, api.SetLogLevel(t.Context(), "loud"), dbusapi.ErrInvalid, "debug and info")
 	})
 	t.Run("about a configuration that is wrong", func(t *testing.T) {

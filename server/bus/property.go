@@ -142,7 +142,7 @@ var introspectable = &iface{
 	name: dbusapi.IntrospectableInterface,
 	methods: map[string]method{
 		"Introspect": {out: "s", do: func(c *call) ([]any, error) {
-			return []any{dbusapi.Introspection(c.object.names(), c.service.children(c.path))}, nil
+			return []any{dbusapi.Introspection(c.object.names(), c.service.children(c.path), ownSettings())}, nil
 		}},
 	},
 }

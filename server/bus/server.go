@@ -99,8 +99,9 @@ var serverInterface1 = &iface{
 			key := client.Key{KeyID: c.args[0].(string), Fingerprint: c.args[1].(string)}
 			return []any{validTexts(c.service.registry.NamesWith(key))}, nil
 		}},
-		"GetClients": {in: "as", out: "asaas", long: true, do: getClients},
-		"ListGone":   {in: "s", out: "asaas", long: true, do: listGone},
+		"ListSettings": {out: "asaas", do: listSettings},
+		"GetClients":   {in: "as", out: "asaas", long: true, do: getClients},
+		"ListGone":     {in: "s", out: "asaas", long: true, do: listGone},
 	},
 	properties: []property{
 		ofServer("Version", func(s *dbusapi.Status) any { return s.Version }),

@@ -60,8 +60,12 @@ func clientProperties(e client.Event) (all []signal) {
 			}
 		}
 	}
-	for _, p := range clientInterface1.toldAt(e.Kind) {
-		all = append(all, changed(path, clientInterface1, p, of)...)
+	if together := clientInterface1.toldAt(e.Kind); len(together) > 0 {
+		now := values{}
+		for _, p := range together {
+			now = append(now, value{p.name, variant(p.read(of))})
+		}
+		all = append(all, signal{path, propertiesChanged, []any{clientInterface1.name, now, []string{}}})
 	}
 	return all
 }
@@ -107,7 +111,7 @@ func clientEvent(e client.Event) []signal {
 	case client.SecretSent:
 		return one("GotSecret")
 	case client.Rejected:
-		return one("Rejected", string(e.Reason))
+		return one("Rejected", dbusapi.RejectedTexts[dbusapi.Refusal(e.Refusal)])
 	case client.ApprovalNeeded:
 		return one("NeedApproval", uint64(e.Client.ApprovalDelay/time.Millisecond), e.Client.ApprovedByDefault)
 	case client.NotFound:

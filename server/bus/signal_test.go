@@ -4,6 +4,8 @@ package bus_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -77,8 +79,8 @@ func brief(s *dbus.Signal) string {
 	for _, v := range s.Body {
 		switch v := v.(type) {
 		case map[string]dbus.Variant:
-			for name, value := range v {
-				words = append(words, name+"="+briefValue(value.Value()))
+			for _, name := range slices.Sorted(maps.Keys(v)) {
+				words = append(words, name+"="+briefValue(v[name].Value()))
 			}
 		case map[string]map[string]dbus.Variant:
 			words = append(words, fmt.Sprintf("%d interfaces", len(v)))
@@ -119,6 +121,11 @@ func own(name, value string) string {
 	return "PropertiesChanged " + dbusapi.ClientInterface1 + " " + name + "=" + value
 }
 
+// disabled is how it is told since when, why and by whom a client is disabled.
+func disabled(why, by, since string) string {
+	return own("DisabledBecause", fmt.Sprintf("%q DisabledBy=%q DisabledByBusName=\"\" DisabledByFor=\"\" DisabledByPID=0 DisabledByUID=0 DisabledSince=%s", why, by, since))
+}
+
 func inTurn(parts ...any) (all []string) {
 	for _, part := range parts {
 		switch part := part.(type) {
@@ -136,7 +143,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	foo := unhurried("foo")
 	s := serve(t, b.Address, foo)
 	ear := listen(t, b.Address)
-	ctx, nobody := t.Context(), client.Actor{}
+	ctx, nobody := t.Context(), client.ByItself
 	do := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -164,20 +171,20 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	do(s.Disable(ctx, nobody, "foo"))
 	ear.hears(inTurn(both("CheckerRunning", "true"), "CheckerStarted fping -q -- foo.example.org",
 		both("Expires", `""`), both("CheckerRunning", "false"), both("Enabled", "false"),
-		own("DisabledSince", "~"), own("DisabledBecause", `"by an administrator"`), own("DisabledBy", `"server"`))...)
+		disabled("administrator", "server", "~"))...)
 
 	do(<-reject(s.askForSecret(t, foo)))
 	ear.hears("Rejected Disabled")
 
 	do(s.Enable(ctx, nobody, "foo"))
-	ear.hears(inTurn(both("Enabled", "true"), both("LastEnabled", "~"), both("Expires", "~"), own("DisabledSince", `""`), own("DisabledBecause", `""`), own("DisabledBy", `""`))...)
+	ear.hears(inTurn(both("Enabled", "true"), both("LastEnabled", "~"), both("Expires", "~"), disabled("", "", `""`))...)
 
 	do(<-s.askForSecret(t, foo))
 	ear.hears(inTurn(both("Expires", "~"), own("LastHandout", "~"), own("LastHandoutKey", `"raw public key"`), "GotSecret")...)
 
 	delay, secret, host := time.Minute, client.NewSecret([]byte("other")), foo.Host
-	do(s.Update(ctx, nobody, "foo", client.Update{ApprovalDelay: &delay, Secret: &secret, Host: &host}))
-	ear.hears(inTurn(both("ApprovalDelay", "60000"), "PropertiesChanged -Secret", `PropertiesChanged org.mandosctl.Client1 SecretProblem="it is not encrypted: it is no OpenPGP data"`)...)
+	do(s.Update(ctx, nobody, "foo", client.Update{client.PropApprovalDelay: delay, client.PropSecret: secret, client.PropHost: host}))
+	ear.hears(inTurn("PropertiesChanged -Secret", own("SecretProblem", `"it is not encrypted: it is no OpenPGP data"`), both("ApprovalDelay", "60000"))...)
 
 	handedOut := s.askForSecret(t, foo)
 	server := "/ PropertiesChanged " + dbusapi.ServerInterface1 + " PendingApprovals="

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"mandos/dbusapi"
 	"mandos/dbusapi/dbustest"
 	"mandos/server/client"
 	"mandos/server/debiantest"
@@ -72,13 +73,13 @@ func TestMandosCtlCommands(t *testing.T) {
 		holds  func(client.View) bool
 	}{
 		"enable":               {"--enable foo", disabled, func(v client.View) bool { return v.Enabled }},
-		"disable":              {"--disable foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.KindDisabled }},
+		"disable":              {"--disable foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.ByAdministrator }},
 		"bump the timeout":     {"--bump-timeout foo", enabled, func(v client.View) bool { return !v.LastCheckedOK.IsZero() }},
 		"start the checker":    {"--start-checker foo", enabled, func(v client.View) bool { return v.CheckerRunning }},
 		"stop the checker":     {"--stop-checker foo", enabled, func(v client.View) bool { return !v.CheckerRunning }},
 		"set the checker":      {"--checker ping foo", enabled, func(v client.View) bool { return v.Checker == "ping" }},
 		"set the timeout":      {"--timeout PT3M foo", enabled, func(v client.View) bool { return v.Timeout == 3*time.Minute && v.Enabled }},
-		"a timeout of nothing": {"--timeout PT0S foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.KindExpired }},
+		"a timeout of nothing": {"--timeout PT0S foo", enabled, func(v client.View) bool { return !v.Enabled && v.DisabledBecause == client.TimedOut }},
 		"the extended timeout": {"--extended-timeout PT30M foo", enabled, func(v client.View) bool { return v.ExtendedTimeout == 30*time.Minute }},
 		"set the interval":     {"--interval PT4M foo", enabled, func(v client.View) bool { return v.Interval == 4*time.Minute && v.CheckerRunning }},
 		"the approval delay":   {"--approval-delay PT10S foo", enabled, func(v client.View) bool { return v.ApprovalDelay == 10*time.Second }},
@@ -337,10 +338,10 @@ func TestListenerForTheDeprecatedPropertyChanged(t *testing.T) {
 		t.Fatalf("the listener said %q", got)
 	}
 	host, timeout := "new", 90*time.Second
-	if err := s.Update(t.Context(), client.Actor{}, "foo", client.Update{Host: &host}); err != nil {
+	if err := s.Update(t.Context(), client.Actor{}, "foo", client.Update{client.PropHost: host}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update(t.Context(), client.Actor{}, "foo", client.Update{Timeout: &timeout}); err != nil {
+	if err := s.Update(t.Context(), client.Actor{}, "foo", client.Update{client.PropTimeout: timeout}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Disable(t.Context(), client.Actor{}, "foo"); err != nil {
@@ -409,4 +410,20 @@ func TestTheSecretIsNowhereToBeRead(t *testing.T) {
 			t.Errorf("busctl %s: %s", args, output)
 		}
 	}
+}
+
+// set changes a setting of that name in clients.conf.
+func set(t *testing.T, api *dbusapi.Connection, c dbusapi.Client, key string, value any) error {
+	t.Helper()
+	settings, err := api.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range settings {
+		if s.Key == key {
+			return api.Set(t.Context(), c, s, value)
+		}
+	}
+	t.Fatalf("no setting %s", key)
+	return nil
 }

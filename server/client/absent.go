@@ -27,8 +27,8 @@ type Absentee struct {
 	GoneSince time.Time
 	// Because is why it gets nothing if it comes back, By and Since by whom and
 	// since when; zero if nothing is against it. A denial, too, has its end.
-	Because     Kind
-	By          string
+	Because     Reason
+	By          Actor
 	Since       time.Time
 	DeniedUntil time.Time
 }
@@ -52,14 +52,14 @@ func (a *absentee) describe(now time.Time) Absentee {
 		described.DeniedUntil = a.DeniedUntil
 	}
 	against := a.against(a.key())
-	if i := slices.IndexFunc(against, func(l Lowering) bool { return l.Kind == KindRemoved }); i >= 0 {
+	if i := slices.IndexFunc(against, func(l Lowering) bool { return l.Reason == RemovedByAdministrator }); i >= 0 {
 		against = against[i:]
 	}
 	switch {
 	case len(against) > 0:
-		described.Because, described.By, described.Since = against[0].Kind, against[0].By, against[0].At
+		described.Because, described.By, described.Since = against[0].Reason, against[0].By, against[0].At
 	case a.lapsed(now):
-		described.Because, described.By, described.Since = KindExpired, Actor{}.String(), a.Expires
+		described.Because, described.By, described.Since = TimedOut, ByItself, a.Expires
 	}
 	return described
 }
@@ -155,7 +155,7 @@ func (r *Registry) forgotten(names []string) (events []Event) {
 	for _, name := range names {
 		r.dropAbsent(name)
 		r.queue.unsaved[name] = struct{}{}
-		events = append(events, Event{Kind: Forgotten, Time: r.wall(), Client: View{Settings: Settings{Name: name}}})
+		events = append(events, Event{Kind: Forgotten, Time: r.wall(), Client: View{Settings: Settings{Name: name}}, By: ByItself})
 	}
 	return events
 }

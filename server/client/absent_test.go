@@ -21,42 +21,42 @@ func TestWhyAnAbsentOneIsSaidToGetNothing(t *testing.T) {
 	}
 	for sentence, c := range map[string]struct {
 		do      func(w *world)
-		because Kind
-		by      string
+		because Reason
+		by      Actor
 		since   time.Duration // after the start
 	}{
 		"one that was disabled and then removed was removed": {func(w *world) {
-			w.must(w.Disable(ctx, Actor{Caller: ":1.9", UID: 7, PID: 8}, "a"))
+			w.must(w.Disable(ctx, somebody, "a"))
 			w.pass(time.Minute)
 			w.must(w.Remove(ctx, admin, "a"))
-		}, KindRemoved, "uid 0, pid 4711", 4 * time.Minute},
+		}, RemovedByAdministrator, admin, 4 * time.Minute},
 		"one that expired while it was gone has expired": {func(w *world) {
 			dies(w)
 			w.pass(2 * time.Minute)
 			w.reload([]Settings{other})
 			w.pass(time.Hour)
-		}, KindExpired, "server", 7 * time.Minute},
+		}, TimedOut, ByItself, 7 * time.Minute},
 		"one whose time is not over yet might get something": {func(w *world) {
 			dies(w)
 			w.pass(2 * time.Minute)
 			w.reload([]Settings{other})
-		}, "", "", 0},
+		}, "", Actor{}, 0},
 		"one that was fine when it went has not expired": {func(w *world) {
 			w.reload([]Settings{other})
 			w.pass(time.Hour)
-		}, "", "", 0},
+		}, "", Actor{}, 0},
 		"one that expired before that, and not when it would have": {func(w *world) {
 			dies(w)
 			w.pass(10 * time.Minute)
 			w.must(w.CheckedOK(ctx, admin, "other"))
 			w.reload([]Settings{other})
 			w.pass(time.Hour)
-		}, KindExpired, "server", 7 * time.Minute},
+		}, TimedOut, ByItself, 7 * time.Minute},
 		"one whose denial is over might get something": {func(w *world) {
 			w.must(w.Approve(ctx, admin, "a", false))
 			w.reload([]Settings{other})
 			w.pass(time.Minute)
-		}, "", "", 0},
+		}, "", Actor{}, 0},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			inWorld(t, []Settings{other, a}, func(w *world) {
@@ -127,7 +127,7 @@ func TestWhichClientsWouldBeMissing(t *testing.T) {
 	gone := record("gone")
 	gone.Gone = time.Now()
 	removed := record("removed")
-	removed.Lowerings = []Lowering{{ID: "1", Kind: KindRemoved, Key: removed.key()}}
+	removed.Lowerings = []Lowering{{ID: "1", Reason: RemovedByAdministrator, Key: removed.key()}}
 	records := []Record{record("d"), record("b"), gone, record("c"), removed}
 	if missing := Missing([]Settings{host("b", keyA)}, records); !slices.Equal(missing, []string{"c", "d"}) {
 		t.Errorf("they are %v", missing)

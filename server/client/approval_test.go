@@ -26,7 +26,7 @@ func TestApproval(t *testing.T) {
 			do: func(w *world) {
 				o := w.fetchInBackground(ctx, keyA)
 				w.pass(time.Minute)
-				w.want(o, "Approval timed out")
+				w.want(o, "approval-timed-out")
 			}},
 		"without a delay none is needed, whatever the default": {
 			settings: func(s *Settings) { s.ApprovedByDefault, s.ApprovalDelay = false, 0 },
@@ -38,13 +38,13 @@ func TestApproval(t *testing.T) {
 			do: func(w *world) {
 				o := w.fetchInBackground(ctx, keyA)
 				none := time.Duration(0)
-				w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &none}))
+				w.must(w.Update(ctx, admin, "a", Update{PropApprovalDelay: none}))
 				w.pass(0)
 				w.want(o, "got it")
 			}},
 		"another delay, set meanwhile, is for those who come later": {do: func(w *world) {
 			first, hour := w.fetchInBackground(ctx, keyA), time.Hour
-			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &hour}))
+			w.must(w.Update(ctx, admin, "a", Update{PropApprovalDelay: hour}))
 			second := w.fetchInBackground(ctx, keyA)
 			w.pass(time.Minute)
 			w.want(first, "got it")
@@ -74,7 +74,7 @@ func TestApproval(t *testing.T) {
 			o := w.fetchInBackground(ctx, keyA)
 			w.must(w.Approve(ctx, admin, "a", false))
 			w.pass(0)
-			w.want(o, "Denied")
+			w.want(o, "denied")
 			if by := w.lastEvent(Denied).By; by != admin {
 				w.t.Errorf("denied by %v", by)
 			}
@@ -95,7 +95,7 @@ func TestApproval(t *testing.T) {
 				o := w.fetchInBackground(ctx, keyA)
 				w.want(o, "waiting")
 				w.pass(time.Minute)
-				w.want(o, "Approval timed out")
+				w.want(o, "approval-timed-out")
 			}},
 		"a later decision replaces an earlier one for its whole duration": {
 			settings: func(s *Settings) { s.ApprovalDuration = 4 * time.Second },
@@ -104,19 +104,19 @@ func TestApproval(t *testing.T) {
 				w.pass(2 * time.Second)
 				w.must(w.Approve(ctx, admin, "a", false))
 				w.pass(4*time.Second - 1)
-				w.want(w.fetchInBackground(ctx, keyA), "Denied")
+				w.want(w.fetchInBackground(ctx, keyA), "denied")
 			}},
 		"disabling refuses those who wait, at once": {do: func(w *world) {
 			o := w.fetchInBackground(ctx, keyA)
 			w.must(w.Disable(ctx, admin, "a"))
 			w.pass(0)
-			w.want(o, "Disabled")
+			w.want(o, "disabled")
 		}},
 		"removing refuses those who wait, at once": {do: func(w *world) {
 			o := w.fetchInBackground(ctx, keyA)
 			w.must(w.Remove(ctx, admin, "a"))
 			w.pass(0)
-			w.want(o, "Removed")
+			w.want(o, "removed")
 		}},
 		"expiry refuses those who wait": {
 			settings: func(s *Settings) { s.ApprovalDelay = time.Hour },
@@ -124,7 +124,7 @@ func TestApproval(t *testing.T) {
 				w.checks.behave(fail)
 				o := w.fetchInBackground(ctx, keyA)
 				w.pass(5 * time.Minute)
-				w.want(o, "Disabled")
+				w.want(o, "disabled")
 			}},
 		"a peer that hangs up ends its wait at once": {do: func(w *world) {
 			present, hangUp := context.WithCancel(ctx)
@@ -155,7 +155,7 @@ func TestApproval(t *testing.T) {
 		"turning the approval off lets those who wait have it": {do: func(w *world) {
 			o := w.fetchInBackground(ctx, keyA)
 			none := time.Duration(0)
-			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &none}))
+			w.must(w.Update(ctx, admin, "a", Update{PropApprovalDelay: none}))
 			w.pass(0)
 			w.want(o, "got it")
 		}},
@@ -165,7 +165,7 @@ func TestApproval(t *testing.T) {
 				w.must(w.Approve(ctx, admin, "a", false))
 				clients := []Settings{w.client("a").Settings}
 				w.restart(time.Minute, clients)
-				w.want(w.fetchInBackground(ctx, keyA), "Denied")
+				w.want(w.fetchInBackground(ctx, keyA), "denied")
 				w.pass(59 * time.Minute)
 				w.want(w.fetchInBackground(ctx, keyA), "waiting")
 				w.pass(time.Minute)

@@ -105,7 +105,7 @@ func TestAnothersKeyRenewsNoGrace(t *testing.T) {
 		if secret, _ := w.fetch(keyB); secret.Len() > 0 {
 			t.Error("it is valid after nine minutes without a sign of life")
 		}
-		if v := w.client("b"); v.DisabledBecause != KindGraceSpent || !v.Expires.IsZero() {
+		if v := w.client("b"); v.DisabledBecause != GraceSpent || !v.Expires.IsZero() {
 			t.Errorf("it is disabled because %q, and expires at %v", v.DisabledBecause, v.Expires)
 		}
 	})

@@ -28,7 +28,7 @@ func TestBounds(t *testing.T) {
 			s.Secret = LateSecret(func() Secret { panic("somebody waits for it") })
 		}},
 		"a host":               {func(s *Settings) { s.Host = strings.Repeat("h", MaxHost+1) }, "Host: the host is longer than 4096 bytes; make it shorter"},
-		"a key ID":             {func(s *Settings) { s.KeyID = strings.Repeat("A", MaxName+1) }, "KeyID: the key ID is longer than 255 bytes; make it shorter"},
+		"a key ID":             {func(s *Settings) { s.KeyID = strings.Repeat("A", MaxName+1) }, "KeyID: the key_id is longer than 255 bytes; make it shorter"},
 		"a fingerprint":        {func(s *Settings) { s.Fingerprint = strings.Repeat("A", MaxName+1) }, "Fingerprint: the fingerprint is longer than 255 bytes; make it shorter"},
 		"a secret":             {func(s *Settings) { s.Secret = NewSecret(make([]byte, MaxSecret+1)) }, "Secret: the secret is longer than 1048576 bytes; make it shorter"},
 		"a checker":            {func(s *Settings) { s.Checker = strings.Repeat("%(name)s", MaxCommand/8+1) }, "Checker: the checker is longer than 131071 bytes; make it shorter"},
@@ -36,17 +36,17 @@ func TestBounds(t *testing.T) {
 		"a timeout":            {func(s *Settings) { s.Timeout = MaxDuration + 1 }, "Timeout: the timeout is longer than 50 years; make it shorter"},
 		"a negative timeout":   {func(s *Settings) { s.Timeout = -1 }, "Timeout: the timeout must be at least 0s"},
 		"an interval":          {func(s *Settings) { s.Interval = math.MaxInt64 }, "Interval: the interval is longer than 50 years; make it shorter"},
-		"an interval of none":  {func(s *Settings) { s.Interval = 0 }, "Interval: the interval must be at least 1ms"},
-		"an extended timeout":  {func(s *Settings) { s.ExtendedTimeout = math.MinInt64 }, "ExtendedTimeout: the extended timeout must be at least 0s"},
-		"an approval delay":    {func(s *Settings) { s.ApprovalDelay = -1 }, "ApprovalDelay: the approval delay must be at least 0s"},
-		"an approval duration": {func(s *Settings) { s.ApprovalDuration = MaxDuration + 1 }, "ApprovalDuration: the approval duration is longer than 50 years; make it shorter"},
+		"an interval of none":  {func(s *Settings) { s.Interval = 0 }, "Interval: the interval is no time at all, and checkers cannot be started without a pause; write for example PT2M"},
+		"an extended timeout":  {func(s *Settings) { s.ExtendedTimeout = math.MinInt64 }, "ExtendedTimeout: the extended_timeout must be at least 0s"},
+		"an approval delay":    {func(s *Settings) { s.ApprovalDelay = -1 }, "ApprovalDelay: the approval_delay must be at least 0s"},
+		"an approval duration": {func(s *Settings) { s.ApprovalDuration = MaxDuration + 1 }, "ApprovalDuration: the approval_duration is longer than 50 years; make it shorter"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			s, good := host("a", keyA), host("a", keyA)
 			c.set(&s)
 			var got []string
 			for _, fault := range s.Faults() {
-				got = append(got, string(fault.Property)+": "+fault.Err.Error())
+				got = append(got, string(fault.Setting.Property)+": "+fault.Err.Error())
 			}
 			if text := strings.Join(got, "\n"); text != c.want {
 				t.Errorf("its faults are %q, want %q", text, c.want)
@@ -77,14 +77,14 @@ func TestNoSumOfDurationsOverflows(t *testing.T) {
 	long, none, short := time.Duration(MaxDuration), time.Duration(0), time.Millisecond
 	inWorld(t, []Settings{host("a", keyA)}, func(w *world) {
 		ctx := context.Background()
-		longInterval, shortTimeout := Update{Interval: &long}, Update{Timeout: &none}
+		longInterval, shortTimeout := Update{PropInterval: long}, Update{PropTimeout: none}
 		w.must(w.Update(ctx, admin, "a", longInterval))
 		w.must(w.Update(ctx, admin, "a", shortTimeout)) // which disables it
 		w.must(w.Enable(ctx, admin, "a"))
 		if v := w.client("a"); time.Until(v.Expires) != 2*MaxDuration {
 			t.Errorf("two intervals end in %v", time.Until(v.Expires))
 		}
-		w.must(w.Update(ctx, admin, "a", Update{Timeout: &long, ExtendedTimeout: &long, ApprovalDelay: &none, ApprovalDuration: &long}))
+		w.must(w.Update(ctx, admin, "a", Update{PropTimeout: long, PropExtendedTimeout: long, PropApprovalDelay: none, PropApprovalDuration: long}))
 		if v := w.client("a"); !v.Enabled || time.Until(v.Expires) != 3*MaxDuration {
 			t.Errorf("enabled %v, expires in %v", v.Enabled, time.Until(v.Expires))
 		}
@@ -96,9 +96,9 @@ func TestNoSumOfDurationsOverflows(t *testing.T) {
 		if v := w.client("a"); !v.Enabled || time.Until(v.Expires) < MaxDuration {
 			t.Errorf("after a restart: enabled %v, expires in %v", v.Enabled, time.Until(v.Expires))
 		}
-		w.must(w.Update(ctx, admin, "a", Update{Interval: &short}))
+		w.must(w.Update(ctx, admin, "a", Update{PropInterval: short}))
 		tooLong := MaxDuration + 1
-		if err := w.Update(ctx, admin, "a", Update{Interval: &tooLong}); !errors.Is(err, ErrBadSetting) {
+		if err := w.Update(ctx, admin, "a", Update{PropInterval: tooLong}); !errors.Is(err, ErrBadSetting) {
 			t.Errorf("a longer one is answered %v", err)
 		}
 	})

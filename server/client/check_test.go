@@ -65,7 +65,7 @@ func TestHowACheckEndedIsTold(t *testing.T) {
 		w.checks.behave(unstartable)
 		w.signals()
 		w.must(w.StartChecker(ctx, "a"))
-		w.wantSignals("CheckerRunning", "checker started", "CheckerRunning", "LastCheckerStatus", "LastCheckerOutput", "checker not started")
+		w.wantSignals("CheckerRunning", "checker-started", "CheckerRunning", "LastCheckerStatus", "LastCheckerOutput", "checker-not-started")
 	})
 }
 
@@ -93,7 +93,7 @@ func TestWhatStopsAndStartsNoChecker(t *testing.T) {
 		"a disabled client is not checked for its new interval": {rare, func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.signals()
-			w.must(w.Update(ctx, admin, "a", Update{Interval: &minute}))
+			w.must(w.Update(ctx, admin, "a", Update{PropInterval: minute}))
 			w.pass(time.Hour)
 		}, []string{"Interval", "changed"}},
 		"a command that cannot be made is a check that failed": {unusable, func(w *world) {
@@ -102,7 +102,7 @@ func TestWhatStopsAndStartsNoChecker(t *testing.T) {
 			if v := w.client("a"); v.CheckerRunning || v.LastCheckerStatus != CheckerCrashed || v.LastCheckerOutput == "" {
 				w.t.Errorf("running: %v, %+v", v.CheckerRunning, v.State)
 			}
-		}, []string{"LastCheckerStatus", "LastCheckerOutput", "checker not started"}},
+		}, []string{"LastCheckerStatus", "LastCheckerOutput", "checker-not-started"}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -68,8 +68,8 @@ func (e *OvertakenError) Error() string {
 // who has seen it.
 func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		r.lowerFor(c, KindDisabled, by)
-		return r.lowered(c, by, KindDisabled)
+		r.lowerFor(c, ByAdministrator, by)
+		return r.lowered(c, by, ByAdministrator)
 	})
 }
 
@@ -77,7 +77,7 @@ func (r *Registry) Disable(ctx context.Context, by Actor, name string) error {
 // enables it or its section has another key.
 func (r *Registry) Remove(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		r.lowerFor(c, KindRemoved, by)
+		r.lowerFor(c, RemovedByAdministrator, by)
 		r.leave(c)
 		return r.durably(name, Event{Kind: Removed, Time: r.wall(), Client: r.view(c), By: by, Reason: ByAdministrator})
 	})
@@ -85,8 +85,8 @@ func (r *Registry) Remove(ctx context.Context, by Actor, name string) error {
 
 // lowerFor adds what somebody says against the client, which nothing has seen that
 // was asked for before and is still to be made.
-func (r *Registry) lowerFor(c *client, kind Kind, by Actor) {
-	l := NewLowering(kind, by.String(), r.wall(), c.Name, c.key())
+func (r *Registry) lowerFor(c *client, why Reason, by Actor) {
+	l := NewLowering(why, by, r.wall(), c.Name, c.key())
 	c.Standing = c.lower(l)
 	for ch := range r.queue.pending {
 		ch.unseen[l.ID] = true
@@ -184,17 +184,9 @@ func (r *Registry) now(ctx context.Context, name string, do func(*client) <-chan
 	return wait(ctx, done)
 }
 
-// Update is a change of some of a client's settings; those that are nil stay.
-type Update struct {
-	Host, Checker     *string
-	Secret            *Secret
-	Timeout           *time.Duration
-	ExtendedTimeout   *time.Duration
-	Interval          *time.Duration
-	ApprovalDelay     *time.Duration
-	ApprovalDuration  *time.Duration
-	ApprovedByDefault *bool
-}
+// Update is a change of some of a client's settings to values as [Setting.Value] has
+// them.
+type Update map[Property]any
 
 // Update changes settings of a client at run time. Changing the timeout moves the
 // expiry by the difference, which may disable the client at once; changing the
@@ -233,16 +225,13 @@ func (r *Registry) Update(ctx context.Context, by Actor, name string, u Update) 
 }
 
 // applyTo changes s and tells what differs now.
-func (u *Update) applyTo(s *Settings) (changed []Property) {
-	changed = set(changed, &s.ApprovalDelay, u.ApprovalDelay, PropApprovalDelay)
-	changed = set(changed, &s.ApprovalDuration, u.ApprovalDuration, PropApprovalDuration)
-	changed = set(changed, &s.ApprovedByDefault, u.ApprovedByDefault, PropApprovedByDefault)
-	changed = set(changed, &s.Checker, u.Checker, PropChecker)
-	changed = set(changed, &s.ExtendedTimeout, u.ExtendedTimeout, PropExtendedTimeout)
-	changed = set(changed, &s.Host, u.Host, PropHost)
-	changed = set(changed, &s.Interval, u.Interval, PropInterval)
-	changed = set(changed, &s.Timeout, u.Timeout, PropTimeout)
-	changed = set(changed, &s.Secret, u.Secret, PropSecret)
+func (u Update) applyTo(s *Settings) (changed []Property) {
+	for i := range AllSettings {
+		d := &AllSettings[i]
+		if value, ok := u[d.Property]; ok && !d.Fixed {
+			changed = d.put(s, value, changed)
+		}
+	}
 	return changed
 }
 
@@ -256,15 +245,16 @@ func set[T comparable](changed []Property, to, from *T, name Property) []Propert
 
 // settled draws the consequences of settings that were changed from before.
 func (r *Registry) settled(c *client, before Settings, changed []Property, by Actor) []Event {
+	told := changes(&c.Settings, changed)
 	left := time.Until(c.deadline) + c.Timeout - before.Timeout
 	if c.Enabled && c.Timeout != before.Timeout {
 		r.expireIn(c, left)
 		changed = append(changed, PropExpires)
 	}
-	event := Event{Kind: Changed, Time: r.wall(), Client: r.view(c), By: by, Properties: changed}
+	event := Event{Kind: Changed, Time: r.wall(), Client: r.view(c), By: by, Properties: changed, Changes: told}
 	switch {
 	case c.Enabled && left <= 0:
-		r.expire(c, KindExpired, by)
+		r.expire(c, TimedOut, by)
 	case c.Enabled && c.Interval != before.Interval:
 		r.schedule(c, c.Interval)
 		r.startChecker(c)

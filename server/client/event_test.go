@@ -21,9 +21,15 @@ func (w *world) tellings() (all []string) {
 		if !e.Time.Equal(w.wall()) {
 			w.t.Errorf("%s is told as of %v, not %v", e.Kind, e.Time, w.wall())
 		}
-		text := fmt.Sprintf("%s %s by %s", e.Kind, e.Client.Name, e.By)
+		text := fmt.Sprintf("%s %s", e.Kind, e.Client.Name)
+		if e.By != (Actor{}) {
+			text += " by " + e.By.String()
+		}
 		if e.Reason != "" {
 			text += ", " + string(e.Reason)
+		}
+		if e.Refusal != "" {
+			text += ", refused: " + string(e.Refusal)
 		}
 		if e.Command != "" {
 			text += ": " + e.Command
@@ -48,13 +54,13 @@ func TestWhatIsToldOfWhomAndWhoDidIt(t *testing.T) {
 		want       []string
 	}{
 		"a section that is gone": {nil, func(w *world) { w.reload([]Settings{other}) },
-			[]string{"removed a by configuration, by the configuration"}},
+			[]string{"removed a by configuration, configuration"}},
 		"a section that is new": {nil, func(w *world) { w.reload([]Settings{other, a, b}) },
 			[]string{"added b by configuration"}},
 		"a section that is back": {func(w *world) { w.reload([]Settings{other}) }, func(w *world) { w.reload([]Settings{other, a}) },
 			[]string{"added a by configuration"}},
 		"a section that is back with enabled = no": {func(w *world) { w.reload([]Settings{other}) }, func(w *world) { w.reload([]Settings{other, off}) },
-			[]string{"added a by configuration", "disabled a by configuration, by the configuration"}},
+			[]string{"added a by configuration", "disabled a by configuration, configuration"}},
 		"a section that is back, whose time was over by then": {func(w *world) {
 			w.checks.behave(fail)
 			w.pass(3 * time.Minute)
@@ -64,30 +70,30 @@ func TestWhatIsToldOfWhomAndWhoDidIt(t *testing.T) {
 		"a section that has got the key of one that was removed": {
 			func(w *world) { w.reload([]Settings{other, a, b}); w.must(w.Remove(ctx, admin, "b")) },
 			func(w *world) { w.reload([]Settings{other, change(a, func(s *Settings) { s.KeyID = keyB })}) },
-			[]string{"removed a by configuration, removed by an administrator"}},
+			[]string{"removed a by configuration, removed"}},
 		"enabled = no": {nil, func(w *world) { w.reload([]Settings{other, off}) },
-			[]string{"disabled a by configuration, by the configuration"}},
+			[]string{"disabled a by configuration, configuration"}},
 		"enabled = yes after that": {func(w *world) { w.reload([]Settings{other, off}) }, func(w *world) { w.reload([]Settings{other, on}) },
 			[]string{"enabled a by configuration"}},
 		"another setting": {nil, func(w *world) { w.reload([]Settings{other, change(a, func(s *Settings) { s.Host = "elsewhere" })}) },
 			[]string{"changed a by configuration"}},
-		"a person who disables":            {nil, func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, []string{"disabled a by uid 0, pid 4711, by an administrator"}},
+		"a person who disables":            {nil, func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, []string{"disabled a by uid 0, pid 4711, administrator"}},
 		"a person who enables":             {func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, []string{"enabled a by uid 0, pid 4711"}},
-		"a person who removes":             {nil, func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, []string{"removed a by uid 0, pid 4711, by an administrator"}},
+		"a person who removes":             {nil, func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, []string{"removed a by uid 0, pid 4711, administrator"}},
 		"a person who brings one back":     {func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, func(w *world) { w.must(w.Enable(ctx, admin, "a")) }, []string{"added a by uid 0, pid 4711", "enabled a by uid 0, pid 4711"}},
 		"a person who forgets":             {func(w *world) { w.reload([]Settings{other}) }, func(w *world) { w.must(w.Forget(ctx, admin, "a")) }, []string{"forgotten a by uid 0, pid 4711"}},
 		"a person who vouches":             {nil, func(w *world) { w.must(w.CheckedOK(ctx, admin, "a")) }, []string{"vouched a by uid 0, pid 4711"}},
 		"a person who approves":            {nil, func(w *world) { w.must(w.Approve(ctx, admin, "a", true)) }, []string{"approved a by uid 0, pid 4711"}},
 		"a person who denies":              {nil, func(w *world) { w.must(w.Approve(ctx, admin, "a", false)) }, []string{"denied a by uid 0, pid 4711"}},
-		"a person who makes its time over": {nil, func(w *world) { none := time.Duration(0); w.must(w.Update(ctx, admin, "a", Update{Timeout: &none})) }, []string{"changed a by uid 0, pid 4711", "disabled a by uid 0, pid 4711, no successful check within its timeout"}},
+		"a person who makes its time over": {nil, func(w *world) { none := time.Duration(0); w.must(w.Update(ctx, admin, "a", Update{PropTimeout: none})) }, []string{"changed a by uid 0, pid 4711", "disabled a by uid 0, pid 4711, expired"}},
 		"a person who stops its checker": {func(w *world) { w.checks.behave(hang); w.must(w.StartChecker(ctx, "a")) },
-			func(w *world) { w.must(w.StopChecker(ctx, admin, "a")) }, []string{"checker stopped a by uid 0, pid 4711"}},
+			func(w *world) { w.must(w.StopChecker(ctx, admin, "a")) }, []string{"checker-stopped a by uid 0, pid 4711"}},
 		"a checker that runs": {func(w *world) { w.checks.behave(hang) }, func(w *world) { w.must(w.StartChecker(ctx, "a")) },
-			[]string{"checker started a by server: fping -q -- a.example.org"}},
+			[]string{"checker-started a: fping -q -- a.example.org"}},
 		"a checker that has ended": {nil, func(w *world) { w.must(w.StartChecker(ctx, "a")) },
-			[]string{"checker started a by server: fping -q -- a.example.org", "checker completed a by server: fping -q -- a.example.org"}},
+			[]string{"checker-started a: fping -q -- a.example.org", "checker-completed a: fping -q -- a.example.org"}},
 		"a checker that could not be started": {func(w *world) { w.checks.behave(unstartable) }, func(w *world) { w.must(w.StartChecker(ctx, "a")) },
-			[]string{"checker started a by server: fping -q -- a.example.org", "checker not started a by server: fping -q -- a.example.org"}},
+			[]string{"checker-started a: fping -q -- a.example.org", "checker-not-started a: fping -q -- a.example.org"}},
 		"a person who stops none": {nil, func(w *world) { w.must(w.StopChecker(ctx, admin, "a")) }, nil},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -112,22 +118,22 @@ func TestWhatIsShownOfAClientThatWasDisabledAndEnabled(t *testing.T) {
 		w.pass(time.Minute)
 		w.must(w.Disable(ctx, admin, "a"))
 		longer := time.Hour
-		w.must(w.Update(ctx, admin, "a", Update{Timeout: &longer}))
+		w.must(w.Update(ctx, admin, "a", Update{PropTimeout: longer}))
 		for what, s := range map[string]State{"shown": w.client("a").State, "saved": w.saved("a").State} {
-			if !s.Expires.IsZero() || s.DisabledBecause != KindDisabled || s.DisabledBy != admin.String() || !s.DisabledSince.Equal(w.wall()) {
+			if !s.Expires.IsZero() || s.DisabledBecause != ByAdministrator || s.DisabledBy != admin || !s.DisabledSince.Equal(w.wall()) {
 				t.Errorf("disabled, it is %s as %+v", what, s)
 			}
 		}
 		w.pass(time.Minute)
 		w.must(w.Enable(ctx, admin, "a"))
 		for what, s := range map[string]State{"shown": w.client("a").State, "saved": w.saved("a").State} {
-			if !s.LastEnabled.Equal(w.wall()) || !s.DisabledSince.IsZero() || s.DisabledBecause != "" || s.DisabledBy != "" {
+			if !s.LastEnabled.Equal(w.wall()) || !s.DisabledSince.IsZero() || s.DisabledBecause != "" || s.DisabledBy != (Actor{}) {
 				t.Errorf("enabled, it is %s as %+v", what, s)
 			}
 		}
 		w.checks.behave(fail)
 		w.pass(time.Hour)
-		if v := w.client("a"); v.DisabledBecause != KindExpired || v.DisabledBy != "server" {
+		if v := w.client("a"); v.DisabledBecause != TimedOut || v.DisabledBy != ByItself {
 			t.Errorf("expired, it is shown as %+v", v.State)
 		}
 	})
@@ -151,11 +157,11 @@ func TestWhichPropertiesAPersonChanges(t *testing.T) {
 		do   func(w *world) error
 		want []string
 	}{
-		"a host":                 {func(w *world) error { return w.Update(ctx, admin, "a", Update{Host: &name}) }, []string{"Host", "changed"}},
-		"a host that it has":     {func(w *world) error { return w.Update(ctx, admin, "a", Update{Host: &a.Host}) }, nil},
-		"a timeout":              {func(w *world) error { return w.Update(ctx, admin, "a", Update{Timeout: &longer}) }, []string{"Timeout", "Expires", "changed"}},
-		"an interval":            {func(w *world) error { return w.Update(ctx, admin, "a", Update{Interval: &longer}) }, []string{"Interval", "changed"}},
-		"a checker is stopped":   {func(w *world) error { return w.StopChecker(ctx, admin, "a") }, []string{"CheckerRunning", "checker stopped"}},
+		"a host":                 {func(w *world) error { return w.Update(ctx, admin, "a", Update{PropHost: name}) }, []string{"Host", "changed"}},
+		"a host that it has":     {func(w *world) error { return w.Update(ctx, admin, "a", Update{PropHost: a.Host}) }, nil},
+		"a timeout":              {func(w *world) error { return w.Update(ctx, admin, "a", Update{PropTimeout: longer}) }, []string{"Timeout", "Expires", "changed"}},
+		"an interval":            {func(w *world) error { return w.Update(ctx, admin, "a", Update{PropInterval: longer}) }, []string{"Interval", "changed"}},
+		"a checker is stopped":   {func(w *world) error { return w.StopChecker(ctx, admin, "a") }, []string{"CheckerRunning", "checker-stopped"}},
 		"a denial is taken back": {func(w *world) error { return w.Approve(ctx, admin, "a", true) }, []string{"DeniedUntil", "ApprovedUntil", "approved"}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -179,7 +185,7 @@ func TestWhichPropertiesAPersonChanges(t *testing.T) {
 func TestWhoIsNotThereIsNotChanged(t *testing.T) {
 	ctx := context.Background()
 	a, other, name := host("a", keyA), host("other", keyC), "192.0.2.7"
-	update := func(w *world) error { return w.Update(ctx, admin, "a", Update{Host: &name}) }
+	update := func(w *world) error { return w.Update(ctx, admin, "a", Update{PropHost: name}) }
 	for sentence, away := range map[string]func(w *world){
 		"as it was removed":      func(w *world) { w.must(w.Remove(ctx, admin, "a")) },
 		"as its section is gone": func(w *world) { w.reload([]Settings{other}) },

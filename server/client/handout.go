@@ -26,15 +26,15 @@ type Handout struct {
 // RefusedError says why a peer is given nothing. Client is empty for a key that
 // no client has.
 type RefusedError struct {
-	Client string
-	Reason Reason
+	Client  string
+	Refusal Refusal
 }
 
 func (e *RefusedError) Error() string {
 	if e.Client == "" {
 		return "no client has that key"
 	}
-	return fmt.Sprintf("client %s is refused: %s", e.Client, e.Reason)
+	return fmt.Sprintf("client %s is refused: %s", e.Client, e.Refusal)
 }
 
 // ErrClosed is returned once the registry is closed.
@@ -60,10 +60,10 @@ func (r *Registry) Release(ctx context.Context, id Identity, from netip.AddrPort
 		return h, nil
 	}
 	event := h.event(Rejected)
-	event.Reason = why
+	event.Refusal = why
 	r.noteRefusal(event)
 	h.approvalOver()
-	return nil, &RefusedError{Client: c.Name, Reason: why}
+	return nil, &RefusedError{Client: c.Name, Refusal: why}
 }
 
 // lookupSettled is lookup for who needs the client's secret. It gives up the mutex
@@ -104,7 +104,7 @@ func (r *Registry) namesake(id Identity) string {
 
 // decide returns the reason for a refusal, or none. It gives up the mutex while
 // it waits, and looks at everything anew whenever something may have changed.
-func (r *Registry) decide(ctx context.Context, h *Handout) Reason {
+func (r *Registry) decide(ctx context.Context, h *Handout) Refusal {
 	c := h.client
 	var waited <-chan time.Time
 	for late := false; ; {

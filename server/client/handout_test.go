@@ -31,7 +31,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			if v := w.client("a"); !v.LastHandout.Equal(now) || v.LastHandoutKey != RawPublicKey || !v.Expires.Equal(now.Add(v.ExtendedTimeout)) {
 				w.t.Errorf("last hand-out %v by %q, expires %v, now %v", v.LastHandout, v.LastHandoutKey, v.Expires, now)
 			}
-			w.wantSignals("Expires", "LastHandout", "LastHandoutKey", "secret sent")
+			w.wantSignals("Expires", "LastHandout", "LastHandoutKey", "secret-sent")
 		}},
 		"a secret that was received when there was more time left": {
 			settings: func(s *Settings) { s.Timeout, s.ExtendedTimeout = 30*time.Hour, time.Minute },
@@ -39,12 +39,12 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 				before := w.client("a").Expires
 				w.signals()
 				w.fetch(keyA)
-				w.wantSignals("LastHandout", "LastHandoutKey", "secret sent")
+				w.wantSignals("LastHandout", "LastHandoutKey", "secret-sent")
 				w.fetch(keyA)
-				w.wantSignals("secret sent") // at the same moment, by the same key
+				w.wantSignals("secret-sent") // at the same moment, by the same key
 				w.pass(time.Second)
 				w.fetch(keyA)
-				w.wantSignals("LastHandout", "secret sent")
+				w.wantSignals("LastHandout", "secret-sent")
 				if after := w.client("a").Expires; !after.Equal(before) {
 					w.t.Errorf("expires %v, before %v", after, before)
 				}
@@ -59,7 +59,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			if event := w.lastEvent(SecretNotReceived); event.Err != gone || event.Client.Name != "a" || event.Identity != id || event.Address != somewhere {
 				w.t.Errorf("told %+v", event)
 			}
-			w.wantSignals("secret not received")
+			w.wantSignals("secret-not-received")
 			if v := w.client("a"); !v.LastHandout.IsZero() || !v.Expires.Equal(before) {
 				w.t.Errorf("last hand-out %v, expires %v", v.LastHandout, v.Expires)
 			}
@@ -70,7 +70,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.signals()
 			h.Received("")
-			w.wantSignals("LastHandout", "LastHandoutKey", "secret sent")
+			w.wantSignals("LastHandout", "LastHandoutKey", "secret-sent")
 			if v := w.client("a"); v.Enabled || !v.Expires.IsZero() {
 				w.t.Errorf("enabled %v, expires %v", v.Enabled, v.Expires)
 			}
@@ -86,7 +86,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.must(w.Remove(ctx, admin, "a"))
 			w.signals()
 			h.Received("")
-			w.wantSignals("secret sent")
+			w.wantSignals("secret-sent")
 			w.pass(24 * time.Hour)
 			w.wantSignals()
 		}},
@@ -95,10 +95,10 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			do: func(w *world) {
 				w.signals()
 				_, err := w.Release(ctx, id, somewhere)
-				if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Client != "a" || refused.Reason != IsDisabled {
+				if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Client != "a" || refused.Refusal != IsDisabled {
 					w.t.Errorf("refused with %v", err)
 				}
-				if event := w.lastEvent(Rejected); event.Reason != IsDisabled || event.Client.Name != "a" || event.Identity != id || event.Address != somewhere {
+				if event := w.lastEvent(Rejected); event.Refusal != IsDisabled || event.Client.Name != "a" || event.Identity != id || event.Address != somewhere {
 					w.t.Errorf("told %+v", event)
 				}
 				w.wantSignals("rejected")
@@ -113,13 +113,13 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			if event := w.lastEvent(NotFound); event.Identity != stranger || event.Address != somewhere || event.Client.Name != "" {
 				w.t.Errorf("told %+v", event)
 			}
-			w.wantSignals("not found")
+			w.wantSignals("not-found")
 		}},
 		"two that wait, and are denied": {settings: waits, do: func(w *world) {
 			w.signals()
 			now := w.wall()
 			first := w.fetchInBackground(ctx, keyA)
-			w.wantSignals("ApprovalPending", "LastApprovalRequest", "approval needed")
+			w.wantSignals("ApprovalPending", "LastApprovalRequest", "approval-needed")
 			if v := w.client("a"); v.ApprovalsPending != 1 || !v.LastApprovalRequest.Equal(now) {
 				w.t.Errorf("%d wait, the last since %v", v.ApprovalsPending, v.LastApprovalRequest)
 			}
@@ -128,15 +128,15 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			if event := w.lastEvent(ApprovalNeeded); event.Identity != id || event.Address != somewhere || event.Client.ApprovalsPending != 2 {
 				w.t.Errorf("told %+v", event)
 			}
-			w.wantSignals("LastApprovalRequest", "approval needed")
+			w.wantSignals("LastApprovalRequest", "approval-needed")
 			if _, _, pending := w.Counts(); pending != 1 {
 				w.t.Errorf("connections wait on %d clients", pending)
 			}
 			w.must(w.Approve(ctx, admin, "a", false))
 			w.pass(0)
-			w.want(first, "Denied")
-			w.want(second, "Denied")
-			w.wantSignals("DeniedUntil", "denied", "rejected", "approval over", "rejected", "ApprovalPending", "approval over")
+			w.want(first, "denied")
+			w.want(second, "denied")
+			w.wantSignals("DeniedUntil", "denied", "rejected", "approval-over", "rejected", "ApprovalPending", "approval-over")
 			if clients, enabled, pending := w.Counts(); clients != 1 || enabled != 1 || pending != 0 {
 				w.t.Errorf("%d clients, %d enabled, on %d of them somebody waits", clients, enabled, pending)
 			}
@@ -149,8 +149,8 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			o := w.fetchInBackground(background, keyA)
 			cancel()
 			w.pass(0)
-			w.want(o, "Peer gone")
-			w.wantSignals("ApprovalPending", "LastApprovalRequest", "approval needed", "rejected", "ApprovalPending", "approval over")
+			w.want(o, "peer-gone")
+			w.wantSignals("ApprovalPending", "LastApprovalRequest", "approval-needed", "rejected", "ApprovalPending", "approval-over")
 		}},
 		"one that waits and is sent nothing after all": {settings: waits, do: func(w *world) {
 			var h *Handout
@@ -160,7 +160,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.pass(0)
 			w.signals()
 			h.NotReceived(errors.New("gone"))
-			w.wantSignals("secret not received", "ApprovalPending", "approval over")
+			w.wantSignals("secret-not-received", "ApprovalPending", "approval-over")
 			if v := w.client("a"); v.ApprovalsPending != 0 {
 				w.t.Errorf("%d still wait", v.ApprovalsPending)
 			}
@@ -170,7 +170,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.signals()
 			w.must(w.Remove(ctx, admin, "a"))
 			w.pass(0)
-			w.want(o, "Removed")
+			w.want(o, "removed")
 			w.wantSignals("removed", "rejected")
 		}},
 		"one that waits when its client is given another key": {settings: waits, do: func(w *world) {
@@ -179,7 +179,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			other.KeyID = keyB
 			w.reload([]Settings{other})
 			w.pass(0)
-			w.want(o, "Removed")
+			w.want(o, "removed")
 			if _, reason := w.fetch(keyA); reason != "unknown" {
 				w.t.Errorf("the old key: %q", reason)
 			}
@@ -189,7 +189,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			o := w.fetchInBackground(background, keyA)
 			cancel(ErrClosed)
 			w.pass(0)
-			w.want(o, "Server exiting")
+			w.want(o, "server-exiting")
 		}},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -79,13 +79,13 @@ func (r *Registry) restoreExpiry(c *client) {
 		c.GraceSpent = true
 	case left > 0:
 	case c.LastCheckerStatus == NeverChecked:
-		r.expire(c, KindNeverChecked, Actor{})
+		r.expire(c, NeverCheckedOK, ByItself)
 		return
 	case c.LastCheckerStatus == 0:
-		r.expire(c, KindGraceSpent, Actor{})
+		r.expire(c, GraceSpent, ByItself)
 		return
 	default:
-		r.expire(c, KindCheckFailed, Actor{})
+		r.expire(c, CheckFailedLast, ByItself)
 		return
 	}
 	left = min(left, max(c.Timeout, c.ExtendedTimeout, c.probation()))

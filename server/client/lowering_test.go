@@ -280,7 +280,7 @@ func TestDisablingAgainIsANewFactAndTellsNobody(t *testing.T) {
 		before := w.client("a")
 		w.signals()
 		w.pass(time.Minute)
-		w.must(w.Disable(ctx, Actor{Caller: ":1.9", UID: 7, PID: 8}, "a"))
+		w.must(w.Disable(ctx, somebody, "a"))
 		w.wantSignals()
 		if after := w.client("a"); after != before {
 			t.Errorf("it shows as %+v, was %+v", after, before)
@@ -289,7 +289,7 @@ func TestDisablingAgainIsANewFactAndTellsNobody(t *testing.T) {
 		if len(first.Lowerings) != 1 || len(second.Lowerings) != 1 || first.Lowerings[0].ID == second.Lowerings[0].ID {
 			t.Errorf("saved are %+v and then %+v", first.Lowerings, second.Lowerings)
 		}
-		if !second.hasSeen(first.Lowerings[0].ID) || len(second.Lowerings[0].ID) != 32 || second.Lowerings[0].By != "uid 7, pid 8" {
+		if !second.hasSeen(first.Lowerings[0].ID) || len(second.Lowerings[0].ID) != 32 || second.Lowerings[0].By != somebody {
 			t.Errorf("saved is %+v", second.Standing)
 		}
 	})
@@ -312,15 +312,15 @@ func TestEnablementsThatWereSeenAreBounded(t *testing.T) {
 	})
 }
 
-func TestAKindOfALaterVersionLowers(t *testing.T) {
+func TestAReasonOfALaterVersionLowers(t *testing.T) {
 	a := host("a", keyA)
 	record := newRecord(a, time.Now())
-	record.Lowerings = []Lowering{{ID: "x", Kind: "quarantined", By: "somebody", Key: a.key()}}
+	record.Lowerings = []Lowering{{ID: "x", Reason: "quarantined", By: somebody, Key: a.key()}}
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, disk: &disk{records: map[string]Record{"a": record.Judged()}}, checks: &checks{run: succeed}}
 		w.begin([]Settings{a})
 		defer w.shutDown()
-		if v := w.client("a"); v.Enabled || !strings.Contains(string(v.DisabledBecause.Reason()), `"quarantined"`) {
+		if v := w.client("a"); v.Enabled || v.DisabledBecause != "quarantined" {
 			t.Errorf("%+v", v.State)
 		}
 	})
@@ -394,8 +394,8 @@ func TestWhoIsAbsentIsListed(t *testing.T) {
 		w.reload([]Settings{b, host("stays", "")})
 		gone := time.Now()
 		want := []Absentee{
-			{Name: "a", Key: Key{KeyID: keyA}, GoneSince: gone, Because: KindDisabled, By: "uid 0, pid 4711", Since: start},
-			{Name: "b", Key: Key{KeyID: keyB}, Because: KindRemoved, By: "uid 0, pid 4711", Since: start},
+			{Name: "a", Key: Key{KeyID: keyA}, GoneSince: gone, Because: ByAdministrator, By: admin, Since: start},
+			{Name: "b", Key: Key{KeyID: keyB}, Because: RemovedByAdministrator, By: admin, Since: start},
 			{Name: "c", Key: Key{KeyID: keyC}, GoneSince: gone},
 			{Name: "d", Key: Key{Fingerprint: d.Fingerprint}, GoneSince: gone, DeniedUntil: start.Add(time.Hour)},
 		}
@@ -557,7 +557,7 @@ func TestTheRestartsGraceIsGivenOnceForEachSuccess(t *testing.T) {
 			}
 		}
 		w.restart(time.Hour, same)
-		if v := w.client("a"); v.Enabled || v.DisabledBecause != KindGraceSpent {
+		if v := w.client("a"); v.Enabled || v.DisabledBecause != GraceSpent {
 			t.Errorf("the second restart without a success leaves it as %+v", v.State)
 		}
 	})
@@ -594,7 +594,7 @@ func TestALateTimerProlongsNothing(t *testing.T) {
 		"somebody who disables it": {func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, []string{"Expires", "Enabled", "disabled"}},
 		"a longer timeout": {func(w *world) {
 			timeout := 24 * time.Hour
-			w.must(w.Update(ctx, admin, "a", Update{Timeout: &timeout}))
+			w.must(w.Update(ctx, admin, "a", Update{PropTimeout: timeout}))
 		}, []string{"Expires", "Enabled", "disabled", "Timeout", "changed"}},
 		"a longer timeout in the file": {func(w *world) {
 			longer := a
@@ -608,7 +608,7 @@ func TestALateTimerProlongsNothing(t *testing.T) {
 			inWorld(t, []Settings{a}, func(w *world) {
 				never(w)
 				c.do(w)
-				if v := w.client("a"); v.Enabled || v.DisabledBecause != KindExpired {
+				if v := w.client("a"); v.Enabled || v.DisabledBecause != TimedOut {
 					t.Errorf("it is left as %+v", v.State)
 				}
 				w.wantSignals(c.told...)

@@ -10,26 +10,12 @@ package client
 func merge(saved Record, now Settings) (merged Record, changed []Property) {
 	merged = saved
 	merged.Configured = now
-	before, s := &saved.Configured, &merged.Settings
-	changed = follow(changed, &s.ApprovalDelay, before.ApprovalDelay, now.ApprovalDelay, PropApprovalDelay)
-	changed = follow(changed, &s.ApprovalDuration, before.ApprovalDuration, now.ApprovalDuration, PropApprovalDuration)
-	changed = follow(changed, &s.ApprovedByDefault, before.ApprovedByDefault, now.ApprovedByDefault, PropApprovedByDefault)
-	changed = follow(changed, &s.Checker, before.Checker, now.Checker, PropChecker)
-	changed = follow(changed, &s.ExtendedTimeout, before.ExtendedTimeout, now.ExtendedTimeout, PropExtendedTimeout)
-	changed = follow(changed, &s.Fingerprint, before.Fingerprint, now.Fingerprint, PropFingerprint)
-	changed = follow(changed, &s.Host, before.Host, now.Host, PropHost)
-	changed = follow(changed, &s.Interval, before.Interval, now.Interval, PropInterval)
-	changed = follow(changed, &s.KeyID, before.KeyID, now.KeyID, PropKeyID)
-	changed = follow(changed, &s.Secret, before.Secret, now.Secret, PropSecret)
-	changed = follow(changed, &s.Timeout, before.Timeout, now.Timeout, PropTimeout)
+	for i := range AllSettings {
+		d := &AllSettings[i]
+		if d.Value(&saved.Configured) != d.Value(&now) {
+			changed = d.put(&merged.Settings, d.Value(&now), changed)
+		}
+	}
 	merged.moveExpiry(saved.Timeout)
 	return merged, changed
-}
-
-func follow[T comparable](changed []Property, inForce *T, before, now T, name Property) []Property {
-	if before == now || *inForce == now {
-		return changed
-	}
-	*inForce = now
-	return append(changed, name)
 }

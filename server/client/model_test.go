@@ -116,18 +116,18 @@ func play(t *testing.T, steps []step) (failed string) {
 		case "checks hang":
 			w.checks.behave(hang)
 		case "timeout":
-			if w.Update(ctx, admin, "a", Update{Timeout: &s.length}) == nil && m.present {
+			if w.Update(ctx, admin, "a", Update{PropTimeout: s.length}) == nil && m.present {
 				m.latest = m.latest.Add(s.length - m.settings.Timeout)
 				m.settings.Timeout = s.length
 			}
 		case "interval":
-			if w.Update(ctx, admin, "a", Update{Interval: &s.length}) == nil && m.present {
+			if w.Update(ctx, admin, "a", Update{PropInterval: s.length}) == nil && m.present {
 				m.settings.Interval = s.length
 			}
 		case "approval delay":
-			w.Update(ctx, admin, "a", Update{ApprovalDelay: &s.length})
+			w.Update(ctx, admin, "a", Update{PropApprovalDelay: s.length})
 		case "default":
-			w.Update(ctx, admin, "a", Update{ApprovedByDefault: &s.yes})
+			w.Update(ctx, admin, "a", Update{PropApprovedByDefault: s.yes})
 		case "remove":
 			w.Remove(ctx, admin, "a")
 			m.present = false

@@ -65,10 +65,10 @@ func (r *Record) judge() {
 	r.Enabled = len(against) == 0
 	switch {
 	case r.Enabled:
-		r.DisabledSince, r.DisabledBecause, r.DisabledBy = time.Time{}, "", ""
+		r.DisabledSince, r.DisabledBecause, r.DisabledBy = time.Time{}, "", Actor{}
 	case r.DisabledBecause == "":
 		first := against[0]
-		r.DisabledSince, r.DisabledBecause, r.DisabledBy = first.At, first.Kind, first.By
+		r.DisabledSince, r.DisabledBecause, r.DisabledBy = first.At, first.Reason, first.By
 	}
 	if !r.Enabled {
 		r.Expires = time.Time{}

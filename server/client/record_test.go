@@ -7,20 +7,20 @@ import "testing"
 func TestWhatFollowsFromARecordsStanding(t *testing.T) {
 	healthy := newRecord(host("a", keyA), first)
 	lowered := healthy
-	lowered.Lowerings = []Lowering{{ID: "2", Kind: KindRemoved, By: "later", At: second}, {ID: "1", Kind: KindDisabled, By: "somebody", At: first}}
+	lowered.Lowerings = []Lowering{{ID: "2", Reason: RemovedByAdministrator, By: admin, At: second}, {ID: "1", Reason: ByAdministrator, By: somebody, At: first}}
 	known := lowered
-	known.DisabledSince, known.DisabledBecause, known.DisabledBy = second, KindExpired, "server"
+	known.DisabledSince, known.DisabledBecause, known.DisabledBy = second, TimedOut, ByItself
 	raised := known
 	raised.Lowerings = nil
 	for sentence, c := range map[string]struct {
 		record  Record
-		because Kind
-		by      string
+		because Reason
+		by      Actor
 	}{
-		"a healthy one is enabled":                           {healthy, "", ""},
-		"a lowered one is disabled for the first fact":       {lowered, KindDisabled, "somebody"},
-		"one that is disabled already is so for what it was": {known, KindExpired, "server"},
-		"one that was disabled is so no more":                {raised, "", ""},
+		"a healthy one is enabled":                           {healthy, "", Actor{}},
+		"a lowered one is disabled for the first fact":       {lowered, ByAdministrator, somebody},
+		"one that is disabled already is so for what it was": {known, TimedOut, ByItself},
+		"one that was disabled is so no more":                {raised, "", Actor{}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			r := c.record.Judged()
@@ -34,7 +34,7 @@ func TestWhatFollowsFromARecordsStanding(t *testing.T) {
 
 func TestOneThatIsRaisedAndStillBoundIsNotEnabled(t *testing.T) {
 	r := newRecord(host("a", keyA), first)
-	r.Lowerings = []Lowering{{ID: "1", Kind: KindDisabled, Name: "a", Key: r.key()}}
+	r.Lowerings = []Lowering{{ID: "1", Reason: ByAdministrator, Name: "a", Key: r.key()}}
 	r = r.Judged()
 	bound := r
 	if bound.raise(second, unseen{"1": true}) || bound.Enabled || !bound.LastEnabled.Equal(first) || !bound.Expires.IsZero() {
@@ -55,7 +55,7 @@ func TestWhoIsForgottenWithoutLoss(t *testing.T) {
 		"one that was never checked":         {func(r *Record) { r.LastCheckerStatus = NeverChecked }, false},
 		"one whose grace is spent":           {func(r *Record) { r.GraceSpent = true }, false},
 		"one that was lowered":               {func(r *Record) { r.Lowerings = []Lowering{{ID: "1"}} }, false},
-		"one that was lowered by its key":    {func(r *Record) { r.Lowerings = []Lowering{{ID: "1", Kind: KindRemoved, Key: knownB}} }, false},
+		"one that was lowered by its key":    {func(r *Record) { r.Lowerings = []Lowering{{ID: "1", Reason: RemovedByAdministrator, Key: knownB}} }, false},
 		"one that was lowered and enabled":   {func(r *Record) { r.Seen = []Seen{{ID: "1"}} }, true},
 		"one that expired":                   {func(r *Record) { r.Life.Expiry = &Lowering{ID: "1"} }, false},
 		"one that is denied":                 {func(r *Record) { r.DeniedUntil = second.Add(1) }, false},

@@ -47,7 +47,7 @@ func TestRestart(t *testing.T) {
 			w.checks.behave(fail)
 			w.pass(2 * time.Minute)
 			w.restart(time.Hour, same)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindCheckFailed {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != CheckFailedLast {
 				w.t.Errorf("%+v", v)
 			}
 			if record, _ := w.disk.get("a"); record.Settings.Enabled {
@@ -57,7 +57,7 @@ func TestRestart(t *testing.T) {
 		"one never checked is disabled if it expired meanwhile": func(w *world) {
 			w.checks.behave(hang)
 			w.restart(time.Hour, same)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindNeverChecked {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != NeverCheckedOK {
 				w.t.Errorf("%+v", v)
 			}
 		},
@@ -86,7 +86,7 @@ func TestRestart(t *testing.T) {
 		"a denial that was taken back stays so": func(w *world) {
 			w.pass(2 * time.Minute)
 			hour := time.Hour
-			w.must(w.Update(ctx, admin, "a", Update{ApprovalDuration: &hour}))
+			w.must(w.Update(ctx, admin, "a", Update{PropApprovalDuration: hour}))
 			w.must(w.Approve(ctx, admin, "a", false))
 			w.must(w.Approve(ctx, admin, "a", true))
 			if v := w.client("a"); !v.DeniedUntil.IsZero() {
@@ -109,13 +109,13 @@ func TestRestart(t *testing.T) {
 		"a disabled client stays disabled": func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
 			w.restart(time.Second, same)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindDisabled || v.Created.IsZero() {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != ByAdministrator || v.Created.IsZero() {
 				w.t.Errorf("%+v", v)
 			}
 		},
 		"settings changed at run time stay": func(w *world) {
 			name, timeout, secret := "192.0.2.7", time.Hour, NewSecret([]byte("new"))
-			w.must(w.Update(ctx, admin, "a", Update{Host: &name, Timeout: &timeout, Secret: &secret}))
+			w.must(w.Update(ctx, admin, "a", Update{PropHost: name, PropTimeout: timeout, PropSecret: secret}))
 			w.restart(time.Second, same)
 			if v := w.client("a"); v.Host != name || v.Timeout != timeout || v.Secret != secret {
 				w.t.Errorf("%+v", v.Settings)
@@ -123,7 +123,7 @@ func TestRestart(t *testing.T) {
 		},
 		"a setting that the configuration changed meanwhile is the configuration's": func(w *world) {
 			name, timeout := "192.0.2.7", time.Hour
-			w.must(w.Update(ctx, admin, "a", Update{Host: &name, Timeout: &timeout}))
+			w.must(w.Update(ctx, admin, "a", Update{PropHost: name, PropTimeout: timeout}))
 			w.restart(time.Second, changed(func(s *Settings) { s.Timeout = 7 * time.Minute }))
 			if v := w.client("a"); v.Host != name || v.Timeout != 7*time.Minute {
 				w.t.Errorf("%+v", v.Settings)
@@ -133,7 +133,7 @@ func TestRestart(t *testing.T) {
 			off := changed(func(s *Settings) { s.Enabled, s.EnabledOwn = false, true })
 			on := changed(func(s *Settings) { s.EnabledOwn = true })
 			w.restart(time.Second, off)
-			if v := w.client("a"); v.Enabled || v.DisabledBecause != KindConfiguration {
+			if v := w.client("a"); v.Enabled || v.DisabledBecause != ByConfiguration {
 				w.t.Errorf("%+v", v)
 			}
 			w.restart(time.Second, off)
@@ -203,18 +203,18 @@ func TestReload(t *testing.T) {
 		},
 		"a client that is gone from the configuration gets nothing, even if it waits": func(w *world) {
 			delay := time.Minute
-			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &delay}))
+			w.must(w.Update(ctx, admin, "a", Update{PropApprovalDelay: delay}))
 			o := w.fetchInBackground(ctx, keyA)
 			w.reload([]Settings{b})
 			w.pass(0)
-			w.want(o, "Removed")
+			w.want(o, "removed")
 			if record, ok := w.disk.get("a"); !ok || record.Gone.IsZero() {
 				w.t.Errorf("saved of it: %+v", record)
 			}
 		},
 		"those who wait for a client that stays go on waiting": func(w *world) {
 			delay := time.Minute
-			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &delay}))
+			w.must(w.Update(ctx, admin, "a", Update{PropApprovalDelay: delay}))
 			o := w.fetchInBackground(ctx, keyA)
 			w.reload([]Settings{a, b})
 			w.pass(time.Minute - 1)

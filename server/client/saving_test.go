@@ -16,7 +16,7 @@ func TestSaving(t *testing.T) {
 	for sentence, do := range map[string]func(w *world){
 		"a disabling is saved when it is answered": func(w *world) {
 			w.must(w.Disable(ctx, admin, "a"))
-			if record, _ := w.disk.get("a"); record.Settings.Enabled || record.State.DisabledBecause != KindDisabled {
+			if record, _ := w.disk.get("a"); record.Settings.Enabled || record.State.DisabledBecause != ByAdministrator {
 				w.t.Errorf("%+v", record)
 			}
 		},
@@ -38,7 +38,7 @@ func TestSaving(t *testing.T) {
 		},
 		"a setting is saved when it is answered": func(w *world) {
 			name := "192.0.2.7"
-			w.must(w.Update(ctx, admin, "a", Update{Host: &name}))
+			w.must(w.Update(ctx, admin, "a", Update{PropHost: name}))
 			if record, _ := w.disk.get("a"); record.Settings.Host != name {
 				w.t.Errorf("%+v", record)
 			}
@@ -77,7 +77,7 @@ func TestSaving(t *testing.T) {
 		},
 		"a longer timeout is saved with the expiry that it makes": func(w *world) {
 			timeout := time.Hour
-			w.must(w.Update(ctx, admin, "a", Update{Timeout: &timeout}))
+			w.must(w.Update(ctx, admin, "a", Update{PropTimeout: timeout}))
 			if record, v := w.saved("a"), w.client("a"); !record.Expires.Equal(v.Expires) || time.Until(v.Expires) < 55*time.Minute {
 				w.t.Errorf("it expires at %v, saved is %v", v.Expires, record.Expires)
 			}
@@ -96,7 +96,7 @@ func TestSaving(t *testing.T) {
 			hasty, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			name := "192.0.2.7"
-			err := w.Update(hasty, admin, "a", Update{Host: &name})
+			err := w.Update(hasty, admin, "a", Update{PropHost: name})
 			if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "the change is not saved yet: context deadline exceeded" {
 				w.t.Errorf("answered %v", err)
 			}
@@ -122,7 +122,7 @@ func TestSaving(t *testing.T) {
 			name, checker := "192.0.2.7", "true"
 			var answers [2]chan error
 			w.disk.during(func() {
-				for i, u := range []Update{{Host: &name}, {Checker: &checker}} {
+				for i, u := range []Update{{PropHost: name}, {PropChecker: checker}} {
 					answers[i] = make(chan error, 1)
 					go func() { answers[i] <- w.Update(ctx, admin, "a", u) }()
 					synctest.Wait()
@@ -218,7 +218,7 @@ func TestSaving(t *testing.T) {
 		"with a full disk no setting is changed": func(w *world) {
 			w.disk.setFull(true)
 			timeout := time.Hour
-			if err := w.Update(ctx, admin, "a", Update{Timeout: &timeout}); !errors.Is(err, errFull) {
+			if err := w.Update(ctx, admin, "a", Update{PropTimeout: timeout}); !errors.Is(err, errFull) {
 				w.t.Errorf("answered %v", err)
 			}
 			if v := w.client("a"); v.Timeout == timeout {
@@ -263,7 +263,7 @@ func TestSaving(t *testing.T) {
 				"Remove":    w.Remove(ctx, admin, "nosuch"),
 				"Approve":   w.Approve(ctx, admin, "nosuch", true),
 				"CheckedOK": w.CheckedOK(ctx, admin, "nosuch"),
-				"Update":    w.Update(ctx, admin, "nosuch", Update{Timeout: &timeout}),
+				"Update":    w.Update(ctx, admin, "nosuch", Update{PropTimeout: timeout}),
 			} {
 				var unknown *NoClientError
 				if !errors.As(err, &unknown) || unknown.Name != "nosuch" {
@@ -274,9 +274,9 @@ func TestSaving(t *testing.T) {
 		"a setting that makes no sense is refused": func(w *world) {
 			negative, zero, checker := -time.Second, time.Duration(0), "ping %(nosuch)s"
 			for what, u := range map[string]Update{
-				"timeout":  {Timeout: &negative},
-				"interval": {Interval: &zero},
-				"checker":  {Checker: &checker},
+				"timeout":  {PropTimeout: negative},
+				"interval": {PropInterval: zero},
+				"checker":  {PropChecker: checker},
 			} {
 				if err := w.Update(ctx, admin, "a", u); !errors.Is(err, ErrBadSetting) {
 					w.t.Errorf("%s: %v", what, err)
@@ -342,7 +342,7 @@ func TestARecordThatCannotBeSavedIsThatClientsErrorAlone(t *testing.T) {
 		if err := w.Enable(ctx, admin, "b"); err == nil || w.enabled("b") {
 			t.Errorf("enabling b is answered %v", err)
 		}
-		w.must(w.Update(ctx, admin, "a", Update{Host: &name}))
+		w.must(w.Update(ctx, admin, "a", Update{PropHost: name}))
 
 		w.signals()
 		before := w.disk.saves

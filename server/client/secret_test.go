@@ -47,11 +47,11 @@ func TestAHandoutWaitsForASecretThatIsStillEncrypted(t *testing.T) {
 		"and gets it": {func(*world) {}, "got it"},
 		"and does not if it is disabled meanwhile":   {func(w *world) { w.must(w.Disable(ctx, admin, "a")) }, string(IsDisabled)},
 		"and does not if it is removed meanwhile":    {func(w *world) { w.must(w.Remove(ctx, admin, "a")) }, "unknown"},
-		"and gets another one that is set meanwhile": {func(w *world) { w.must(w.Update(ctx, admin, "a", Update{Secret: &another})) }, "got it"},
+		"and gets another one that is set meanwhile": {func(w *world) { w.must(w.Update(ctx, admin, "a", Update{PropSecret: another})) }, "got it"},
 		"while everything else goes on":              {func(w *world) { w.must(w.StartChecker(ctx, "a")); w.must(w.Alive(ctx)) }, "got it"},
 		"and asks for approval when it has been found": {func(w *world) {
 			delay := time.Minute
-			w.must(w.Update(ctx, admin, "a", Update{ApprovalDelay: &delay}))
+			w.must(w.Update(ctx, admin, "a", Update{PropApprovalDelay: delay}))
 		}, "waiting"},
 	} {
 		t.Run(sentence, func(t *testing.T) {

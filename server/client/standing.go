@@ -12,50 +12,14 @@ import (
 	"time"
 )
 
-// Kind is the kind of a fact that lowers a client. It is a code that is saved,
-// and one that a version does not know lowers all the same.
-type Kind string
-
-// The kinds, each with its [Reason].
-const (
-	KindDisabled      Kind = "disabled"      // by a person, at run time
-	KindRemoved       Kind = "removed"       // by a person, at run time
-	KindConfiguration Kind = "configuration" // enabled = no
-	KindTakenOver     Kind = "taken-over"    // disabled when another server's state was taken over
-	KindExpired       Kind = "expired"
-	KindNeverChecked  Kind = "expired-unchecked"
-	KindCheckFailed   Kind = "expired-failing"
-	KindGraceSpent    Kind = "expired-restarting"
-)
-
-var kindReasons = map[Kind]Reason{
-	KindDisabled:      ByAdministrator,
-	KindRemoved:       RemovedByAdministrator,
-	KindConfiguration: ByConfiguration,
-	KindTakenOver:     BeforeTakeOver,
-	KindExpired:       TimedOut,
-	KindNeverChecked:  NeverCheckedOK,
-	KindCheckFailed:   CheckFailedLast,
-	KindGraceSpent:    GraceSpent,
-}
-
-// Reason is the kind in words.
-func (k Kind) Reason() Reason {
-	if reason, known := kindReasons[k]; known || k == "" {
-		return reason
-	}
-	return Reason(fmt.Sprintf("for a reason that this version does not know: %q", string(k)))
-}
-
 // Lowering is one fact that takes a client's validity away. It stays in force,
 // for the name and for the key, until somebody enables who has seen it.
 type Lowering struct {
 	// ID is 128 bits in hex, which tell this fact from every other.
-	ID   string
-	Kind Kind
-	// By is who did it, as [Actor] writes it.
-	By string
-	At time.Time
+	ID     string
+	Reason Reason
+	By     Actor
+	At     time.Time
 	// Name and Key are those that the client had then.
 	Name string
 	Key  Key
@@ -65,10 +29,10 @@ type Lowering struct {
 }
 
 // NewLowering is a fact that was not there before.
-func NewLowering(kind Kind, by string, at time.Time, name string, key Key) Lowering {
+func NewLowering(why Reason, by Actor, at time.Time, name string, key Key) Lowering {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
-	return Lowering{ID: hex.EncodeToString(id), Kind: kind, By: by, At: at, Name: name, Key: key}
+	return Lowering{ID: hex.EncodeToString(id), Reason: why, By: by, At: at, Name: name, Key: key}
 }
 
 // factID is the ID of a fact that must be the same wherever it is found out.
@@ -141,15 +105,15 @@ func (s *Standing) against(key Key) []Lowering {
 // binds reports whether the fact binds a client that it is known of, with that key. A
 // removal is one of the key: another key in the section is another client.
 func (l *Lowering) binds(key Key) bool {
-	return !(l.Kind == KindRemoved && l.Key.differs(key)) && !(l.Own != Key{} && l.Own.same(key) && l.Key.differs(key))
+	return !(l.Reason == RemovedByAdministrator && l.Key.differs(key)) && !(l.Own != Key{} && l.Own.same(key) && l.Key.differs(key))
 }
 
 // removes reports whether a removal is among what binds the client with that key.
 func (s *Standing) removes(key Key) bool {
-	return slices.ContainsFunc(s.against(key), func(l Lowering) bool { return l.Kind == KindRemoved })
+	return slices.ContainsFunc(s.against(key), func(l Lowering) bool { return l.Reason == RemovedByAdministrator })
 }
 
-// lower adds a fact. It takes the place of an earlier one of its kind by a person
+// lower adds a fact. It takes the place of an earlier one for the same reason by a person
 // about the same key.
 func (s Standing) lower(l Lowering) Standing {
 	if slices.ContainsFunc(s.Lowerings, func(other Lowering) bool { return other.ID == l.ID }) {
@@ -157,7 +121,7 @@ func (s Standing) lower(l Lowering) Standing {
 	}
 	var stay []Lowering
 	for _, other := range s.Lowerings {
-		if other.Kind == l.Kind && other.Key == l.Key && (l.Kind == KindDisabled || l.Kind == KindRemoved) {
+		if other.Reason == l.Reason && other.Key == l.Key && (l.Reason == ByAdministrator || l.Reason == RemovedByAdministrator) {
 			s = s.see(other.ID)
 			continue
 		}
@@ -179,10 +143,10 @@ func (s Standing) see(id string) Standing {
 }
 
 // expire ends the life, for the reason that kind says.
-func (s Standing) expire(name string, kind Kind, at time.Time, key Key) Standing {
+func (s Standing) expire(name string, why Reason, at time.Time, key Key) Standing {
 	s.Life.Expiry = &Lowering{
-		ID:   factID("expiry", name, s.Life.Enables, s.Life.Witnesses),
-		Kind: kind, By: Actor{}.String(), At: at, Name: name, Key: key,
+		ID:     factID("expiry", name, s.Life.Enables, s.Life.Witnesses),
+		Reason: why, By: ByItself, At: at, Name: name, Key: key,
 	}
 	return s
 }

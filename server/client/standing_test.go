@@ -17,15 +17,12 @@ var (
 )
 
 func TestANewFactSaysWhatItIsAndWhomItIsAbout(t *testing.T) {
-	one := NewLowering(KindDisabled, "uid 7, pid 8", first, "a", knownA)
-	if len(one.ID) != 32 || one.ID == NewLowering(KindDisabled, "uid 7, pid 8", first, "a", knownA).ID {
+	one := NewLowering(ByAdministrator, somebody, first, "a", knownA)
+	if len(one.ID) != 32 || one.ID == NewLowering(ByAdministrator, somebody, first, "a", knownA).ID {
 		t.Errorf("its ID is %q", one.ID)
 	}
-	if want := (Lowering{ID: one.ID, Kind: KindDisabled, By: "uid 7, pid 8", At: first, Name: "a", Key: knownA}); one != want {
+	if want := (Lowering{ID: one.ID, Reason: ByAdministrator, By: somebody, At: first, Name: "a", Key: knownA}); one != want {
 		t.Errorf("it is %+v, want %+v", one, want)
-	}
-	if reason := Kind("").Reason(); reason != "" {
-		t.Errorf("the reason of no fact is %q", reason)
 	}
 }
 
@@ -35,17 +32,17 @@ func TestWhatBindsAClientOfWhichKey(t *testing.T) {
 		key   Key
 		binds bool
 	}{
-		"a disablement, with its key":                                      {Lowering{Kind: KindDisabled, Key: knownA}, knownA, true},
-		"a disablement, with another key":                                  {Lowering{Kind: KindDisabled, Key: knownA}, knownB, true},
-		"a removal, with its key":                                          {Lowering{Kind: KindRemoved, Key: knownA}, knownA, true},
-		"a removal, with another key":                                      {Lowering{Kind: KindRemoved, Key: knownA}, knownB, false},
-		"a removal, with a key that cannot be compared":                    {Lowering{Kind: KindRemoved, Key: knownA}, byFingerprint, true},
-		"what it learned of with another's key, as long as it has that":    {Lowering{Kind: KindDisabled, Key: knownA, Own: knownB}, knownA, true},
-		"what it learned of with another's key, with its own again":        {Lowering{Kind: KindDisabled, Key: knownA, Own: knownB}, knownB, false},
-		"what it learned of with another's key, with a third":              {Lowering{Kind: KindDisabled, Key: knownA, Own: knownB}, knownC, true},
-		"what it learned of with a key that cannot be told from its own":   {Lowering{Kind: KindDisabled, Key: byFingerprint, Own: knownB}, knownB, true},
-		"what it learned of with its own key":                              {Lowering{Kind: KindDisabled, Key: knownA, Own: knownA}, knownA, true},
-		"a removal that it learned of with another's key, and a third key": {Lowering{Kind: KindRemoved, Key: knownA, Own: knownB}, knownC, false},
+		"a disablement, with its key":                                      {Lowering{Reason: ByAdministrator, Key: knownA}, knownA, true},
+		"a disablement, with another key":                                  {Lowering{Reason: ByAdministrator, Key: knownA}, knownB, true},
+		"a removal, with its key":                                          {Lowering{Reason: RemovedByAdministrator, Key: knownA}, knownA, true},
+		"a removal, with another key":                                      {Lowering{Reason: RemovedByAdministrator, Key: knownA}, knownB, false},
+		"a removal, with a key that cannot be compared":                    {Lowering{Reason: RemovedByAdministrator, Key: knownA}, byFingerprint, true},
+		"what it learned of with another's key, as long as it has that":    {Lowering{Reason: ByAdministrator, Key: knownA, Own: knownB}, knownA, true},
+		"what it learned of with another's key, with its own again":        {Lowering{Reason: ByAdministrator, Key: knownA, Own: knownB}, knownB, false},
+		"what it learned of with another's key, with a third":              {Lowering{Reason: ByAdministrator, Key: knownA, Own: knownB}, knownC, true},
+		"what it learned of with a key that cannot be told from its own":   {Lowering{Reason: ByAdministrator, Key: byFingerprint, Own: knownB}, knownB, true},
+		"what it learned of with its own key":                              {Lowering{Reason: ByAdministrator, Key: knownA, Own: knownA}, knownA, true},
+		"a removal that it learned of with another's key, and a third key": {Lowering{Reason: RemovedByAdministrator, Key: knownA, Own: knownB}, knownC, false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			if binds := c.l.binds(c.key); binds != c.binds {
@@ -69,9 +66,9 @@ func (s *Standing) ids() string {
 }
 
 func TestWhichFactTakesThePlaceOfWhich(t *testing.T) {
-	disabled := Lowering{ID: "1", Kind: KindDisabled, Key: knownA}
-	removed := Lowering{ID: "2", Kind: KindRemoved, Key: knownA}
-	configured := Lowering{ID: "3", Kind: KindConfiguration, Key: knownA}
+	disabled := Lowering{ID: "1", Reason: ByAdministrator, Key: knownA}
+	removed := Lowering{ID: "2", Reason: RemovedByAdministrator, Key: knownA}
+	configured := Lowering{ID: "3", Reason: ByConfiguration, Key: knownA}
 	as := func(l Lowering, id string, key Key) Lowering {
 		l.ID, l.Key = id, key
 		return l
@@ -128,19 +125,19 @@ func TestWhatIsSeenTwiceIsNotedOnceAndWithTheEnablementOfThen(t *testing.T) {
 
 func TestAnExpiryIsOneFactOfOneLife(t *testing.T) {
 	life := Standing{Life: Life{Enables: 2, Witnesses: 1}}
-	expired := life.expire("a", KindCheckFailed, first, knownA)
+	expired := life.expire("a", CheckFailedLast, first, knownA)
 	// The ID is saved, and must be the same in every version.
-	want := Lowering{ID: "acb7b453f9c464958577448896ad386d", Kind: KindCheckFailed, By: Actor{}.String(), At: first, Name: "a", Key: knownA}
+	want := Lowering{ID: "acb7b453f9c464958577448896ad386d", Reason: CheckFailedLast, By: ByItself, At: first, Name: "a", Key: knownA}
 	if got := *expired.Life.Expiry; got != want {
 		t.Errorf("it is %+v, want %+v", got, want)
 	}
-	if again := life.expire("a", KindExpired, second, knownB); again.Life.Expiry.ID != want.ID {
+	if again := life.expire("a", TimedOut, second, knownB); again.Life.Expiry.ID != want.ID {
 		t.Error("found out at another time it is another fact")
 	}
 	for what, other := range map[string]Standing{
-		"of another client":          life.expire("b", KindCheckFailed, first, knownA),
-		"after another enablement":   Standing{Life: Life{Enables: 3, Witnesses: 1}}.expire("a", KindCheckFailed, first, knownA),
-		"of a life with more proofs": Standing{Life: Life{Enables: 2, Witnesses: 2}}.expire("a", KindCheckFailed, first, knownA),
+		"of another client":          life.expire("b", CheckFailedLast, first, knownA),
+		"after another enablement":   Standing{Life: Life{Enables: 3, Witnesses: 1}}.expire("a", CheckFailedLast, first, knownA),
+		"of a life with more proofs": Standing{Life: Life{Enables: 2, Witnesses: 2}}.expire("a", CheckFailedLast, first, knownA),
 	} {
 		if other.Life.Expiry.ID == want.ID {
 			t.Errorf("one %s is the same fact", what)
@@ -155,7 +152,7 @@ func TestADisablementByTheConfigurationIsOneFactForEachKey(t *testing.T) {
 		h := heir{Record: newRecord(settings, first)}
 		h.Life.Enables = enables
 		h.hear(Record{}, false, settings, second, nil)
-		want := Lowering{Kind: KindConfiguration, By: FromConfiguration.String(), At: second, Name: name, Key: Key{KeyID: key}}
+		want := Lowering{Reason: ByConfiguration, By: FromConfiguration, At: second, Name: name, Key: Key{KeyID: key}}
 		if len(h.Lowerings) == 1 {
 			want.ID = h.Lowerings[0].ID
 		}
@@ -184,7 +181,7 @@ func TestADisablementByTheConfigurationIsOneFactForEachKey(t *testing.T) {
 }
 
 func TestWhatRaisingMakesOfFacts(t *testing.T) {
-	own := Lowering{ID: "own", Kind: KindDisabled, Name: "a", Key: knownA}
+	own := Lowering{ID: "own", Reason: ByAdministrator, Name: "a", Key: knownA}
 	for sentence, c := range map[string]struct {
 		has    []Lowering
 		unseen unseen
@@ -200,7 +197,7 @@ func TestWhatRaisingMakesOfFacts(t *testing.T) {
 		"another's that came after it was asked for stays":   {[]Lowering{{ID: "b", Name: "b", Key: knownB}}, unseen{"b": true}, "[b] seen []"},
 		"one that came after that, beside another's":         {[]Lowering{{ID: "b", Name: "b", Key: knownB}, own}, unseen{"own": true}, "[own] seen []"},
 		"a removal of another key stays, as it does not bind": {
-			[]Lowering{own, {ID: "removed", Kind: KindRemoved, Name: "a", Key: knownB}}, nil, "[removed] seen [own]"},
+			[]Lowering{own, {ID: "removed", Reason: RemovedByAdministrator, Name: "a", Key: knownB}}, nil, "[removed] seen [own]"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			former := Standing{Lowerings: slices.Clone(c.has), Life: Life{Enables: 4, Witnesses: 7}}
@@ -217,7 +214,7 @@ func TestWhatRaisingMakesOfFacts(t *testing.T) {
 		})
 	}
 	t.Run("an expiry is seen", func(t *testing.T) {
-		expired := Standing{Life: Life{Enables: 4}}.expire("a", KindExpired, first, knownA)
+		expired := Standing{Life: Life{Enables: 4}}.expire("a", TimedOut, first, knownA)
 		raised := expired.raise("a", knownA, nil)
 		if raised.Life != (Life{Enables: 5}) || !slices.Equal(raised.Seen, []Seen{{expired.Life.Expiry.ID, 5}}) {
 			t.Errorf("it is %+v", raised)
@@ -227,7 +224,7 @@ func TestWhatRaisingMakesOfFacts(t *testing.T) {
 
 func TestWhatIsForgivenThatWasSeenUnderAnotherName(t *testing.T) {
 	lowered := Standing{
-		Lowerings: []Lowering{{ID: "1", Kind: KindDisabled}, {ID: "2", Kind: KindRemoved}},
+		Lowerings: []Lowering{{ID: "1", Reason: ByAdministrator}, {ID: "2", Reason: RemovedByAdministrator}},
 		Life:      Life{Enables: 4, Expiry: &Lowering{ID: "expired"}},
 	}
 	for sentence, c := range map[string]struct {
@@ -252,7 +249,7 @@ func TestWhatIsForgivenThatWasSeenUnderAnotherName(t *testing.T) {
 }
 
 func TestWhatASectionHeedsOfAnotherName(t *testing.T) {
-	fact := Lowering{ID: "1", Kind: KindDisabled, Name: "b", Key: knownA, Own: knownC}
+	fact := Lowering{ID: "1", Reason: ByAdministrator, Name: "b", Key: knownA, Own: knownC}
 	as := func(own Key) []Lowering {
 		l := fact
 		l.Own = own

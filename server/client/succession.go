@@ -80,7 +80,7 @@ func newSuccession(configured []Settings, records []Record, now time.Time, unsee
 	records = slices.Clone(records)
 	for i := range records {
 		if r := &records[i]; !r.Gone.IsZero() && r.lapsed(now) {
-			r.Standing = r.expire(r.Name, KindExpired, r.Expires, r.key())
+			r.Standing = r.expire(r.Name, TimedOut, r.Expires, r.key())
 			r.judge()
 		}
 	}
@@ -166,7 +166,7 @@ func (h *heir) hasOwnKeyAgain() bool {
 // anew, but, as at restarts, only once for each success.
 func (h *heir) spendGrace(now time.Time) {
 	if h.GraceSpent {
-		h.Standing = h.expire(h.Name, KindGraceSpent, now, h.key())
+		h.Standing = h.expire(h.Name, GraceSpent, now, h.key())
 		h.judge()
 	}
 	h.GraceSpent = true
@@ -190,8 +190,8 @@ func (h *heir) hear(former Record, isKnown bool, settings Settings, now time.Tim
 			section = "own"
 		}
 		h.Standing = h.lower(Lowering{
-			ID:   factID("enabled = no", h.Name, section, h.key(), h.Life.Enables),
-			Kind: KindConfiguration, By: FromConfiguration.String(), At: now, Name: h.Name, Key: h.key(),
+			ID:     factID("enabled = no", h.Name, section, h.key(), h.Life.Enables),
+			Reason: ByConfiguration, By: FromConfiguration, At: now, Name: h.Name, Key: h.key(),
 		})
 	}
 }
@@ -235,7 +235,7 @@ func (k *kin) bequeath(heir *Record, former Key, met bool) {
 		hasKeyNow := r.key().same(heir.key()) && !(stays && key.differs(heir.key())) // but may have been lowered with another
 		for _, l := range r.facts() {
 			about := l.Key.same(heir.key()) || hasKeyNow && l.binds(r.key())
-			if about && (met || l.Kind == KindDisabled && !stays) {
+			if about && (met || l.Reason == ByAdministrator && !stays) {
 				facts = append(facts, l)
 			}
 		}
@@ -268,7 +268,7 @@ func (k *kin) lend(heir *Record) (goesOn bool) {
 		return false
 	}
 	heir.State = former.State
-	heir.DisabledSince, heir.DisabledBecause, heir.DisabledBy = time.Time{}, "", ""
+	heir.DisabledSince, heir.DisabledBecause, heir.DisabledBy = time.Time{}, "", Actor{}
 	heir.DeniedUntil, heir.DeniedFor, heir.DeniedKey = time.Time{}, 0, Key{} // which is bequeathed
 	return true
 }

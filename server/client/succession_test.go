@@ -123,7 +123,7 @@ func TestAnExpiryWhileASectionWasGoneIsTheOneThatItHadThen(t *testing.T) {
 				w.signals()
 				come(w, []Settings{longer, other})
 				v := w.client("a")
-				if v.Enabled || v.DisabledBecause != KindExpired || !v.DisabledSince.Equal(expires) {
+				if v.Enabled || v.DisabledBecause != TimedOut || !v.DisabledSince.Equal(expires) {
 					t.Errorf("enabled: %v, because %q since %v, want %v", v.Enabled, v.DisabledBecause, v.DisabledSince, expires)
 				}
 			})
@@ -243,22 +243,22 @@ func TestTheFirstTimes(t *testing.T) {
 
 func TestAClientThatExpiredWhileTheServerWasDownIsLeftAlone(t *testing.T) {
 	same := []Settings{host("a", keyA)}
-	for kind, before := range map[Kind]func(w *world){
-		KindNeverChecked: func(w *world) { w.checks.behave(hang) },
-		KindCheckFailed:  func(w *world) { w.pass(2 * time.Minute); w.checks.behave(fail); w.pass(2 * time.Minute) },
-		KindGraceSpent:   func(w *world) { w.pass(2 * time.Minute); w.checks.behave(hang); w.restart(0, same) },
+	for why, before := range map[Reason]func(w *world){
+		NeverCheckedOK:  func(w *world) { w.checks.behave(hang) },
+		CheckFailedLast: func(w *world) { w.pass(2 * time.Minute); w.checks.behave(fail); w.pass(2 * time.Minute) },
+		GraceSpent:      func(w *world) { w.pass(2 * time.Minute); w.checks.behave(hang); w.restart(0, same) },
 	} {
-		t.Run(string(kind), func(t *testing.T) {
+		t.Run(string(why), func(t *testing.T) {
 			inWorld(t, same, func(w *world) {
 				before(w)
 				w.restart(time.Hour, same)
 				checks, since := w.checks.count(), w.wall()
 				w.pass(time.Hour)
 				v := w.client("a")
-				if v.Enabled || v.DisabledBecause != kind || !v.DisabledSince.Equal(since) || !v.Expires.IsZero() {
+				if v.Enabled || v.DisabledBecause != why || !v.DisabledSince.Equal(since) || !v.Expires.IsZero() {
 					t.Errorf("it is %+v", v.State)
 				}
-				if e := w.saved("a").Life.Expiry; e == nil || e.Kind != kind || !e.At.Equal(since) {
+				if e := w.saved("a").Life.Expiry; e == nil || e.Reason != why || !e.At.Equal(since) {
 					t.Errorf("saved is %+v", e)
 				}
 				if n := w.checks.count() - checks; n != 0 {
@@ -372,7 +372,7 @@ func TestASectionThatGetsTheKeyOfARemovedClientIsAway(t *testing.T) {
 				if v, ok := w.Client("a"); ok {
 					t.Errorf("it is there: %+v", v)
 				}
-				if absent := w.Absent(); len(absent) != 2 || absent[0].Name != "a" || absent[0].Because != KindRemoved {
+				if absent := w.Absent(); len(absent) != 2 || absent[0].Name != "a" || absent[0].Because != RemovedByAdministrator {
 					t.Errorf("absent are %+v", absent)
 				}
 				w.must(w.Enable(ctx, admin, "a"))

@@ -48,11 +48,11 @@ func TestWhatWasTakenOver(t *testing.T) {
 				now := time.Now()
 				record := Record{Settings: a, Configured: with(c.configured, false), Word: UnknownWord, State: State{Created: now, Expires: now.Add(time.Minute)}}
 				if !c.enabled {
-					kind := KindTakenOver
+					kind := BeforeTakeOver
 					if !c.configured {
-						kind = KindConfiguration
+						kind = ByConfiguration
 					}
-					record.Standing.Lowerings = []Lowering{NewLowering(kind, "another server", now, "a", record.key())}
+					record.Standing.Lowerings = []Lowering{NewLowering(kind, ByFormerServer, now, "a", record.key())}
 				}
 				d := &disk{records: map[string]Record{"a": record.Judged()}}
 				w := newWorld(t, d, succeed, []Settings{c.starts[0]})

@@ -11,7 +11,7 @@ func (r *Registry) expireIn(c *client, d time.Duration) {
 	}
 	c.deadline = time.Now().Add(d)
 	c.Expires = r.wall().Add(d)
-	c.expiry = r.after(c, d, func() { r.expire(c, KindExpired, Actor{}) })
+	c.expiry = r.after(c, d, func() { r.expire(c, TimedOut, ByItself) })
 }
 
 // expireIfDue lets a client expire whose deadline has passed. The timer may be
@@ -19,15 +19,15 @@ func (r *Registry) expireIn(c *client, d time.Duration) {
 // run. Whatever rests on the client's being valid must call this before.
 func (r *Registry) expireIfDue(c *client) {
 	if c.Enabled && !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
-		r.expire(c, KindExpired, Actor{})
+		r.expire(c, TimedOut, ByItself)
 	}
 }
 
 // expire ends the client's validity, since nobody has seen it alive in time. By
 // is who made that time shorter, if anybody did.
-func (r *Registry) expire(c *client, kind Kind, by Actor) {
-	c.Standing = c.Standing.expire(c.Name, kind, r.wall(), c.key())
-	r.lowered(c, by, kind)
+func (r *Registry) expire(c *client, why Reason, by Actor) {
+	c.Standing = c.Standing.expire(c.Name, why, r.wall(), c.key())
+	r.lowered(c, by, why)
 }
 
 // provedAlive gives the client one timeout from now.
@@ -45,7 +45,7 @@ func (r *Registry) provedAlive(c *client) []Property {
 // lowered takes the client's validity away, for what its standing has got. To a
 // client that was not valid it is one more fact, which is saved and changes
 // nothing that anybody sees.
-func (r *Registry) lowered(c *client, by Actor, why Kind) <-chan error {
+func (r *Registry) lowered(c *client, by Actor, why Reason) <-chan error {
 	if !c.Enabled {
 		return r.durably(c.Name)
 	}
@@ -57,7 +57,7 @@ func (r *Registry) lowered(c *client, by Actor, why Kind) <-chan error {
 	c.judge()
 	c.stir()
 	return r.durably(c.Name, Event{
-		Kind: Disabled, Time: c.DisabledSince, Client: r.view(c), By: by, Reason: why.Reason(),
+		Kind: Disabled, Time: c.DisabledSince, Client: r.view(c), By: by, Reason: why,
 		Properties: append(properties, PropEnabled),
 	})
 }

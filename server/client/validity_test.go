@@ -32,7 +32,7 @@ func TestValidity(t *testing.T) {
 				w.t.Error("still enabled")
 			}
 			event := w.lastEvent(Disabled)
-			if event.Reason != TimedOut || event.By != (Actor{}) || event.Client.LastCheckerStatus != 1 {
+			if event.Reason != TimedOut || event.By != ByItself || event.Client.LastCheckerStatus != 1 {
 				w.t.Errorf("told %+v", event)
 			}
 		}},
@@ -89,7 +89,7 @@ func TestValidity(t *testing.T) {
 		"a checker that cannot be started is tried again and counts as failed": {do: func(w *world) {
 			w.must(w.CheckedOK(ctx, admin, "a"))
 			timeout := 10 * time.Minute
-			w.must(w.Update(ctx, admin, "a", Update{Timeout: &timeout}))
+			w.must(w.Update(ctx, admin, "a", Update{PropTimeout: timeout}))
 			w.checks.behave(unstartable)
 			w.pass(4 * time.Minute)
 			if v := w.client("a"); w.checks.count() < 2 || v.LastCheckerStatus != CheckerCrashed || v.CheckerRunning {
@@ -118,11 +118,11 @@ func TestValidity(t *testing.T) {
 			}
 			w.signals()
 			w.must(w.StartChecker(ctx, "a"))
-			w.wantSignals("CheckerRunning", "checker started", "CheckerRunning", "checker completed")
+			w.wantSignals("CheckerRunning", "checker-started", "CheckerRunning", "checker-completed")
 			w.checks.behave(succeed)
 			w.must(w.StartChecker(ctx, "a"))
-			w.wantSignals("CheckerRunning", "checker started",
-				"CheckerRunning", "LastCheckerStatus", "LastCheckerOutput", "LastCheckedOK", "Expires", "checker completed")
+			w.wantSignals("CheckerRunning", "checker-started",
+				"CheckerRunning", "LastCheckerStatus", "LastCheckerOutput", "LastCheckedOK", "Expires", "checker-completed")
 			if v := w.client("a"); v.LastCheckerOutput != "" {
 				w.t.Errorf("after a success: %q", v.LastCheckerOutput)
 			}
@@ -193,7 +193,7 @@ func TestValidity(t *testing.T) {
 			w.checks.behave(fail)
 			w.pass(time.Minute)
 			timeout := 10 * time.Minute
-			w.must(w.Update(ctx, admin, "a", Update{Timeout: &timeout}))
+			w.must(w.Update(ctx, admin, "a", Update{PropTimeout: timeout}))
 			if left := time.Until(w.client("a").Expires); left != 9*time.Minute {
 				w.t.Errorf("%v left", left)
 			}
@@ -203,7 +203,7 @@ func TestValidity(t *testing.T) {
 			w.checks.behave(fail)
 			w.pass(time.Minute)
 			timeout := time.Duration(0)
-			w.must(w.Update(ctx, admin, "a", Update{Timeout: &timeout}))
+			w.must(w.Update(ctx, admin, "a", Update{PropTimeout: timeout}))
 			w.pass(0)
 			if w.enabled("a") {
 				w.t.Error("still enabled")
@@ -213,7 +213,7 @@ func TestValidity(t *testing.T) {
 			w.pass(2 * time.Minute)
 			before := w.checks.count()
 			interval := 10 * time.Second
-			w.must(w.Update(ctx, admin, "a", Update{Interval: &interval}))
+			w.must(w.Update(ctx, admin, "a", Update{PropInterval: interval}))
 			w.pass(0)
 			if n := w.checks.count() - before; n != 1 {
 				w.t.Errorf("%d checks at once", n)
@@ -303,13 +303,13 @@ func TestWhatIsToldInWhichOrder(t *testing.T) {
 		w.pass(2 * time.Minute)
 		w.signals()
 		w.pass(2 * time.Minute)
-		w.wantSignals("CheckerRunning", "checker started", "CheckerRunning", "LastCheckedOK", "Expires", "checker completed")
+		w.wantSignals("CheckerRunning", "checker-started", "CheckerRunning", "LastCheckedOK", "Expires", "checker-completed")
 		w.checks.behave(fail)
 		w.pass(2 * time.Minute)
-		w.wantSignals("CheckerRunning", "checker started", "CheckerRunning", "LastCheckerStatus", "checker completed")
+		w.wantSignals("CheckerRunning", "checker-started", "CheckerRunning", "LastCheckerStatus", "checker-completed")
 		w.checks.behave(hang)
 		w.must(w.StartChecker(ctx, "a"))
-		w.wantSignals("CheckerRunning", "checker started")
+		w.wantSignals("CheckerRunning", "checker-started")
 		w.must(w.Disable(ctx, admin, "a"))
 		w.wantSignals("Expires", "CheckerRunning", "Enabled", "disabled")
 		w.must(w.Disable(ctx, admin, "a"))
@@ -319,9 +319,9 @@ func TestWhatIsToldInWhichOrder(t *testing.T) {
 		w.must(w.Enable(ctx, admin, "a"))
 		w.wantSignals()
 		o := w.fetchInBackground(ctx, keyA)
-		w.wantSignals("ApprovalPending", "LastApprovalRequest", "approval needed")
+		w.wantSignals("ApprovalPending", "LastApprovalRequest", "approval-needed")
 		w.must(w.Approve(ctx, admin, "a", true))
-		w.wantSignals("ApprovedUntil", "approved", "Expires", "LastHandout", "LastHandoutKey", "secret sent", "ApprovalPending", "approval over")
+		w.wantSignals("ApprovedUntil", "approved", "Expires", "LastHandout", "LastHandoutKey", "secret-sent", "ApprovalPending", "approval-over")
 		if o.String() != "got it" {
 			t.Error(o)
 		}

@@ -51,8 +51,8 @@ type State struct {
 	// DisabledSince, DisabledBecause and DisabledBy say since when the client is
 	// disabled, why, and by whom; zero for an enabled one.
 	DisabledSince   time.Time
-	DisabledBecause Kind
-	DisabledBy      string
+	DisabledBecause Reason
+	DisabledBy      Actor
 	// DeniedUntil is when a denial in force ends that was made for DeniedFor, of
 	// the client with DeniedKey; zero without one.
 	DeniedUntil time.Time

@@ -267,17 +267,17 @@ func (w *world) enabled(name string) bool { return w.client(name).Enabled }
 var somewhere = netip.MustParseAddrPort("[fe80::1%eth0]:4711")
 
 // fetch is a whole hand-out to a peer that stays.
-func (w *world) fetch(keyID string) (Secret, Reason) {
+func (w *world) fetch(keyID string) (Secret, Refusal) {
 	return w.fetchWhile(context.Background(), keyID)
 }
 
-func (w *world) fetchWhile(ctx context.Context, keyID string) (Secret, Reason) {
+func (w *world) fetchWhile(ctx context.Context, keyID string) (Secret, Refusal) {
 	h, err := w.Release(ctx, Identity{RawPublicKey, keyID}, somewhere)
 	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
 		if refused.Client == "" {
 			return Secret{}, "unknown"
 		}
-		return Secret{}, refused.Reason
+		return Secret{}, refused.Refusal
 	}
 	if err != nil {
 		w.t.Error(err)
@@ -292,7 +292,7 @@ type outcome struct {
 	mu     sync.Mutex
 	ended  bool
 	secret Secret
-	reason Reason
+	reason Refusal
 }
 
 func (w *world) fetchInBackground(ctx context.Context, keyID string) *outcome {
@@ -360,4 +360,7 @@ func (w *world) lastEvent(kind EventKind) (last Event) {
 	return last
 }
 
-var admin = Actor{Caller: ":1.7", UID: 0, PID: 4711}
+// somebody is another administrator.
+var somebody = Actor{Kind: Caller, BusName: ":1.9", UID: 7, PID: 8}
+
+var admin = Actor{Kind: Caller, BusName: ":1.7", UID: 0, PID: 4711}

@@ -8,10 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"mandos/dbusapi/notation"
@@ -23,59 +21,26 @@ const maxClients = 100_000
 // privateKeys are those that no other setting may refer to.
 var privateKeys = map[string]bool{"secret": true}
 
-// clientKey is a key of mandos-clients.conf(5) with a value of its own kind.
-type clientKey struct {
-	key       string
-	property  client.Property
-	byDefault string // as it would be written in the file
-	// set parses and stores. Its error completes a sentence that begins with
-	// the value.
-	set func(s *client.Settings, value string) error
-}
+// enabledKey says whether a client is valid, which is no setting of its: what
+// is said of a client's validity is weighed against what is known of it.
+const enabledKey, enabledDefault = "enabled", "True"
 
-var clientKeys = []clientKey{
-	{"host", client.PropHost, "", func(s *client.Settings, value string) error {
-		s.Host = value
-		return nil
-	}},
-	{"checker", client.PropChecker, "fping -q -- %%(host)s", func(s *client.Settings, value string) error {
-		s.Checker = value
-		return nil
-	}},
-	{"timeout", client.PropTimeout, "PT5M", duration(func(s *client.Settings) *time.Duration { return &s.Timeout })},
-	{"extended_timeout", client.PropExtendedTimeout, "PT15M", duration(func(s *client.Settings) *time.Duration { return &s.ExtendedTimeout })},
-	{"interval", client.PropInterval, "PT2M", func(s *client.Settings, value string) (err error) {
-		s.Interval, err = notation.ParseDuration(value)
-		if err == nil && s.Interval == 0 {
-			err = errors.New("is no time at all, and checkers cannot be started without a pause; write for example PT2M")
+// plainSettings are those whose text is the value; keys, secrets and files of secrets are
+// read with more care.
+var plainSettings = func() (plain []*client.Setting) {
+	for i := range client.AllSettings {
+		if s := &client.AllSettings[i]; !s.Own {
+			plain = append(plain, s)
 		}
-		return err
-	}},
-	{"approval_delay", client.PropApprovalDelay, "PT0S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDelay })},
-	{"approval_duration", client.PropApprovalDuration, "PT1S", duration(func(s *client.Settings) *time.Duration { return &s.ApprovalDuration })},
-	{"approved_by_default", client.PropApprovedByDefault, "True", flag(func(s *client.Settings) *bool { return &s.ApprovedByDefault })},
-	{"enabled", client.PropEnabled, "True", flag(func(s *client.Settings) *bool { return &s.Enabled })},
-}
-
-func duration(field func(*client.Settings) *time.Duration) func(*client.Settings, string) error {
-	return func(s *client.Settings, value string) (err error) {
-		*field(s), err = notation.ParseDuration(value)
-		return err
 	}
-}
-
-func flag(field func(*client.Settings) *bool) func(*client.Settings, string) error {
-	return func(s *client.Settings, value string) (err error) {
-		*field(s), err = notation.ParseBool(value)
-		return err
-	}
-}
+	return plain
+}()
 
 // knownClientKeys are all keys of mandos-clients.conf(5).
 var knownClientKeys = func() []string {
-	keys := []string{"key_id", "fingerprint", "secret", "secfile"}
-	for _, k := range clientKeys {
-		keys = append(keys, k.key)
+	keys := []string{"secfile", enabledKey}
+	for i := range client.AllSettings {
+		keys = append(keys, client.AllSettings[i].Key)
 	}
 	return keys
 }()
@@ -83,10 +48,12 @@ var knownClientKeys = func() []string {
 // clientDefaults is the section that every other one inherits from.
 var clientDefaults = func() *section {
 	s := newSection("", 0, "DEFAULT")
-	for _, k := range clientKeys {
-		s.keys = append(s.keys, k.key)
-		s.settings[k.key] = setting{raw: k.byDefault}
+	for _, plain := range plainSettings {
+		s.keys = append(s.keys, plain.Key)
+		s.settings[plain.Key] = setting{raw: plain.Default}
 	}
+	s.keys = append(s.keys, enabledKey)
+	s.settings[enabledKey] = setting{raw: enabledDefault}
 	return s
 }()
 
@@ -270,22 +237,32 @@ func (c *clientSection) interpret() client.Settings {
 		c.errorf(c.section.place(""), "the name is longer than %d bytes; write a shorter one", client.MaxName)
 	}
 	c.scope.each(c.expand)
-	for _, k := range clientKeys {
-		value, ok := c.values[k.key]
-		if !ok {
-			continue
-		}
-		if err := k.set(&settings, value); err != nil {
-			found, _ := c.scope.lookup(k.key)
-			c.wrong(k.key, "%s %v", quote(found.raw), err)
-			delete(c.values, k.key)
-		}
+	for _, plain := range plainSettings {
+		c.read(plain.Key, func(value string) error { return plain.Parse(&settings, value) })
 	}
-	settings.EnabledOwn = c.isOwn("enabled")
+	c.read(enabledKey, func(value string) (err error) {
+		settings.Enabled, err = notation.ParseBool(value)
+		return err
+	})
+	settings.EnabledOwn = c.isOwn(enabledKey)
 	c.readIdentity(&settings)
 	c.readSecret(&settings)
 	c.check(settings)
 	return settings
+}
+
+// read has the value of key parsed, if there is one. The error completes a sentence that
+// begins with the value.
+func (c *clientSection) read(key string, parse func(value string) error) {
+	value, ok := c.values[key]
+	if !ok {
+		return
+	}
+	if err := parse(value); err != nil {
+		found, _ := c.scope.lookup(key)
+		c.wrong(key, "%s %v", quote(found.raw), err)
+		delete(c.values, key)
+	}
 }
 
 // isOwn reports whether the value of key is written in the client's own section,
@@ -331,7 +308,7 @@ func (c *clientSection) expand(key, raw string) {
 // check looks at what has been read without error.
 func (c *clientSection) check(settings client.Settings) {
 	for _, fault := range settings.Faults() {
-		if key := c.keyOf(fault.Property); key != "" {
+		if key := c.keyOf(fault.Setting); key != "" {
 			c.wrong(key, "%s", strings.TrimPrefix(fault.Err.Error(), key+": "))
 		}
 	}
@@ -340,21 +317,15 @@ func (c *clientSection) check(settings client.Settings) {
 	}
 }
 
-// keyOf is the key whose value became that property, if it could be read.
-func (c *clientSection) keyOf(property client.Property) string {
-	switch property {
-	case client.PropSecret:
+// keyOf is the key whose value became that setting, if it could be read.
+func (c *clientSection) keyOf(s *client.Setting) string {
+	if s.Property == client.PropSecret {
 		return c.secretKey()
-	case client.PropKeyID:
-		return "key_id"
-	case client.PropFingerprint:
-		return "fingerprint"
 	}
-	i := slices.IndexFunc(clientKeys, func(k clientKey) bool { return k.property == property })
-	if _, read := c.values[clientKeys[i].key]; !read {
+	if _, read := c.values[s.Key]; !read {
 		return ""
 	}
-	return clientKeys[i].key
+	return s.Key
 }
 
 // secretKey is the key that the secret comes from.

@@ -210,7 +210,7 @@ func TestErrorsInClients(t *testing.T) {
 				"clients.d/a.conf": "[foo]\n[qux]\nkey_id = %(id)s\nsecfile = /nonexistent/file\ntimeout = %(timeout)s\n",
 			},
 			want: []string{
-				`clients.conf:2: [DEFAULT] interval: "PT0S" is no time at all, and checkers cannot be started without a pause; write for example PT2M (this is about client "foo")`,
+				`clients.conf:2: [DEFAULT] interval: the interval is no time at all, and checkers cannot be started without a pause; write for example PT2M (this is about client "foo")`,
 				`clients.conf:3: [DEFAULT] checker: unknown attribute in "%(hots)s"; known are approval_delay, approval_duration, created, dbus_object_path, enabled, expires, fingerprint, host, interval, key_id, last_approval_request, last_checked_ok, last_enabled, name, timeout (this is about client "foo")`,
 				`clients.conf:4: [foo] key_id: the client has neither key_id nor fingerprint; write key_id = and the 64 hex digits that mandos-keygen prints on the client`,
 				`clients.conf:4: [foo] secret: the client has neither secret nor secfile; write secret = and the base64 text that mandos-keygen --password prints on the client`,
@@ -252,7 +252,7 @@ func TestErrorsInClients(t *testing.T) {
 				"clients.conf:11: [checker] checker: the checker is longer than 131071 bytes; make it shorter",
 				"clients.conf:16: [expanded] checker: the checker, with its attributes expanded, is longer than 131071 bytes; make it shorter",
 				"clients.conf:19: [secret] secret: the secret is longer than 1048576 bytes; make it shorter",
-				"clients.conf:21: [key] key_id: the key ID is longer than 255 bytes; make it shorter",
+				"clients.conf:21: [key] key_id: the key_id is longer than 255 bytes; make it shorter",
 				"clients.conf:23: [key] fingerprint: the fingerprint is longer than 255 bytes; make it shorter",
 				`clients.conf:27: [long] timeout: "P51Y" is longer than 50 years; write less`,
 			},

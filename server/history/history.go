@@ -7,9 +7,7 @@ package history
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -22,23 +20,18 @@ const Length = 50
 // flushInterval is how long an entry may be unsaved.
 const flushInterval = time.Second
 
-// Times is the field of an entry that counts how often the same thing happened
-// in a row, if more than once. The other fields are those of the last time.
-const Times = "times"
-
 // Store keeps histories on disk, each under its client's name.
 type Store interface {
-	// SaveHistory replaces histories; one without entries is deleted.
-	SaveHistory(map[string][]map[string]string) error
-	// History is the saved one, nil if there is none.
-	History(name string) ([]map[string]string, error)
+	// SaveHistory replaces histories; an empty one is deleted.
+	SaveHistory(map[string][]byte) error
+	// History is the saved one, empty if there is none.
+	History(name string) ([]byte, error)
 }
 
 // Keeper keeps the histories. Its Tell is to be subscribed to the registry.
 type Keeper struct {
-	store    Store
-	describe func(client.Event) map[string]string
-	log      *slog.Logger
+	store Store
+	log   *slog.Logger
 
 	disk    sync.Mutex // held while the store is used; before mu
 	failing bool       // saving did not work last time
@@ -47,9 +40,9 @@ type Keeper struct {
 	unsaved map[string][]client.Event // since the last flush; nil for a client that is forgotten
 }
 
-// New makes a keeper that writes entries as describe gives them.
-func New(store Store, describe func(client.Event) map[string]string, log *slog.Logger) *Keeper {
-	return &Keeper{store: store, describe: describe, log: log, unsaved: make(map[string][]client.Event)}
+// New makes a keeper.
+func New(store Store, log *slog.Logger) *Keeper {
+	return &Keeper{store: store, log: log, unsaved: make(map[string][]client.Event)}
 }
 
 // Tell takes an event in, if it belongs to a history. It never blocks.
@@ -66,16 +59,37 @@ func (k *Keeper) Tell(e client.Event) {
 	}
 }
 
+// keep says which events of a kind belong to a history.
+type keep int
+
+const (
+	never keep = iota
+	always
+	ifNews // checks whose result is another than before
+)
+
+// kept says it of each kind of event that is about a client. Who is told of the
+// others looks at the moment.
+var kept = map[client.EventKind]keep{
+	client.Added: always, client.Removed: always, client.Enabled: always, client.Disabled: always,
+	client.Changed: always, client.Vouched: always,
+	client.CheckerStarted: never, client.CheckerCompleted: ifNews, client.CheckerStopped: never, client.CheckerNotStarted: ifNews,
+	client.ApprovalNeeded: always, client.Approved: always, client.Denied: always, client.ApprovalOver: never,
+	client.SecretSent: always, client.SecretNotReceived: always, client.Rejected: always,
+	client.Forgotten: never,                                                                                          // there is no history any more
+	client.NotFound:  never, client.StateNotSaved: never, client.StateSavedAgain: never, client.EventsDropped: never, // of no client
+}
+
 // belongs reports whether the event says something about a client that stays of
-// interest. Of checks only those do whose result is another than before.
+// interest.
 func belongs(e *client.Event) bool {
-	switch e.Kind {
-	case client.CheckerCompleted, client.CheckerNotStarted:
+	switch kept[e.Kind] {
+	case always:
+		return true
+	case ifNews:
 		return slices.Contains(e.Properties, client.PropLastCheckerStatus)
-	case client.CheckerStarted, client.CheckerStopped, client.ApprovalOver:
-		return false
 	}
-	return e.Client.Name != ""
+	return false
 }
 
 // Run saves what is told until ctx ends, and the rest of it then.
@@ -103,11 +117,11 @@ func (k *Keeper) flush() {
 	if len(unsaved) == 0 {
 		return
 	}
-	histories := make(map[string][]map[string]string, len(unsaved))
+	histories := make(map[string][]byte, len(unsaved))
 	for name, events := range unsaved {
 		histories[name] = nil
 		if events != nil {
-			histories[name] = k.with(k.saved(name), events)
+			histories[name] = encode(with(k.saved(name), events))
 		}
 	}
 	err := k.store.SaveHistory(histories)
@@ -137,56 +151,53 @@ func (k *Keeper) putBack(unsaved map[string][]client.Event) {
 }
 
 // saved is the history on disk; one that cannot be read begins anew.
-func (k *Keeper) saved(name string) []map[string]string {
-	entries, err := k.store.History(name)
+func (k *Keeper) saved(name string) []entry {
+	entries, err := k.read(name)
 	if err != nil {
 		k.log.Warn("A client's history begins anew", "client", name, "error", err)
 	}
 	return entries
 }
 
-// History is what happened to that client last, the oldest first.
-func (k *Keeper) History(name string) ([]map[string]string, error) {
+func (k *Keeper) read(name string) ([]entry, error) {
+	content, err := k.store.History(name)
+	if err != nil {
+		return nil, err
+	}
+	return decode(content)
+}
+
+// History is what happened to that client last, the oldest first. Of the client itself
+// the events tell the name alone.
+func (k *Keeper) History(name string) ([]client.Event, error) {
 	k.disk.Lock()
 	defer k.disk.Unlock()
-	saved, err := k.store.History(name)
+	saved, err := k.read(name)
 	if err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
 	unsaved := slices.Clone(k.unsaved[name])
 	k.mu.Unlock()
-	return k.with(saved, unsaved), nil
+	entries := with(saved, unsaved)
+	events := make([]client.Event, len(entries))
+	for i := range entries {
+		events[i] = entries[i].event(name)
+	}
+	return events, nil
 }
 
 // with appends events to a history. A refusal that only repeats the one before
 // takes its place, and is counted: a refused client tries again every few seconds.
-func (k *Keeper) with(entries []map[string]string, events []client.Event) []map[string]string {
-	for _, e := range events {
-		entry := k.describe(e)
-		if last := len(entries) - 1; last >= 0 && repeats(&e) && maps.Equal(essence(entries[last]), essence(entry)) {
-			times, err := strconv.Atoi(entries[last][Times])
-			if err != nil {
-				times = 1
-			}
-			entry[Times] = strconv.Itoa(times + 1)
-			entries[last] = entry
+func with(entries []entry, events []client.Event) []entry {
+	for i := range events {
+		next := entryOf(&events[i])
+		if last := len(entries) - 1; last >= 0 && next.repeats(&entries[last]) {
+			next.Times = max(entries[last].Times, 1) + 1
+			entries[last] = next
 			continue
 		}
-		entries = append(entries, entry)
+		entries = append(entries, next)
 	}
 	return entries[max(0, len(entries)-Length):]
-}
-
-func repeats(e *client.Event) bool {
-	return e.Kind == client.Rejected || e.Kind == client.SecretNotReceived || e.Kind == client.ApprovalNeeded
-}
-
-// essence is an entry without what differs each time.
-func essence(entry map[string]string) map[string]string {
-	e := maps.Clone(entry)
-	for _, field := range []string{"time", "address", Times} {
-		delete(e, field)
-	}
-	return e
 }

@@ -38,7 +38,7 @@ func Events(log *slog.Logger, limits *Limits) func(client.Event) {
 		if e.Kind == client.NotFound {
 			to = strangers
 		}
-		level, sentence := describe(e)
+		level, sentence := descriptions[e.Kind](e)
 		if broken.isNew(e) {
 			level, sentence = slog.LevelWarn, "Checker for "+e.Client.Name+" cannot run: a program that it needs is missing or must not be run"
 		}
@@ -83,54 +83,50 @@ func (b *brokenCheckers) isNew(e client.Event) bool {
 	return true
 }
 
-// describe is the level of an event and its sentence, which begins as people
-// who filter the log of a Mandos server are used to.
-func describe(e client.Event) (slog.Level, string) {
-	name := e.Client.Name
-	switch e.Kind {
-	case client.Added:
-		return slog.LevelInfo, "Client " + name + " was added"
-	case client.Removed:
-		return slog.LevelInfo, "Client " + name + " was removed"
-	case client.Forgotten:
-		return slog.LevelInfo, "Client " + name + " was forgotten"
-	case client.Enabled:
-		return slog.LevelInfo, "Client " + name + " was enabled"
-	case client.Disabled:
-		return describeDisabled(e)
-	case client.Changed:
-		return describeChanged(e)
-	case client.Vouched:
-		return slog.LevelInfo, "Client " + name + " was vouched for"
-	case client.CheckerStarted, client.CheckerCompleted, client.CheckerStopped, client.CheckerNotStarted:
-		return describeCheck(e)
-	case client.ApprovalNeeded:
-		return slog.LevelInfo, "Client " + name + " needs approval"
-	case client.Approved:
-		return slog.LevelInfo, "Client " + name + " was approved"
-	case client.Denied:
-		return slog.LevelInfo, "Client " + name + " was denied"
-	case client.ApprovalOver:
-		return slog.LevelDebug, "Nobody waits for approval of client " + name + " any more"
-	case client.SecretSent:
-		return slog.LevelInfo, "Sending secret to " + name + " succeeded"
-	case client.SecretNotReceived:
-		return slog.LevelWarn, "Sending secret to " + name + " failed"
-	case client.Rejected:
-		return describeRejected(e)
-	case client.NotFound:
+// description is the level of an event and its sentence, which begins as people who
+// filter the log of a Mandos server are used to.
+type description func(client.Event) (slog.Level, string)
+
+// descriptions are those of each kind of event.
+var descriptions = map[client.EventKind]description{
+	client.Added:             always(slog.LevelInfo, "Client %s was added"),
+	client.Removed:           always(slog.LevelInfo, "Client %s was removed"),
+	client.Forgotten:         always(slog.LevelInfo, "Client %s was forgotten"),
+	client.Enabled:           always(slog.LevelInfo, "Client %s was enabled"),
+	client.Disabled:          describeDisabled,
+	client.Changed:           describeChanged,
+	client.Vouched:           always(slog.LevelInfo, "Client %s was vouched for"),
+	client.CheckerStarted:    always(slog.LevelDebug, "Starting checker for %s"),
+	client.CheckerCompleted:  describeCompleted,
+	client.CheckerStopped:    always(slog.LevelInfo, "Checker for %s was stopped"),
+	client.CheckerNotStarted: always(slog.LevelError, "Checker for %s could not be started"),
+	client.ApprovalNeeded:    always(slog.LevelInfo, "Client %s needs approval"),
+	client.Approved:          always(slog.LevelInfo, "Client %s was approved"),
+	client.Denied:            always(slog.LevelInfo, "Client %s was denied"),
+	client.ApprovalOver:      always(slog.LevelDebug, "Nobody waits for approval of client %s any more"),
+	client.SecretSent:        always(slog.LevelInfo, "Sending secret to %s succeeded"),
+	client.SecretNotReceived: always(slog.LevelWarn, "Sending secret to %s failed"),
+	client.Rejected:          describeRejected,
+	client.NotFound: func(e client.Event) (slog.Level, string) {
 		return slog.LevelInfo, fmt.Sprintf("Client not found for %s: %s, address: %s", keyName(e.Identity.Kind), e.Identity.Hex, e.Address)
-	case client.StateNotSaved:
+	},
+	client.StateNotSaved: func(e client.Event) (slog.Level, string) {
 		if errors.As(e.Err, new(client.UnsavableError)) {
 			return slog.LevelError, "The state of a client cannot be saved, and will be forgotten at the next start"
 		}
 		return slog.LevelError, "The state of the clients cannot be saved; see to the state directory, it will be tried again"
-	case client.StateSavedAgain:
+	},
+	client.StateSavedAgain: func(client.Event) (slog.Level, string) {
 		return slog.LevelWarn, "The state of the clients is saved again"
-	case client.EventsDropped:
+	},
+	client.EventsDropped: func(client.Event) (slog.Level, string) {
 		return slog.LevelWarn, "Refusals came too fast to log them all"
-	}
-	return slog.LevelWarn, fmt.Sprintf("Event %q of client %s", e.Kind, name)
+	},
+}
+
+// always is for events that are told in one way, with the client's name.
+func always(level slog.Level, sentence string) description {
+	return func(e client.Event) (slog.Level, string) { return level, fmt.Sprintf(sentence, e.Client.Name) }
 }
 
 // describeChanged warns of a secret that can hardly be meant. Whoever sets one on the
@@ -145,23 +141,25 @@ func describeChanged(e client.Event) (slog.Level, string) {
 	return slog.LevelInfo, sentence
 }
 
-func describeDisabled(e client.Event) (slog.Level, string) {
-	switch e.Reason {
-	case client.ByAdministrator, client.ByConfiguration, client.BeforeTakeOver:
-		return slog.LevelInfo, "Client " + e.Client.Name + " was disabled"
-	}
-	return slog.LevelWarn, fmt.Sprintf("Disabling client %s: %s", e.Client.Name, e.Reason)
+// expiries say why the server itself disabled a client. Whatever else there is
+// somebody wanted.
+var expiries = map[client.Reason]string{
+	client.TimedOut:        "no successful check within its timeout",
+	client.NeverCheckedOK:  "it expired while the server was down and no check of it ever succeeded",
+	client.CheckFailedLast: "it expired while the server was down and its last check had failed",
+	client.GraceSpent:      "it expired while the server was down, and no check of it had succeeded since the start before",
 }
 
-func describeCheck(e client.Event) (slog.Level, string) {
+func describeDisabled(e client.Event) (slog.Level, string) {
+	if why, expired := expiries[e.Reason]; expired {
+		return slog.LevelWarn, fmt.Sprintf("Disabling client %s: %s", e.Client.Name, why)
+	}
+	return slog.LevelInfo, "Client " + e.Client.Name + " was disabled"
+}
+
+func describeCompleted(e client.Event) (slog.Level, string) {
 	name := e.Client.Name
 	switch {
-	case e.Kind == client.CheckerStarted:
-		return slog.LevelDebug, "Starting checker for " + name
-	case e.Kind == client.CheckerStopped:
-		return slog.LevelInfo, "Checker for " + name + " was stopped"
-	case e.Kind == client.CheckerNotStarted:
-		return slog.LevelError, "Checker for " + name + " could not be started"
 	case e.Check.OK():
 		return slog.LevelDebug, "Checker for " + name + " succeeded"
 	case e.Check.Signal != 0:
@@ -170,24 +168,17 @@ func describeCheck(e client.Event) (slog.Level, string) {
 	return slog.LevelInfo, "Checker for " + name + " failed"
 }
 
-func describeRejected(e client.Event) (slog.Level, string) {
-	name := e.Client.Name
-	switch e.Reason {
-	case client.IsDisabled:
-		return slog.LevelInfo, "Client " + name + " is disabled"
-	case client.WasDenied:
-		return slog.LevelWarn, "Client " + name + " was not approved"
-	case client.ApprovalTimedOut:
-		return slog.LevelWarn, "Client " + name + " timed out while waiting for approval"
-	case client.PeerGone:
-		return slog.LevelInfo, "Client " + name + " went away while waiting for approval"
-	case client.IsRemoved:
-		return slog.LevelInfo, "Client " + name + " was removed while waiting for approval"
-	case client.ShuttingDown:
-		return slog.LevelInfo, "Client " + name + " was refused since the server exits"
-	}
-	return slog.LevelWarn, "Client " + name + " was refused"
+// refusals are the descriptions of each.
+var refusals = map[client.Refusal]description{
+	client.IsDisabled:       always(slog.LevelInfo, "Client %s is disabled"),
+	client.WasDenied:        always(slog.LevelWarn, "Client %s was not approved"),
+	client.ApprovalTimedOut: always(slog.LevelWarn, "Client %s timed out while waiting for approval"),
+	client.IsRemoved:        always(slog.LevelInfo, "Client %s was removed while waiting for approval"),
+	client.PeerGone:         always(slog.LevelInfo, "Client %s went away while waiting for approval"),
+	client.ShuttingDown:     always(slog.LevelInfo, "Client %s was refused since the server exits"),
 }
+
+func describeRejected(e client.Event) (slog.Level, string) { return refusals[e.Refusal](e) }
 
 // fields are what the event has; what it lacks is left out.
 func fields(e client.Event) []slog.Attr {
@@ -202,10 +193,11 @@ func fields(e client.Event) []slog.Attr {
 	if e.Reason != "" {
 		attrs = append(attrs, slog.String(keyReason, string(e.Reason)))
 	}
-	switch e.Kind {
-	case client.Added, client.Removed, client.Forgotten, client.Enabled, client.Disabled, client.Changed,
-		client.Vouched, client.CheckerStopped, client.Approved, client.Denied:
-		attrs = append(attrs, slog.String(keyActor, e.By.String()))
+	if e.Refusal != "" {
+		attrs = append(attrs, slog.String(keyReason, string(e.Refusal)))
+	}
+	if e.By != (client.Actor{}) {
+		attrs = append(attrs, slog.Any(keyActor, e.By))
 	}
 	switch e.Kind {
 	case client.Disabled:
@@ -215,9 +207,7 @@ func fields(e client.Event) []slog.Attr {
 	case client.CheckerCompleted:
 		attrs = append(attrs, result(e.Check)...)
 	case client.ApprovalNeeded:
-		attrs = append(attrs,
-			slog.Duration("approval_delay", e.Client.ApprovalDelay),
-			slog.Bool("approved_by_default", e.Client.ApprovedByDefault))
+		attrs = append(attrs, setting(e.Client, client.PropApprovalDelay), setting(e.Client, client.PropApprovedByDefault))
 	case client.EventsDropped:
 		attrs = append(attrs, slog.Int("left_out", e.Dropped))
 	}
@@ -281,32 +271,29 @@ func lastCheck(v client.View) []slog.Attr {
 	return []slog.Attr{slog.String("last_checked_ok", checked), slog.String("last_check", last)}
 }
 
-// settings are what an administrator may change at run time, and how each is
-// shown.
-var settings = map[client.Property]func(client.View) slog.Attr{
-	client.PropApprovalDelay:     func(v client.View) slog.Attr { return slog.Duration("approval_delay", v.ApprovalDelay) },
-	client.PropApprovalDuration:  func(v client.View) slog.Attr { return slog.Duration("approval_duration", v.ApprovalDuration) },
-	client.PropApprovedByDefault: func(v client.View) slog.Attr { return slog.Bool("approved_by_default", v.ApprovedByDefault) },
-	client.PropChecker:           func(v client.View) slog.Attr { return slog.String("checker", v.Checker) },
-	client.PropExpires:           func(v client.View) slog.Attr { return slog.Time("expires", v.Expires) },
-	client.PropExtendedTimeout:   func(v client.View) slog.Attr { return slog.Duration("extended_timeout", v.ExtendedTimeout) },
-	client.PropFingerprint:       func(v client.View) slog.Attr { return slog.String("new_fingerprint", v.Fingerprint) },
-	client.PropHost:              func(v client.View) slog.Attr { return slog.String("host", v.Host) },
-	client.PropInterval:          func(v client.View) slog.Attr { return slog.Duration("interval", v.Interval) },
-	client.PropKeyID:             func(v client.View) slog.Attr { return slog.String("new_key_id", v.KeyID) },
-	client.PropSecret:            func(v client.View) slog.Attr { return slog.Any("secret", v.Secret) },
-	client.PropTimeout:           func(v client.View) slog.Attr { return slog.Duration("timeout", v.Timeout) },
+// setting is one of a client's, as clients.conf has it.
+func setting(v client.View, property client.Property) slog.Attr {
+	row, _ := client.SettingOf(property)
+	return slog.String(row.Key, row.Text(&v.Settings))
 }
 
 // newValues are what changed and to what.
 func newValues(e client.Event) []slog.Attr {
-	var attrs []slog.Attr
-	names := make([]string, len(e.Properties))
-	for i, property := range e.Properties {
-		names[i] = string(property)
-		if show, ok := settings[property]; ok {
-			attrs = append(attrs, show(e.Client))
+	keys := make([]string, len(e.Changes))
+	attrs := []slog.Attr{{}}
+	for i, c := range e.Changes {
+		keys[i] = c.Setting
+		switch c.Setting {
+		case client.RawPublicKey.Field(), client.OpenPGPKey.Field(): // which is there already, and may be another one
+			attrs = append(attrs, slog.String("new_"+c.Setting, c.Value))
+		case "secret":
+		default:
+			attrs = append(attrs, slog.String(c.Setting, c.Value))
 		}
 	}
-	return append([]slog.Attr{slog.String("changed", strings.Join(names, ","))}, attrs...)
+	attrs[0] = slog.String("changed", strings.Join(keys, ","))
+	if slices.Contains(e.Properties, client.PropExpires) {
+		attrs = append(attrs, slog.Time("expires", e.Client.Expires))
+	}
+	return attrs
 }

@@ -6,10 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +21,7 @@ const secretText = "nobody may ever read this"
 var (
 	raw    = client.Identity{Kind: client.RawPublicKey, Hex: "00AA"}
 	pgp    = client.Identity{Kind: client.OpenPGPKey, Hex: "11BB"}
-	person = client.Actor{Caller: ":1.5", UID: 1000, PID: 77}
+	person = client.Actor{Kind: client.Caller, BusName: ":1.5", UID: 1000, PID: 77}
 	peer   = from("[fe80::1%eth0]:4711")
 )
 
@@ -48,7 +46,7 @@ var events = map[client.EventKind][]struct {
 	}},
 	client.Removed: {{
 		client.Event{By: person, Reason: client.ByAdministrator},
-		`INFO: Client foo was removed client=foo key_id=00AA reason="by an administrator" actor="uid 1000, pid 77"`,
+		`INFO: Client foo was removed client=foo key_id=00AA reason=administrator actor="uid 1000, pid 77"`,
 	}},
 	client.Forgotten: {{
 		client.Event{By: person},
@@ -60,23 +58,23 @@ var events = map[client.EventKind][]struct {
 	}},
 	client.Disabled: {{
 		client.Event{By: person, Reason: client.ByAdministrator},
-		`INFO: Client foo was disabled client=foo key_id=00AA reason="by an administrator" actor="uid 1000, pid 77" last_checked_ok=1970-01-01T00:00:00Z last_check="exit status 1"`,
+		`INFO: Client foo was disabled client=foo key_id=00AA reason=administrator actor="uid 1000, pid 77" last_checked_ok=1970-01-01T00:00:00Z last_check="exit status 1"`,
 	}, {
-		client.Event{Reason: client.TimedOut},
-		`WARNING: Disabling client foo: no successful check within its timeout client=foo key_id=00AA reason="no successful check within its timeout" actor=server last_checked_ok=1970-01-01T00:00:00Z last_check="exit status 1"`,
+		client.Event{By: client.ByItself, Reason: client.TimedOut},
+		`WARNING: Disabling client foo: no successful check within its timeout client=foo key_id=00AA reason=expired actor=server last_checked_ok=1970-01-01T00:00:00Z last_check="exit status 1"`,
 	}, {
-		client.Event{Reason: client.NeverCheckedOK, Client: client.View{Settings: client.Settings{Name: "bar"}, State: client.State{LastCheckerStatus: client.NeverChecked}}},
-		`WARNING: Disabling client bar: it expired while the server was down and no check of it ever succeeded client=bar reason="it expired while the server was down and no check of it ever succeeded" actor=server last_checked_ok=never last_check=none`,
+		client.Event{By: client.ByItself, Reason: client.NeverCheckedOK, Client: client.View{Settings: client.Settings{Name: "bar"}, State: client.State{LastCheckerStatus: client.NeverChecked}}},
+		`WARNING: Disabling client bar: it expired while the server was down and no check of it ever succeeded client=bar reason=expired-unchecked actor=server last_checked_ok=never last_check=none`,
 	}, {
-		client.Event{Reason: client.CheckFailedLast, Client: client.View{Settings: client.Settings{Name: "bar"}, State: client.State{LastCheckerStatus: client.CheckerCrashed}}},
-		`WARNING: Disabling client bar: it expired while the server was down and its last check had failed client=bar reason="it expired while the server was down and its last check had failed" actor=server last_checked_ok=never last_check=crashed`,
+		client.Event{By: client.ByItself, Reason: client.CheckFailedLast, Client: client.View{Settings: client.Settings{Name: "bar"}, State: client.State{LastCheckerStatus: client.CheckerCrashed}}},
+		`WARNING: Disabling client bar: it expired while the server was down and its last check had failed client=bar reason=expired-failing actor=server last_checked_ok=never last_check=crashed`,
 	}},
 	client.Changed: {{
-		client.Event{By: person, Properties: []client.Property{client.PropTimeout, client.PropSecret, client.PropHost}},
-		`WARNING: Client foo was changed, and its secret can hardly be meant: it is not encrypted: it is no OpenPGP data client=foo key_id=00AA actor="uid 1000, pid 77" changed=Timeout,Secret,Host timeout=5m0s secret="[secret of 25 bytes]" host=foo.example`,
+		client.Event{By: person, Changes: []client.Change{{Setting: "key_id", Value: "00BB"}, {Setting: "secret"}, {Setting: "host", Value: "foo.example"}, {Setting: "timeout", Value: "5m"}}, Properties: []client.Property{client.PropSecret, client.PropExpires}},
+		`WARNING: Client foo was changed, and its secret can hardly be meant: it is not encrypted: it is no OpenPGP data client=foo key_id=00AA actor="uid 1000, pid 77" changed=key_id,secret,host,timeout new_key_id=00BB host=foo.example timeout=5m expires=0001-01-01T00:00:00Z`,
 	}, {
-		client.Event{By: person, Properties: []client.Property{client.PropHost}},
-		`INFO: Client foo was changed client=foo key_id=00AA actor="uid 1000, pid 77" changed=Host host=foo.example`,
+		client.Event{By: person, Changes: []client.Change{{Setting: "host", Value: "foo.example"}}},
+		`INFO: Client foo was changed client=foo key_id=00AA actor="uid 1000, pid 77" changed=host host=foo.example`,
 	}},
 	client.Vouched: {{
 		client.Event{By: person},
@@ -112,7 +110,7 @@ var events = map[client.EventKind][]struct {
 	}},
 	client.ApprovalNeeded: {{
 		client.Event{Identity: raw, Address: peer},
-		`INFO: Client foo needs approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 approval_delay=1m0s approved_by_default=false`,
+		`INFO: Client foo needs approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 approval_delay=1m approved_by_default=no`,
 	}},
 	client.Approved: {{
 		client.Event{By: person},
@@ -141,23 +139,23 @@ var events = map[client.EventKind][]struct {
 		`WARNING: Sending secret to foo failed client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 error="connection reset"`,
 	}},
 	client.Rejected: {{
-		client.Event{Identity: raw, Address: peer, Reason: client.IsDisabled},
-		`INFO: Client foo is disabled client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=Disabled`,
+		client.Event{Identity: raw, Address: peer, Refusal: client.IsDisabled},
+		`INFO: Client foo is disabled client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=disabled`,
 	}, {
-		client.Event{Identity: raw, Address: peer, Reason: client.WasDenied},
-		`WARNING: Client foo was not approved client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=Denied`,
+		client.Event{Identity: raw, Address: peer, Refusal: client.WasDenied},
+		`WARNING: Client foo was not approved client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=denied`,
 	}, {
-		client.Event{Identity: raw, Address: peer, Reason: client.ApprovalTimedOut},
-		`WARNING: Client foo timed out while waiting for approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason="Approval timed out"`,
+		client.Event{Identity: raw, Address: peer, Refusal: client.ApprovalTimedOut},
+		`WARNING: Client foo timed out while waiting for approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=approval-timed-out`,
 	}, {
-		client.Event{Reason: client.IsRemoved},
-		`INFO: Client foo was removed while waiting for approval client=foo key_id=00AA reason=Removed`,
+		client.Event{Refusal: client.IsRemoved},
+		`INFO: Client foo was removed while waiting for approval client=foo key_id=00AA reason=removed`,
 	}, {
-		client.Event{Reason: client.PeerGone},
-		`INFO: Client foo went away while waiting for approval client=foo key_id=00AA reason="Peer gone"`,
+		client.Event{Refusal: client.PeerGone},
+		`INFO: Client foo went away while waiting for approval client=foo key_id=00AA reason=peer-gone`,
 	}, {
-		client.Event{Reason: client.ShuttingDown},
-		`INFO: Client foo was refused since the server exits client=foo key_id=00AA reason="Server exiting"`,
+		client.Event{Refusal: client.ShuttingDown},
+		`INFO: Client foo was refused since the server exits client=foo key_id=00AA reason=server-exiting`,
 	}},
 	client.NotFound: {{
 		client.Event{Identity: raw, Address: peer},
@@ -211,27 +209,20 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEveryKindOfEventIsTested reads the kinds from the source of package client.
-func TestEveryKindOfEventIsTested(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "../client/event.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || fmt.Sprint(spec.Type) != "EventKind" {
-			return true
-		}
-		found++
-		kind := strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`)
-		if len(events[client.EventKind(kind)]) == 0 {
+func TestEveryKindOfEventAndEveryRefusalIsTested(t *testing.T) {
+	for _, kind := range client.EventKinds {
+		if len(events[kind]) == 0 {
 			t.Errorf("no test has an event of the kind %q", kind)
 		}
-		return true
-	})
-	if found == 0 {
-		t.Error("no kinds of events found")
+	}
+	var tested []client.Refusal
+	for _, c := range events[client.Rejected] {
+		tested = append(tested, c.event.Refusal)
+	}
+	for _, refusal := range client.Refusals {
+		if !slices.Contains(tested, refusal) {
+			t.Errorf("no test has the refusal %q", refusal)
+		}
 	}
 }
 
@@ -266,7 +257,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 	level.Set(-100)
 	tell := logging.Events(log, logging.NewLimits(log))
 	for kind := range events {
-		tell(client.Event{Kind: kind, Client: foo(), Properties: []client.Property{client.PropSecret}})
+		tell(client.Event{Kind: kind, Client: foo(), Refusal: client.IsDisabled, Changes: []client.Change{{Setting: "secret"}}})
 	}
 	log.Error("whole", "view", foo(), "settings", foo().Settings, "secret", foo().Secret)
 	log.Error(fmt.Sprintf("whole %v %+v %#v %x", foo(), foo(), foo(), foo().Secret))
@@ -286,7 +277,7 @@ func TestStrangersCannotSilenceClients(t *testing.T) {
 		e := client.Event{Kind: client.NotFound, Identity: raw, Address: from(fmt.Sprintf("10.0.%d.%d:1", i>>8&0xff, i&0xff))}
 		tell(e)
 	}
-	tell(client.Event{Kind: client.Rejected, Client: foo(), Reason: client.WasDenied, Address: from("10.0.0.1:1")})
+	tell(client.Event{Kind: client.Rejected, Client: foo(), Refusal: client.WasDenied, Address: from("10.0.0.1:1")})
 	tell(client.Event{Kind: client.SecretSent, Client: foo(), Address: from("10.0.0.1:1")})
 	if lines := strings.Count(out.String(), "\n"); lines > 2*logging.AllBurst {
 		t.Errorf("%d records", lines)

@@ -161,7 +161,7 @@ func flood(tell func(client.Event), n int, kinds ...client.EventKind) {
 	for i := range n {
 		for _, kind := range kinds {
 			address := netip.AddrPortFrom(netip.MustParseAddr("2001:db8::1"), uint16(i+1))
-			tell(client.Event{Kind: kind, Client: foo(), Identity: raw, Address: address, Reason: client.IsDisabled})
+			tell(client.Event{Kind: kind, Client: foo(), Identity: raw, Address: address, Refusal: client.IsDisabled})
 		}
 	}
 }
@@ -180,8 +180,8 @@ func TestHolderOfAKeyCannotFillTheLog(t *testing.T) {
 			},
 			want: map[string]int{
 				"Client foo needs approval": logging.EachBurst, "Sending secret to foo succeeded": logging.EachBurst,
-				`WARNING: Too many connections of client foo to log them all client=foo event="approval needed" left_out=1980 last_address=[2001:db8::1]:2000`: 1,
-				`WARNING: Too many connections of client foo to log them all client=foo event="secret sent" left_out=1980 last_address=[2001:db8::1]:2000`:     1,
+				`WARNING: Too many connections of client foo to log them all client=foo event=approval-needed left_out=1980 last_address=[2001:db8::1]:2000`: 1,
+				`WARNING: Too many connections of client foo to log them all client=foo event=secret-sent left_out=1980 last_address=[2001:db8::1]:2000`:     1,
 				"left_out": 2,
 			},
 		},

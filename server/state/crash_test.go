@@ -118,7 +118,7 @@ func changeClient(r *client.Registry, now client.Settings, say func(word, name, 
 		var change func() error
 		switch dice := rand.N(100); {
 		case dice == 0:
-			next.Lowerings = []client.Lowering{{ID: "removed", Kind: client.KindRemoved}}
+			next.Lowerings = []client.Lowering{{ID: "removed", Reason: client.RemovedByAdministrator}}
 			change = func() error { return r.Remove(ctx, client.Actor{}, now.Name) }
 		case dice < 30:
 			next.Settings.Enabled = true
@@ -129,11 +129,13 @@ func changeClient(r *client.Registry, now client.Settings, say func(word, name, 
 		case dice < 65:
 			next.Settings.Secret = secret(fmt.Sprint("s", rand.N(1000)))
 			change = func() error {
-				return r.Update(ctx, client.Actor{}, now.Name, client.Update{Secret: &next.Settings.Secret})
+				return r.Update(ctx, client.Actor{}, now.Name, client.Update{client.PropSecret: next.Settings.Secret})
 			}
 		default:
 			next.Settings.Host = fmt.Sprint(rand.N(1_000_000))
-			change = func() error { return r.Update(ctx, client.Actor{}, now.Name, client.Update{Host: &next.Settings.Host}) }
+			change = func() error {
+				return r.Update(ctx, client.Actor{}, now.Name, client.Update{client.PropHost: next.Settings.Host})
+			}
 		}
 		say("try", now.Name, condition(next))
 		if err := change(); err != nil {
@@ -273,7 +275,7 @@ func fillDisk(dir string) {
 				check(fmt.Errorf("save on a full disk: %v", err))
 			}
 		}
-		err = s.SaveHistory(map[string]entries{"c": {{"what": strings.Repeat("x", 500_000)}}})
+		err = s.SaveHistory(map[string][]byte{"c": make([]byte, 500_000)})
 		if err == nil || !strings.Contains(err.Error(), "cannot save the history: ") || !strings.Contains(err.Error(), "no space left on device") {
 			check(fmt.Errorf("a history on a full disk: %v", err))
 		}
@@ -283,12 +285,12 @@ func fillDisk(dir string) {
 		}
 		check(os.Remove(filler.Name()))
 		check(filler.Close())
-		history := entries{{"round": fmt.Sprint(round)}}
-		check(s.SaveHistory(map[string]entries{"c": history}))
+		history := fmt.Append(nil, "round ", round)
+		check(s.SaveHistory(map[string][]byte{"c": history}))
 		check(saveAs(fmt.Sprint("after ", round)))
 		verify()
-		if got, err := s.History("c"); err != nil || !reflect.DeepEqual(got, history) {
-			check(fmt.Errorf("the history is %v, error %v", got, err))
+		if got, err := s.History("c"); err != nil || !bytes.Equal(got, history) {
+			check(fmt.Errorf("the history is %q, error %v", got, err))
 		}
 		check(s.Close())
 		s, err = Open(dir, quiet)

@@ -3,7 +3,7 @@
 package state
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -13,10 +13,10 @@ import (
 // historyBucket has the history of each client under its name. It may be missing.
 var historyBucket = []byte("history")
 
-// SaveHistory stores the histories of clients, each in place of the former one;
-// one without entries is deleted. One that cannot be saved keeps no other from it,
-// and is left out.
-func (s *Store) SaveHistory(histories map[string][]map[string]string) error {
+// SaveHistory stores the histories of clients, each in place of the former one; an
+// empty one is deleted. One that cannot be saved keeps no other from it, and is left
+// out. What is in a history is its keeper's business.
+func (s *Store) SaveHistory(histories map[string][]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -33,17 +33,16 @@ func (s *Store) SaveHistory(histories map[string][]map[string]string) error {
 	return err
 }
 
-func putHistories(tx *bolt.Tx, histories map[string][]map[string]string) error {
+func putHistories(tx *bolt.Tx, histories map[string][]byte) error {
 	bucket, err := tx.CreateBucketIfNotExists(historyBucket)
 	if err != nil {
 		return err
 	}
-	for name, entries := range histories {
-		content, err := json.Marshal(entries)
+	for name, content := range histories {
 		switch {
-		case err != nil || fits(name, content) != nil:
+		case fits(name, content) != nil:
 			continue
-		case len(entries) == 0:
+		case len(content) == 0:
 			err = bucket.Delete([]byte(name))
 		default:
 			err = bucket.Put([]byte(name), content)
@@ -56,7 +55,7 @@ func putHistories(tx *bolt.Tx, histories map[string][]map[string]string) error {
 }
 
 // History is the saved history of a client, nil if there is none.
-func (s *Store) History(name string) (entries []map[string]string, err error) {
+func (s *Store) History(name string) (content []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -67,17 +66,13 @@ func (s *Store) History(name string) (entries []map[string]string, err error) {
 	}
 	err = s.db.View(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(historyBucket)
-		if bucket == nil {
-			return nil
+		if bucket != nil {
+			content = bytes.Clone(bucket.Get([]byte(name)))
 		}
-		content := bucket.Get([]byte(name))
-		if content == nil {
-			return nil
-		}
-		return json.Unmarshal(content, &entries)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the history of client %s: %w", name, err)
 	}
-	return entries, nil
+	return content, nil
 }

@@ -3,39 +3,37 @@
 package state
 
 import (
+	"bytes"
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 )
 
-type entries = []map[string]string
-
 func TestHistoriesAreKept(t *testing.T) {
 	s := open(t, t.TempDir())
-	want := func(name string, want entries) {
+	want := func(name string, want []byte) {
 		t.Helper()
 		got, err := s.History(name)
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("the history of %q is %v, error %v, want %v", name, got, err, want)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the history of %q is %q, error %v, want %q", name, got, err, want)
 		}
 	}
-	keep := func(histories map[string]entries) {
+	keep := func(histories map[string][]byte) {
 		t.Helper()
 		if err := s.SaveHistory(histories); err != nil {
 			t.Error(err)
 		}
 	}
 	want("a", nil) // in a file that never had any
-	first, second := entries{{"kind": "checked"}, {"kind": "disabled", "by": "ä\x00"}}, entries{{"kind": "enabled"}}
-	keep(map[string]entries{"a": first, "b": second, "": first, strings.Repeat("x", 32769): first})
+	first, second := []byte("ä\x00"), []byte("another")
+	keep(map[string][]byte{"a": first, "b": second, "": first, strings.Repeat("x", 32769): first})
 	want("a", first)
 	want("b", second)
 	want("c", nil)
 	s = reopen(t, s)
 	want("a", first)
 	want("b", second)
-	keep(map[string]entries{"a": second, "b": nil, "c": nil})
+	keep(map[string][]byte{"a": second, "b": nil, "c": nil})
 	want("a", second)
 	want("b", nil)
 	save(t, s, full("a"))
@@ -50,7 +48,7 @@ func TestAHistoryOfAClosedState(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SaveHistory(map[string]entries{"a": {{"kind": "checked"}}}); !errors.Is(err, errClosed) {
+	if err := s.SaveHistory(map[string][]byte{"a": []byte("some")}); !errors.Is(err, errClosed) {
 		t.Errorf("saved: %v", err)
 	}
 	if got, err := s.History("a"); !errors.Is(err, errClosed) {

@@ -18,7 +18,7 @@ import (
 )
 
 // schema is the version of what is in the file. Another one is refused.
-const schema = 2
+const schema = 3
 
 // The buckets, and the key of the summary. A record's key is its client's name.
 var (
@@ -37,7 +37,7 @@ type summary struct {
 // record is what is saved of a client. In the file a sum precedes it.
 type record struct {
 	Settings   settings
-	Configured configuredSettings
+	Configured configuration
 	State      progress
 	// Secret is the encrypted secret that was set at run time, if one was.
 	Secret   []byte `json:",omitempty"`
@@ -45,19 +45,10 @@ type record struct {
 	Gone     time.Time `json:",omitzero"`
 }
 
-// settings are [client.Settings] without name and secret, and without what
-// follows from the standing. Durations are in nanoseconds.
-type settings struct {
-	KeyID, Fingerprint, Host, Checker  string
-	Timeout, ExtendedTimeout, Interval time.Duration
-	ApprovalDelay, ApprovalDuration    time.Duration
-	ApprovedByDefault                  bool
-}
-
-// configuredSettings are what the configuration said, and what the client's own section
-// said last of its validity.
-type configuredSettings struct {
-	settings
+// configuration is what the configuration said, and what the client's own section said
+// last of its validity.
+type configuration struct {
+	Settings            settings
 	Enabled, EnabledOwn bool
 	Word                client.Word `json:",omitempty"`
 }
@@ -72,13 +63,22 @@ type standing struct {
 }
 
 type lowering struct {
-	ID   string
-	Kind client.Kind
-	By   string
-	At   time.Time
-	Name string
-	Key  key
-	Own  key `json:",omitzero"`
+	ID     string
+	Reason client.Reason
+	By     actor
+	At     time.Time
+	Name   string
+	Key    key
+	Own    key `json:",omitzero"`
+}
+
+// actor is [client.Actor].
+type actor struct {
+	Kind    client.ActorKind
+	BusName string `json:",omitempty"`
+	UID     uint32 `json:",omitempty"`
+	PID     uint32 `json:",omitempty"`
+	For     string `json:",omitempty"`
 }
 
 type seen struct {
@@ -91,7 +91,7 @@ type key struct {
 	Fingerprint string `json:",omitempty"`
 }
 
-// progress is [client.State], with codes for words.
+// progress is [client.State].
 type progress struct {
 	Created             time.Time `json:",omitzero"`
 	LastEnabled         time.Time `json:",omitzero"`
@@ -104,38 +104,19 @@ type progress struct {
 	LastHandoutKey      client.KeyKind `json:",omitempty"`
 	GraceSpent          bool           `json:",omitempty"`
 	DisabledSince       time.Time      `json:",omitzero"`
-	DisabledBecause     client.Kind    `json:",omitempty"`
-	DisabledBy          string         `json:",omitempty"`
+	DisabledBecause     client.Reason  `json:",omitempty"`
+	DisabledBy          actor          `json:",omitzero"`
 	DeniedUntil         time.Time      `json:",omitzero"`
 	DeniedFor           time.Duration  `json:",omitempty"`
 	DeniedKey           key            `json:",omitzero"`
 }
 
-func settingsOf(s *client.Settings) settings {
-	return settings{
-		KeyID: s.KeyID, Fingerprint: s.Fingerprint, Host: s.Host, Checker: s.Checker,
-		Timeout: s.Timeout, ExtendedTimeout: s.ExtendedTimeout, Interval: s.Interval,
-		ApprovalDelay: s.ApprovalDelay, ApprovalDuration: s.ApprovalDuration,
-		ApprovedByDefault: s.ApprovedByDefault,
-	}
+func configuredOf(r *client.Record) configuration {
+	return configuration{Settings: settings(r.Configured), Enabled: r.Configured.Enabled, EnabledOwn: r.Configured.EnabledOwn, Word: r.Word}
 }
 
-func (s *settings) of(name string, secret client.Secret) client.Settings {
-	return client.Settings{
-		Name: name, Secret: secret,
-		KeyID: s.KeyID, Fingerprint: s.Fingerprint, Host: s.Host, Checker: s.Checker,
-		Timeout: s.Timeout, ExtendedTimeout: s.ExtendedTimeout, Interval: s.Interval,
-		ApprovalDelay: s.ApprovalDelay, ApprovalDuration: s.ApprovalDuration,
-		ApprovedByDefault: s.ApprovedByDefault,
-	}
-}
-
-func configuredOf(r *client.Record) configuredSettings {
-	return configuredSettings{settings: settingsOf(&r.Configured), Enabled: r.Configured.Enabled, EnabledOwn: r.Configured.EnabledOwn, Word: r.Word}
-}
-
-func (c *configuredSettings) of(name string, secret client.Secret) client.Settings {
-	s := c.settings.of(name, secret)
+func (c *configuration) of(name string, secret client.Secret) client.Settings {
+	s := c.Settings.of(name, secret)
 	s.Enabled, s.EnabledOwn = c.Enabled, c.EnabledOwn
 	return s
 }
@@ -145,7 +126,7 @@ func progressOf(s *client.State) progress {
 		Created: s.Created, LastEnabled: s.LastEnabled, Expires: s.Expires,
 		LastCheckedOK: s.LastCheckedOK, LastCheckerStatus: s.LastCheckerStatus, LastApprovalRequest: s.LastApprovalRequest,
 		LastHandout: s.LastHandout, LastHandoutKey: s.LastHandoutKey, LastCheckerOutput: s.LastCheckerOutput, GraceSpent: s.GraceSpent,
-		DisabledSince: s.DisabledSince, DisabledBecause: s.DisabledBecause, DisabledBy: s.DisabledBy,
+		DisabledSince: s.DisabledSince, DisabledBecause: s.DisabledBecause, DisabledBy: actor(s.DisabledBy),
 		DeniedUntil: s.DeniedUntil, DeniedFor: s.DeniedFor, DeniedKey: key(s.DeniedKey),
 	}
 	for _, t := range []*time.Time{
@@ -161,7 +142,7 @@ func (p *progress) state() client.State {
 		Created: p.Created, LastEnabled: p.LastEnabled, Expires: p.Expires,
 		LastCheckedOK: p.LastCheckedOK, LastCheckerStatus: p.LastCheckerStatus, LastApprovalRequest: p.LastApprovalRequest,
 		LastHandout: p.LastHandout, LastHandoutKey: p.LastHandoutKey, LastCheckerOutput: p.LastCheckerOutput, GraceSpent: p.GraceSpent,
-		DisabledSince: p.DisabledSince, DisabledBecause: p.DisabledBecause, DisabledBy: p.DisabledBy,
+		DisabledSince: p.DisabledSince, DisabledBecause: p.DisabledBecause, DisabledBy: client.Actor(p.DisabledBy),
 		DeniedUntil: p.DeniedUntil, DeniedFor: p.DeniedFor, DeniedKey: client.Key(p.DeniedKey),
 	}
 }
@@ -182,11 +163,11 @@ func standingOf(s *client.Standing) (saved standing) {
 }
 
 func loweringOf(l client.Lowering) lowering {
-	return lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At.UTC(), Name: l.Name, Key: key(l.Key), Own: key(l.Own)}
+	return lowering{ID: l.ID, Reason: l.Reason, By: actor(l.By), At: l.At.UTC(), Name: l.Name, Key: key(l.Key), Own: key(l.Own)}
 }
 
 func (l *lowering) lowering() client.Lowering {
-	return client.Lowering{ID: l.ID, Kind: l.Kind, By: l.By, At: l.At, Name: l.Name, Key: client.Key(l.Key), Own: client.Key(l.Own)}
+	return client.Lowering{ID: l.ID, Reason: l.Reason, By: client.Actor(l.By), At: l.At, Name: l.Name, Key: client.Key(l.Key), Own: client.Key(l.Own)}
 }
 
 func (s *standing) standing() (saved client.Standing) {
@@ -207,7 +188,7 @@ func (s *standing) standing() (saved client.Standing) {
 // recordOf is a record without its secrets.
 func recordOf(r *client.Record) record {
 	return record{
-		Settings:   settingsOf(&r.Settings),
+		Settings:   settings(r.Settings),
 		Configured: configuredOf(r),
 		State:      progressOf(&r.State),
 		Standing:   standingOf(&r.Standing),
@@ -361,6 +342,9 @@ func readAll(tx *bolt.Tx, saved map[string]*record) error {
 			return fmt.Errorf("the record of client %q is damaged", name)
 		}
 		r, err := decode(value[sumSize:])
+		if unknown := (*unknownSettingError)(nil); errors.As(err, &unknown) {
+			return fmt.Errorf("client %q %w", name, unknown)
+		}
 		if err != nil {
 			return fmt.Errorf("the record of client %q is damaged: %w", name, err)
 		}

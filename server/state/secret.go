@@ -225,7 +225,7 @@ func (s *Store) mend(r *client.Record, configured *client.Settings) {
 		configured = &r.Configured
 	}
 	for _, fault := range r.Settings.Mend(configured) {
-		s.log.Warn("A saved setting cannot be in force; the configured one is", "client", r.Settings.Name, "setting", string(fault.Property), "error", fault.Err)
+		s.log.Warn("A saved setting cannot be in force; the configured one is", "client", r.Settings.Name, "setting", fault.Setting.Key, "error", fault.Err)
 	}
 }
 

@@ -87,7 +87,7 @@ func fill(v reflect.Value, n *int64) {
 				field.SetBool(true)
 			case reflect.Int, reflect.Int64:
 				field.SetInt(*n)
-			case reflect.Uint64:
+			case reflect.Uint32, reflect.Uint64:
 				field.SetUint(uint64(*n))
 			case reflect.Struct:
 				fill(field, n)
@@ -141,7 +141,7 @@ func TestTimesAreSavedInUTC(t *testing.T) {
 		Settings: client.Settings{Name: "c"}, Gone: at,
 		State: client.State{
 			Created: at, LastEnabled: at, LastCheckedOK: at, LastApprovalRequest: at, LastHandout: at,
-			DisabledSince: at, DisabledBecause: client.KindDisabled, DeniedUntil: at,
+			DisabledSince: at, DisabledBecause: client.ByAdministrator, DeniedUntil: at,
 		},
 		Standing: client.Standing{Lowerings: []client.Lowering{lowering}, Life: client.Life{Expiry: &lowering}},
 	}, client.Record{Settings: client.Settings{Name: "valid"}, State: client.State{Expires: at}})
@@ -275,7 +275,7 @@ func TestASavedSettingThatCannotBeInForceLocksNobodyOut(t *testing.T) {
 	if faults := got["gone"]; len(faults.Settings.Faults()) > 0 {
 		t.Errorf("of one that is not configured: %v", faults.Settings.Faults())
 	}
-	for _, setting := range []string{"Checker", "Host", "Interval", "Timeout"} {
+	for _, setting := range []string{"checker", "host", "interval", "timeout"} {
 		if !strings.Contains(told.String(), "client=a setting="+setting) {
 			t.Errorf("nothing is told of its %s:\n%.2000s", setting, &told)
 		}
@@ -569,10 +569,10 @@ func TestUnusableFiles(t *testing.T) {
 		"another database": {another, "another program has written to it"},
 		"a newer version's": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: schema + 1}) })
-		}, "a newer version of mandos wrote it (schema 3; this version knows 2)"},
+		}, "a newer version of mandos wrote it (schema 4; this version knows 3)"},
 		"from before the first release": {func(_ *testing.T, path string) error {
-			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: 1}) })
-		}, "a version of mandos from before the first release wrote it (schema 1; this version knows 2): note who is disabled"},
+			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: 2}) })
+		}, "a version of mandos from before the first release wrote it (schema 2; this version knows 3): note who is disabled"},
 		"a record less": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Delete([]byte("client 7")) })
 		}, "it has 99 and should have 100"},
@@ -601,6 +601,21 @@ func TestUnusableFiles(t *testing.T) {
 				return replace(tx, map[string][]byte{"client 7": []byte(`{"Surprise":1}`)})
 			})
 		}, `the record of client "client 7" is damaged: json: unknown field "Surprise"`},
+		"a newer version's setting": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error {
+				return replace(tx, map[string][]byte{"client 7": []byte(`{"Settings":{"host":"h","surprise":1}}`)})
+			})
+		}, `client "client 7" has the setting "surprise", which this version of mandos does not know: a newer one wrote the file; run that version`},
+		"a setting of another type": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error {
+				return replace(tx, map[string][]byte{"client 7": []byte(`{"Settings":{"host":1}}`)})
+			})
+		}, `the record of client "client 7" is damaged: json: cannot unmarshal number`},
+		"settings that are none": {func(_ *testing.T, path string) error {
+			return edit(path, func(tx *bolt.Tx) error {
+				return replace(tx, map[string][]byte{"client 7": []byte(`{"Settings":7}`)})
+			})
+		}, `the record of client "client 7" is damaged: json: cannot unmarshal number`},
 		"a record without room for its sum": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Put([]byte("client 7"), []byte("short")) })
 		}, `the record of client "client 7" is damaged`},

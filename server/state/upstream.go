@@ -47,10 +47,10 @@ func readUpstream(path string) (map[string]*record, error) {
 	now := time.Now().UTC()
 	for name, attributes := range configured {
 		var r record
-		attributes.settings(&r.Configured.settings)
+		attributes.settings(&r.Configured.Settings)
 		attributes.truth("enabled", &r.Configured.Enabled)
 		r.Configured.Word = client.UnknownWord
-		r.Settings = r.Configured.settings
+		r.Settings = r.Configured.Settings
 		r.State.LastCheckerStatus = client.NeverChecked
 		if attributes.err != nil {
 			return nil, fmt.Errorf("the settings of client %q: %w", name, attributes.err)
@@ -60,7 +60,7 @@ func readUpstream(path string) (map[string]*record, error) {
 	for name, attributes := range clients {
 		r := records[name]
 		if r == nil {
-			r = &record{Configured: configuredSettings{Enabled: true}} // as it is by default
+			r = &record{Configured: configuration{Enabled: true}} // as it is by default
 			records[name] = r
 		}
 		attributes.settings(&r.Settings)
@@ -72,18 +72,15 @@ func readUpstream(path string) (map[string]*record, error) {
 	}
 	for name, r := range records {
 		if clients[name] == nil {
-			r.lower(name, client.KindRemoved, now)
+			r.lower(name, client.RemovedByAdministrator, now)
 		}
 	}
 	return records, nil
 }
 
-// formerServer is who did what a state that is taken over only tells the effect of.
-const formerServer = "Python server"
-
 // lower notes what became of a client before its state was taken over.
-func (r *record) lower(name string, kind client.Kind, at time.Time) {
-	l := loweringOf(client.NewLowering(kind, formerServer, at, name, client.Key(r.key())))
+func (r *record) lower(name string, why client.Reason, at time.Time) {
+	l := loweringOf(client.NewLowering(why, client.ByFormerServer, at, name, client.Key(r.key())))
 	r.Standing.Lowerings = append(r.Standing.Lowerings, l)
 }
 
@@ -212,9 +209,9 @@ func (a *attributes) progress(name string, r *record, now time.Time) {
 	a.truth("enabled", &enabled)
 	switch {
 	case !enabled && r.Configured.Enabled:
-		r.lower(name, client.KindTakenOver, now)
+		r.lower(name, client.BeforeTakeOver, now)
 	case !enabled:
-		r.lower(name, client.KindConfiguration, now)
+		r.lower(name, client.ByConfiguration, now)
 	case p.Expires.IsZero():
 		// The Python server may lose track of a client that it cannot check.
 		// Its time is over, unless the last check that there was succeeded.

@@ -82,13 +82,13 @@ func TestTakeOver(t *testing.T) {
 	disabled := hang
 	disabled.Enabled = false
 	facts := got["hang"].Standing
-	if len(facts.Lowerings) != 1 || facts.Lowerings[0].Kind != client.KindTakenOver || facts.Lowerings[0].Key.KeyID != "03" {
+	if len(facts.Lowerings) != 1 || facts.Lowerings[0].Reason != client.BeforeTakeOver || facts.Lowerings[0].Key.KeyID != "03" {
 		t.Errorf("hang is lowered by %+v", facts)
 	}
 	since := got["hang"].DisabledSince
 	if got, want := got["hang"], (client.Record{Settings: disabled, Configured: hang, Word: client.UnknownWord, Standing: facts, State: client.State{
 		Created: at("02:41:38.816843"), LastEnabled: at("02:41:38.816830"), LastCheckerStatus: client.NeverChecked,
-		DisabledSince: since, DisabledBecause: client.KindTakenOver, DisabledBy: "Python server",
+		DisabledSince: since, DisabledBecause: client.BeforeTakeOver, DisabledBy: client.ByFormerServer,
 	}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
@@ -195,17 +195,17 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 	settings := `{"host": "h", "enabled": True, "checker_command": ":", "timeout": timedelta(0, 300), "last_checker_status": -2}`
 	for name, test := range map[string]struct {
 		expression string
-		lowered    client.Kind
+		lowered    client.Reason
 		want       client.Record
 	}{
 		"a client removed at run time": {
 			`({}, {"c": ` + settings + `})`,
-			client.KindRemoved,
+			client.RemovedByAdministrator,
 			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"a client that the configuration lacks": {
 			`({"c": dict(` + settings + `, enabled=False)}, {})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"an enabled client without an expiry": {
@@ -215,29 +215,29 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 		},
 		"a checker killed by a signal, in an early version": {
 			`({"c": dict(` + settings + `, enabled=False, last_checker_status=-15)}, {"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{State: client.State{LastCheckerStatus: client.CheckerCrashed}},
 		},
 		"an approval in force": {
 			`({"c": dict(` + settings + `, enabled=False, approved=dbus.Boolean(True), approval_duration=timedelta(0, 1800))}, {"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{Settings: client.Settings{ApprovalDuration: 30 * time.Minute}, State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"a denial in force": {
 			`({"c": dict(` + settings + `, enabled=False, approved=dbus.Boolean(False), approval_duration=timedelta(0, 1800))}, {"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{Settings: client.Settings{ApprovalDuration: 30 * time.Minute},
 				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(30 * time.Minute), DeniedFor: 30 * time.Minute}},
 		},
 		"a denial without D-Bus": {
 			`({"c": dict(` + settings + `, enabled=False, approved=False, approval_duration=timedelta(0, 1))}, {"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{Settings: client.Settings{ApprovalDuration: time.Second},
 				State: client.State{LastCheckerStatus: client.NeverChecked, DeniedUntil: saved.Add(time.Second), DeniedFor: time.Second}},
 		},
 		"no decision": {
 			`({"c": dict(` + settings + `, enabled=False, approved=None, approvals_pending=0)}, {"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"values as they came over D-Bus": {
@@ -245,7 +245,7 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 				"approved_by_default": dbus.Boolean(True, variant_level=1), "timeout": timedelta(0, 0, 0, dbus.UInt64(300000)), "last_checker_status": dbus.Int16(-1),
 				"approvals_pending": dbus.UInt32(0), "dbus_object_path": dbus.ObjectPath("/clients/c"), "checker_initiator_tag": dbus.Int64(7),
 				"encrypted_secret": dbus.ByteArray(b""), "client_structure": dbus.Array([dbus.String("host")], signature="s")}}, {"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{Settings: client.Settings{ApprovedByDefault: true}, State: client.State{LastCheckerStatus: client.CheckerCrashed}},
 		},
 		"every setting and every time": {
@@ -253,7 +253,7 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 				approval_delay=timedelta(0, 4), approval_duration=timedelta(0, 5), approved_by_default=True, last_checker_status=255,
 				created=datetime(2026, 1, 1), last_enabled=datetime(2026, 1, 2), last_checked_ok=datetime(2026, 1, 3), last_approval_request=datetime(2026, 1, 4))},
 				{"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{
 				Settings: client.Settings{KeyID: "AB", Fingerprint: "CD", ExtendedTimeout: 2 * time.Second, Interval: 3 * time.Second,
 					ApprovalDelay: 4 * time.Second, ApprovalDuration: 5 * time.Second, ApprovedByDefault: true},
@@ -262,12 +262,12 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 		},
 		"a status that no program has": {
 			`({"c": dict(` + settings + `, enabled=False, last_checker_status=256)}, {"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{State: client.State{LastCheckerStatus: client.CheckerCrashed}},
 		},
 		"a client that the configuration has disabled": {
 			`({"c": dict(` + settings + `, enabled=False)}, {"c": dict(` + settings + `, enabled=False)})`,
-			client.KindConfiguration,
+			client.ByConfiguration,
 			client.Record{State: client.State{LastCheckerStatus: client.NeverChecked}},
 		},
 		"numbers for truths": {
@@ -277,7 +277,7 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 		},
 		"names and values in bytes, from Python 2": {
 			`({b"c": {b"host": b"h", b"enabled": False, b"checker_command": b":", b"timeout": timedelta(0, 300), b"last_checker_status": 0}}, {b"c": ` + settings + `})`,
-			client.KindTakenOver,
+			client.BeforeTakeOver,
 			client.Record{},
 		},
 	} {
@@ -291,18 +291,18 @@ func TestTakeOverWhatTheServerStumbledOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := recordsOf(t, open(t, dir))["c"]
-			var lowered client.Kind
+			var lowered client.Reason
 			for _, l := range got.Lowerings {
-				lowered = l.Kind
+				lowered = l.Reason
 			}
-			if lowered != test.lowered || got.DisabledBecause != test.lowered || (lowered != "") != (got.DisabledBy == "Python server") {
+			if lowered != test.lowered || got.DisabledBecause != test.lowered || (lowered != "") != (got.DisabledBy == client.ByFormerServer) {
 				t.Errorf("it is lowered as %q, and disabled as %q by %q", lowered, got.DisabledBecause, got.DisabledBy)
 			}
 			if (got.Word == client.UnknownWord) != (got.Configured.Host != "") {
 				t.Errorf("the configuration's word is %q", got.Word)
 			}
 			got.Configured, got.Word, got.Standing = client.Settings{}, "", client.Standing{}
-			got.DisabledSince, got.DisabledBecause, got.DisabledBy = time.Time{}, "", ""
+			got.DisabledSince, got.DisabledBecause, got.DisabledBy = time.Time{}, "", client.Actor{}
 			test.want.Settings.Name, test.want.Settings.Host, test.want.Settings.Checker, test.want.Settings.Timeout = "c", "h", ":", 5*time.Minute
 			if !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got\n%+v\nwant\n%+v", got, test.want)
@@ -379,11 +379,11 @@ sst.`
 		State:    client.State{Created: time.Date(2015, 11, 23, 5, 0, 0, 0, time.UTC), LastCheckerStatus: client.CheckerCrashed},
 	}
 	want.Configured, want.Word = client.Settings{Name: "old.host-1", Host: "old.example", Enabled: true}, client.UnknownWord
-	if len(got.Lowerings) != 1 || got.DisabledBecause != client.KindTakenOver {
+	if len(got.Lowerings) != 1 || got.DisabledBecause != client.BeforeTakeOver {
 		t.Errorf("it is lowered by %+v", got.Lowerings)
 	}
 	got.Standing = client.Standing{}
-	got.DisabledSince, got.DisabledBecause, got.DisabledBy = time.Time{}, "", ""
+	got.DisabledSince, got.DisabledBecause, got.DisabledBy = time.Time{}, "", client.Actor{}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}

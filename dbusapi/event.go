@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dbusapi
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// EventKind is a code for what happened. A later server may have others.
+type EventKind string
+
+// What can happen, and which fields of the Event go with it.
+const (
+	Added             EventKind = "added"               // By
+	Removed           EventKind = "removed"             // By, Reason
+	Forgotten         EventKind = "forgotten"           // By; the client was gone before
+	Enabled           EventKind = "enabled"             // By
+	Disabled          EventKind = "disabled"            // By, Reason
+	Changed           EventKind = "changed"             // By, Changes
+	Vouched           EventKind = "vouched"             // By; taken as checked OK without a checker
+	CheckerStarted    EventKind = "checker-started"     // Command
+	CheckerCompleted  EventKind = "checker-completed"   // Command, Status, Signal, Output
+	CheckerStopped    EventKind = "checker-stopped"     // By
+	CheckerNotStarted EventKind = "checker-not-started" // Command, Error
+	ApprovalNeeded    EventKind = "approval-needed"     // Key, Address
+	Approved          EventKind = "approved"            // By
+	Denied            EventKind = "denied"              // By
+	ApprovalOver      EventKind = "approval-over"
+	SecretSent        EventKind = "secret-sent"         // Key, Address, Note
+	SecretNotReceived EventKind = "secret-not-received" // Key, Address, Error
+	Rejected          EventKind = "rejected"            // Key, Address, Refusal
+	NotFound          EventKind = "not-found"           // Key, Address, Note; no Client
+	StateNotSaved     EventKind = "state-not-saved"     // Error; no Client
+	StateSavedAgain   EventKind = "state-saved-again"   // no Client
+	EventsDropped     EventKind = "events-dropped"      // Dropped; no Client
+)
+
+// What only a watch tells.
+const (
+	ServerUp   EventKind = "server-up" // Clients
+	ServerDown EventKind = "server-down"
+	BusLost    EventKind = "bus-lost" // Error; ServerUp or ServerDown follows when it is back
+	// Refreshed is no news: some of a client's properties have changed, of which a
+	// server that does not tell its events says no more.
+	Refreshed EventKind = "refreshed"
+)
+
+// EventKinds are all of them, without Refreshed.
+var EventKinds = []EventKind{
+	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
+	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
+	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, Rejected, NotFound,
+	StateNotSaved, StateSavedAgain, EventsDropped,
+	ServerUp, ServerDown, BusLost,
+}
+
+// Event is something that happened.
+type Event struct {
+	Kind   EventKind
+	Time   time.Time
+	Client string // its name; empty for what is about no client
+
+	By      Actor
+	Reason  Reason
+	Refusal Refusal
+	// Changes are the settings that changed, by their names in clients.conf, as they
+	// are written there. A secret has no value.
+	Changes        map[string]string
+	Key, KeyKind   string // the key that was proved, in upper-case hex
+	Address        string // with the port
+	Command        string
+	Status, Signal int    // Status is -1 for a checker that was killed by Signal
+	Output         string // the last line that a failed checker printed
+	Error          string
+	Note           string // what is odd about it, as a sentence
+	Dropped        int
+	Times          int // how often in a row, if more than once; only in a history
+
+	// Now is the client as a watch knows it after the event; its name is empty for
+	// one that it does not know.
+	Now Client
+	// Clients are all clients that are watched, sorted by name.
+	Clients []Client
+}
+
+// field is where in an Event a key of the dictionary that the bus carries goes.
+func (e *Event) field(key string) any {
+	switch key {
+	case "kind":
+		return &e.Kind
+	case "time":
+		return &e.Time
+	case "client":
+		return &e.Client
+	case "by":
+		return &e.By.Kind
+	case "bus-name":
+		return &e.By.BusName
+	case "uid":
+		return &e.By.UID
+	case "pid":
+		return &e.By.PID
+	case "for":
+		return &e.By.For
+	case "reason":
+		return &e.Reason
+	case "refusal":
+		return &e.Refusal
+	case "changes":
+		return &e.Changes
+	case "key":
+		return &e.Key
+	case "key-kind":
+		return &e.KeyKind
+	case "address":
+		return &e.Address
+	case "command":
+		return &e.Command
+	case "status":
+		return &e.Status
+	case "signal":
+		return &e.Signal
+	case "output":
+		return &e.Output
+	case "error":
+		return &e.Error
+	case "note":
+		return &e.Note
+	case "dropped":
+		return &e.Dropped
+	case "times":
+		return &e.Times
+	}
+	return nil
+}
+
+// eventKeys are the keys of that dictionary.
+var eventKeys = []string{
+	"kind", "time", "client", "by", "bus-name", "uid", "pid", "for", "reason", "refusal", "changes", "key", "key-kind",
+	"address", "command", "status", "signal", "output", "error", "note", "dropped", "times",
+}
+
+// Encode makes the dictionary that the bus carries of an event. What is empty or 0 is
+// left out.
+func (e *Event) Encode() map[string]dbus.Variant {
+	fields := make(map[string]dbus.Variant)
+	for _, key := range eventKeys {
+		if value := onBus(e.field(key)); value != nil {
+			fields[key] = dbus.MakeVariant(value)
+		}
+	}
+	return fields
+}
+
+// onBus is the value in a field of an event as the bus has it, or nil for none.
+func onBus(field any) any {
+	if t, ok := field.(*time.Time); ok {
+		text := FormatTime(*t)
+		field = &text
+	}
+	value := reflect.ValueOf(field).Elem()
+	switch {
+	case value.IsZero():
+		return nil
+	case value.Kind() == reflect.String:
+		return value.String()
+	case value.Kind() == reflect.Int:
+		return int32(value.Int())
+	}
+	return value.Interface()
+}
+
+// DecodeEvent reads what Encode makes, and passes over keys that it does not know.
+func DecodeEvent(fields map[string]dbus.Variant) (e Event, err error) {
+	if err := update(fields, e.field); err != nil {
+		return Event{}, fmt.Errorf("an event of the server's: %w", err)
+	}
+	return e, nil
+}
+
+// History is what happened to a client last, the oldest first.
+func (conn *Connection) History(ctx context.Context, c Client) ([]Event, error) {
+	var encoded []map[string]dbus.Variant
+	if err := conn.call(ctx, c.Path, ClientInterface1+".History", nil, &encoded); err != nil {
+		return nil, err
+	}
+	history := make([]Event, len(encoded))
+	for i, fields := range encoded {
+		var err error
+		if history[i], err = DecodeEvent(fields); err != nil {
+			return nil, err
+		}
+	}
+	return history, nil
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dbusapi
+
+// Reason is a code for why a client is disabled, removed or gone. A later server may
+// have others.
+type Reason string
+
+// The reasons.
+const (
+	ByAdministrator        Reason = "administrator" // at run time
+	RemovedByAdministrator Reason = "removed"       // at run time
+	ByConfiguration        Reason = "configuration" // enabled = no, or no section any more
+	BeforeTakeOver         Reason = "taken-over"    // disabled when another server's state was taken over
+	TimedOut               Reason = "expired"
+	// Those of a client that expired while the server was down.
+	NeverCheckedOK  Reason = "expired-unchecked"  // no check of it ever succeeded
+	CheckFailedLast Reason = "expired-failing"    // its last check had failed
+	GraceSpent      Reason = "expired-restarting" // no check had succeeded since the start before
+)
+
+// Reasons are all of them.
+var Reasons = []Reason{
+	ByAdministrator, RemovedByAdministrator, ByConfiguration, BeforeTakeOver,
+	TimedOut, NeverCheckedOK, CheckFailedLast, GraceSpent,
+}
+
+// Refusal is a code for why a client that has proved its key does not get its secret.
+// A later server may have others.
+type Refusal string
+
+// The refusals.
+const (
+	IsDisabled       Refusal = "disabled"
+	WasDenied        Refusal = "denied"
+	ApprovalTimedOut Refusal = "approval-timed-out"
+	IsRemoved        Refusal = "removed"   // while it waited
+	PeerGone         Refusal = "peer-gone" // while it waited
+	ShuttingDown     Refusal = "server-exiting"
+)
+
+// Refusals are all of them.
+var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, IsRemoved, PeerGone, ShuttingDown}
+
+// RejectedTexts are what the signal Rejected of se.recompile.Mandos.Client says of each
+// refusal.
+var RejectedTexts = map[Refusal]string{
+	IsDisabled:       "Disabled",
+	WasDenied:        "Denied",
+	ApprovalTimedOut: "Approval timed out",
+	IsRemoved:        "Removed",
+	PeerGone:         "Peer gone",
+	ShuttingDown:     "Server exiting",
+}
+
+// refusalOf is the refusal of which a server says that text. One that is not known
+// stays as it is.
+func refusalOf(text string) Refusal {
+	for refusal, said := range RejectedTexts {
+		if said == text {
+			return refusal
+		}
+	}
+	return Refusal(text)
+}
+
+// ActorKind is a code for what an [Actor] is.
+type ActorKind string
+
+// The kinds of actors.
+const (
+	Itself        ActorKind = "server"        // acting by its rules
+	Configuration ActorKind = "configuration" // what its files ask for
+	Caller        ActorKind = "caller"        // a process on the bus
+	FormerServer  ActorKind = "former-server" // of whose state, which was taken over, only the effect is known
+)
+
+// ActorKinds are all of them.
+var ActorKinds = []ActorKind{Itself, Configuration, Caller, FormerServer}
+
+// Actor is who changed something. The zero Actor is nobody.
+type Actor struct {
+	Kind ActorKind
+	// BusName is the unique bus name of a caller. UID and PID are the process behind
+	// it; with PID 0 it is unknown.
+	BusName  string
+	UID, PID uint32
+	// For is whom a caller says that it acts for; mostly empty. It is its word alone.
+	For string
+}
+
+// field is where in an Actor a property goes, whose name has a prefix.
+func (a *Actor) field(prefix, property string) any {
+	switch property {
+	case prefix:
+		return &a.Kind
+	case prefix + "BusName":
+		return &a.BusName
+	case prefix + "UID":
+		return &a.UID
+	case prefix + "PID":
+		return &a.PID
+	case prefix + "For":
+		return &a.For
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+// Reason is a code for why a client is disabled or removed. It is saved, and one that
+// a version does not know lowers a client all the same.
+type Reason string
+
+// The reasons.
+const (
+	ByAdministrator        Reason = "administrator" // at run time
+	RemovedByAdministrator Reason = "removed"       // at run time
+	ByConfiguration        Reason = "configuration" // enabled = no, or no section any more
+	BeforeTakeOver         Reason = "taken-over"    // disabled when another server's state was taken over
+	TimedOut               Reason = "expired"
+	// Those of a client that expired while the server was down.
+	NeverCheckedOK  Reason = "expired-unchecked"  // no check of it ever succeeded
+	CheckFailedLast Reason = "expired-failing"    // its last check had failed
+	GraceSpent      Reason = "expired-restarting" // no check had succeeded since the start before
+)
+
+// Reasons are all of them.
+var Reasons = []Reason{
+	ByAdministrator, RemovedByAdministrator, ByConfiguration, BeforeTakeOver,
+	TimedOut, NeverCheckedOK, CheckFailedLast, GraceSpent,
+}
+
+// Refusal is a code for why a client that has proved its key does not get its secret.
+type Refusal string
+
+// The refusals.
+const (
+	IsDisabled       Refusal = "disabled"
+	WasDenied        Refusal = "denied"
+	ApprovalTimedOut Refusal = "approval-timed-out"
+	IsRemoved        Refusal = "removed"   // while it waited
+	PeerGone         Refusal = "peer-gone" // while it waited
+	ShuttingDown     Refusal = "server-exiting"
+)
+
+// Refusals are all of them.
+var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, IsRemoved, PeerGone, ShuttingDown}
