@@ -5,6 +5,7 @@ package dbusapi
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -209,6 +210,9 @@ func store(field, value any) error {
 			*field = time.Duration(ms) * time.Millisecond
 			return nil
 		}
+	}
+	if want, is := reflect.TypeOf(field).Elem().Kind(), reflect.TypeOf(value).Kind(); want == reflect.String && is != want {
+		return fmt.Errorf("it is a %T, and no text", value) // of which the library would make a character
 	}
 	return dbus.Store([]any{value}, field)
 }

@@ -88,70 +88,52 @@ type Event struct {
 	Clients []Client
 }
 
-// field is where in an Event a key of the dictionary that the bus carries goes.
-func (e *Event) field(key string) any {
-	switch key {
-	case "kind":
-		return &e.Kind
-	case "time":
-		return &e.Time
-	case "client":
-		return &e.Client
-	case "by":
-		return &e.By.Kind
-	case "bus-name":
-		return &e.By.BusName
-	case "uid":
-		return &e.By.UID
-	case "pid":
-		return &e.By.PID
-	case "for":
-		return &e.By.For
-	case "reason":
-		return &e.Reason
-	case "refusal":
-		return &e.Refusal
-	case "changes":
-		return &e.Changes
-	case "key":
-		return &e.Key
-	case "key-kind":
-		return &e.KeyKind
-	case "address":
-		return &e.Address
-	case "command":
-		return &e.Command
-	case "status":
-		return &e.Status
-	case "signal":
-		return &e.Signal
-	case "output":
-		return &e.Output
-	case "error":
-		return &e.Error
-	case "note":
-		return &e.Note
-	case "dropped":
-		return &e.Dropped
-	case "times":
-		return &e.Times
-	}
-	return nil
+// eventFields are the keys of the dictionary that the bus carries of an event, and where
+// each is in an Event.
+var eventFields = []struct {
+	key string
+	in  func(*Event) any
+}{
+	{"kind", func(e *Event) any { return &e.Kind }},
+	{"time", func(e *Event) any { return &e.Time }},
+	{"client", func(e *Event) any { return &e.Client }},
+	{"by", func(e *Event) any { return &e.By.Kind }},
+	{"bus-name", func(e *Event) any { return &e.By.BusName }},
+	{"uid", func(e *Event) any { return &e.By.UID }},
+	{"pid", func(e *Event) any { return &e.By.PID }},
+	{"for", func(e *Event) any { return &e.By.For }},
+	{"reason", func(e *Event) any { return &e.Reason }},
+	{"refusal", func(e *Event) any { return &e.Refusal }},
+	{"changes", func(e *Event) any { return &e.Changes }},
+	{"key", func(e *Event) any { return &e.Key }},
+	{"key-kind", func(e *Event) any { return &e.KeyKind }},
+	{"address", func(e *Event) any { return &e.Address }},
+	{"command", func(e *Event) any { return &e.Command }},
+	{"status", func(e *Event) any { return &e.Status }},
+	{"signal", func(e *Event) any { return &e.Signal }},
+	{"output", func(e *Event) any { return &e.Output }},
+	{"error", func(e *Event) any { return &e.Error }},
+	{"note", func(e *Event) any { return &e.Note }},
+	{"dropped", func(e *Event) any { return &e.Dropped }},
+	{"times", func(e *Event) any { return &e.Times }},
 }
 
-// eventKeys are the keys of that dictionary.
-var eventKeys = []string{
-	"kind", "time", "client", "by", "bus-name", "uid", "pid", "for", "reason", "refusal", "changes", "key", "key-kind",
-	"address", "command", "status", "signal", "output", "error", "note", "dropped", "times",
+func (e *Event) field(key string) any {
+	for _, f := range eventFields {
+		if f.key == key {
+			return f.in(e)
+		}
+	}
+	return nil
 }
 
 // Encode makes the dictionary that the bus carries of an event. What is empty or 0 is
 // left out.
 func (e *Event) Encode() map[string]dbus.Variant {
 	fields := make(map[string]dbus.Variant)
-	for _, key := range eventKeys {
-		if value := onBus(e.field(key)); value != nil {
-			fields[key] = dbus.MakeVariant(value)
+	for _, f := range eventFields {
+		if value := onBus(f.in(e)); value != nil {
+			fields[f.key] = dbus.MakeVariant(value)
 		}
 	}
 	return fields

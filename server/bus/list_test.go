@@ -170,3 +170,28 @@ func TestClientsAreFoundByTheirNamesAndKeys(t *testing.T) {
 		t.Errorf("the clients are %+v, error %v", clients, err)
 	}
 }
+
+func TestTheSettingsAreListed(t *testing.T) {
+	b := dbustest.Start(t)
+	serve(t, b.Address, settings("foo"))
+	listed, err := connect(t, b.Address).Settings(t.Context())
+	if err != nil || len(listed) != len(client.AllSettings) {
+		t.Fatalf("%d are, error %v", len(listed), err)
+	}
+	for i, want := range []dbusapi.Setting{
+		{Key: "key_id", Property: "KeyID", Interface: dbusapi.ClientInterface, Type: "s"},
+		{Key: "fingerprint", Property: "Fingerprint", Interface: dbusapi.ClientInterface, Type: "s"},
+		{Key: "secret", Property: "Secret", Interface: dbusapi.ClientInterface, Type: "ay", Writable: true},
+		{Key: "host", Property: "Host", Interface: dbusapi.ClientInterface, Type: "s", Writable: true},
+		{Key: "checker", Property: "Checker", Interface: dbusapi.ClientInterface, Type: "s", Writable: true, Default: "fping -q -- %%(host)s"},
+		{Key: "timeout", Property: "Timeout", Interface: dbusapi.ClientInterface, Type: "t", Writable: true, Default: "PT5M"},
+	} {
+		if listed[i] != want {
+			t.Errorf("listed is %+v, want %+v", listed[i], want)
+		}
+	}
+	last := dbusapi.Setting{Key: "approved_by_default", Property: "ApprovedByDefault", Interface: dbusapi.ClientInterface, Type: "b", Writable: true, Default: "True"}
+	if got := listed[len(listed)-1]; got != last {
+		t.Errorf("listed is %+v, want %+v", got, last)
+	}
+}
