@@ -41,7 +41,7 @@ type Client struct {
 
 	// The rest is unknown, and zero, with a server that has no ClientInterface1.
 	LastHandout       time.Time
-	LastHandoutKey    string
+	LastHandoutKey    KeyKind
 	SecretProblem     string // why the secret can hardly be meant; empty if it can
 	LastCheckerOutput string // the last line printed, if the last check failed
 	DisabledSince     time.Time

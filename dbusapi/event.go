@@ -71,7 +71,8 @@ type Event struct {
 	// Changes are the settings that changed, by their names in clients.conf, as they
 	// are written there. A secret has no value.
 	Changes        map[string]string
-	Key, KeyKind   string // the key that was proved, in upper-case hex
+	Key            string // that was proved, in upper-case hex
+	KeyKind        KeyKind
 	Address        string // with the port
 	Command        string
 	Status, Signal int    // Status is -1 for a checker that was killed by Signal

@@ -182,6 +182,8 @@ func setText(field any, text string) (err error) {
 		*field = text
 	case *Reason:
 		*field = Reason(text)
+	case *KeyKind:
+		*field = KeyKind(text)
 	case *ActorKind:
 		*field = ActorKind(text)
 	case *uint32:

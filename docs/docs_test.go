@@ -661,6 +661,9 @@ func TestEveryCodeIsDocumented(t *testing.T) {
 	for _, why := range dbusapi.Refusals {
 		codes = append(codes, string(why))
 	}
+	for _, kind := range dbusapi.KeyKinds {
+		codes = append(codes, string(kind))
+	}
 	for _, who := range dbusapi.ActorKinds {
 		codes = append(codes, string(who))
 	}

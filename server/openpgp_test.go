@@ -42,18 +42,18 @@ func TestClientsOfBothGenerations(t *testing.T) {
 		peer            *keytlstest.Peer
 		secret, keyType string
 	}{
-		"new": {&keytlstest.Peer{Key: key}, "secret", "raw public key"},
-		"old": {&keytlstest.Peer{OpenPGP: old}, "old secret", "OpenPGP key"},
+		"new": {&keytlstest.Peer{Key: key}, "secret", "raw-public-key"},
+		"old": {&keytlstest.Peer{OpenPGP: old}, "old secret", "openpgp-key"},
 	} {
 		if got, err := fetchWith(s.port, visit.peer); err != nil || got != visit.secret {
 			t.Errorf("%s: got %q, %v\n%s", name, got, err, s.log())
 		}
 		var got string
 		eventually(t, func() bool { // once the server has heard the good-bye
-			got = clientNamed(t, server, name).LastHandoutKey
+			got = string(clientNamed(t, server, name).LastHandoutKey)
 			return got != ""
 		}, s.log)
-		if got != visit.keyType || !strings.Contains(s.log(), fmt.Sprintf("key_type=%q", visit.keyType)) {
+		if got != visit.keyType || !strings.Contains(s.log(), fmt.Sprintf("key_type=%s", visit.keyType)) {
 			t.Errorf("%s was last served by %q; the log:\n%s", name, got, s.log())
 		}
 	}

@@ -109,7 +109,7 @@ func lastHandout(c *dbusapi.Client, when string) string {
 	if when == "" || c.LastHandoutKey == "" {
 		return orNever(when)
 	}
-	return when + ", by " + c.LastHandoutKey
+	return when + ", by " + keyKind(c.LastHandoutKey)
 }
 
 func approvalInWords(c *dbusapi.Client) string {

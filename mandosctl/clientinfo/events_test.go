@@ -82,6 +82,11 @@ func TestEveryCodeHasWords(t *testing.T) {
 			t.Errorf("nothing is said of the refusal %s", why)
 		}
 	}
+	for _, kind := range dbusapi.KeyKinds {
+		if keyKinds[kind] == "" {
+			t.Errorf("nothing is said of keys of the kind %s", kind)
+		}
+	}
 	for _, kind := range dbusapi.ActorKinds {
 		if Who(dbusapi.Actor{Kind: kind, PID: 1}) == "" {
 			t.Errorf("nothing is said of the actor %s", kind)

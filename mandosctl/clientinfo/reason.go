@@ -64,3 +64,13 @@ func refusal(code dbusapi.Refusal) string {
 	}
 	return string(code)
 }
+
+// keyKinds are what each is called.
+var keyKinds = map[dbusapi.KeyKind]string{dbusapi.RawPublicKey: "raw public key", dbusapi.OpenPGPKey: "OpenPGP key"}
+
+func keyKind(code dbusapi.KeyKind) string {
+	if known, ok := keyKinds[code]; ok {
+		return known
+	}
+	return string(code)
+}

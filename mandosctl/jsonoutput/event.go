@@ -30,7 +30,7 @@ type Event struct {
 	Reason  dbusapi.Reason    `json:"reason,omitempty"`
 	Refusal dbusapi.Refusal   `json:"refusal,omitempty"`
 	Key     string            `json:"key,omitempty"`
-	KeyKind string            `json:"keyKind,omitempty"`
+	KeyKind dbusapi.KeyKind   `json:"keyKind,omitempty"`
 	Address string            `json:"address,omitempty"`
 	Command string            `json:"command,omitempty"`
 	Status  *int              `json:"status,omitempty"` // of a completed check

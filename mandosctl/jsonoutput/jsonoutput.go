@@ -64,7 +64,7 @@ type Client struct {
 	ApprovalPending     bool              `json:"approvalPending"`
 	LastApprovalRequest *time.Time        `json:"lastApprovalRequest"`
 	LastHandout         *time.Time        `json:"lastHandout"`
-	LastHandoutKey      string            `json:"lastHandoutKey"` // "raw public key", "OpenPGP key", or empty
+	LastHandoutKey      dbusapi.KeyKind   `json:"lastHandoutKey"` // "raw-public-key", "openpgp-key", or empty
 	DisabledSince       *time.Time        `json:"disabledSince"`
 	DisabledBecause     dbusapi.Reason    `json:"disabledBecause"`
 	DisabledBy          *Actor            `json:"disabledBy"`              // null for nobody

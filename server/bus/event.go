@@ -32,7 +32,7 @@ func eventOf(e client.Event) dbusapi.Event {
 		Reason:  dbusapi.Reason(e.Reason),
 		Refusal: dbusapi.Refusal(e.Refusal),
 		Key:     e.Identity.Hex,
-		KeyKind: string(e.Identity.Kind),
+		KeyKind: dbusapi.KeyKind(e.Identity.Kind),
 		Command: field(e.Command),
 		Status:  e.Check.Status,
 		Signal:  e.Check.Signal,

@@ -41,12 +41,12 @@ func TestWhatHappenedIsToldInFull(t *testing.T) {
 		},
 		"a hand-out says what is odd about it": {
 			client.Event{Kind: client.SecretSent, Client: foo, Identity: key, Address: somewhere, Note: "it said no good-bye"},
-			dbusapi.Event{Kind: dbusapi.SecretSent, Client: "foo", Key: "ABCD", KeyKind: "raw public key",
+			dbusapi.Event{Kind: dbusapi.SecretSent, Client: "foo", Key: "ABCD", KeyKind: "raw-public-key",
 				Address: "[2001:db8::7]:4711", Note: "it said no good-bye"},
 		},
 		"a refusal says whose, where and why": {
 			client.Event{Kind: client.Rejected, Client: foo, Identity: key, Address: somewhere, Refusal: client.IsDisabled},
-			dbusapi.Event{Kind: dbusapi.Rejected, Client: "foo", Key: "ABCD", KeyKind: "raw public key",
+			dbusapi.Event{Kind: dbusapi.Rejected, Client: "foo", Key: "ABCD", KeyKind: "raw-public-key",
 				Address: "[2001:db8::7]:4711", Refusal: dbusapi.IsDisabled},
 		},
 		"a check that was killed says by which signal": {

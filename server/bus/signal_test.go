@@ -180,7 +180,7 @@ func TestSignalsComeInTheOrderPeopleRelyOn(t *testing.T) {
 	ear.hears(inTurn(both("Enabled", "true"), both("LastEnabled", "~"), both("Expires", "~"), disabled("", "", `""`))...)
 
 	do(<-s.askForSecret(t, foo))
-	ear.hears(inTurn(both("Expires", "~"), own("LastHandout", "~"), own("LastHandoutKey", `"raw public key"`), "GotSecret")...)
+	ear.hears(inTurn(both("Expires", "~"), own("LastHandout", "~"), own("LastHandoutKey", `"raw-public-key"`), "GotSecret")...)
 
 	delay, secret, host := time.Minute, client.NewSecret([]byte("other")), foo.Host
 	do(s.Update(ctx, nobody, "foo", client.Update{client.PropApprovalDelay: delay, client.PropSecret: secret, client.PropHost: host}))

@@ -19,6 +19,7 @@ func TestContractHasTheRegistrysWords(t *testing.T) {
 		"reasons":         {texts(dbusapi.Reasons), texts(client.Reasons)},
 		"refusals":        {texts(dbusapi.Refusals), texts(client.Refusals)},
 		"actors":          {texts(dbusapi.ActorKinds), texts(client.ActorKinds)},
+		"kinds of keys":   {texts(dbusapi.KeyKinds), texts(client.KeyKinds)},
 	} {
 		if !slices.Equal(c.contract, c.registry) {
 			t.Errorf("%s: the contract has %q, the registry %q", what, c.contract, c.registry)

@@ -49,6 +49,7 @@ func TestTheListsOfCodesHaveAllOfThem(t *testing.T) {
 		"Reason":    {"reason.go", texts(Reasons)},
 		"Refusal":   {"reason.go", texts(Refusals)},
 		"ActorKind": {"actor.go", texts(ActorKinds)},
+		"KeyKind":   {"identity.go", texts(KeyKinds)},
 	} {
 		codes := codesIn(t, c.file, what)
 		if !slices.Equal(codes, c.list) {

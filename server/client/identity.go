@@ -2,14 +2,17 @@
 
 package client
 
-// KeyKind is the kind of key a client proves itself with.
+// KeyKind is a code for the kind of key a client proves itself with.
 type KeyKind string
 
 // The two kinds of keys. Their identities are separate name spaces.
 const (
-	RawPublicKey KeyKind = "raw public key" // RFC 7250, named by its key ID
-	OpenPGPKey   KeyKind = "OpenPGP key"    // RFC 6091, named by its fingerprint
+	RawPublicKey KeyKind = "raw-public-key" // RFC 7250, named by its key ID
+	OpenPGPKey   KeyKind = "openpgp-key"    // RFC 6091, named by its fingerprint
 )
+
+// KeyKinds are both.
+var KeyKinds = []KeyKind{RawPublicKey, OpenPGPKey}
 
 // Field is what a key of that kind is named by: the key in clients.conf, and the
 // field of a log record.

@@ -176,7 +176,7 @@ func TestAHistoryHasAllOfAnEvent(t *testing.T) {
 	}
 	golden := `[{"Kind":"rejected","Time":"2025-11-24T16:00:00.000005Z","By":{"Kind":"caller","BusName":":1.7","UID":1000,"PID":42,"For":"alice"},` +
 		`"Reason":"expired","Refusal":"denied","Changes":[{"Setting":"timeout","Value":"5m"},{"Setting":"secret","Value":""}],` +
-		`"Key":"AB","KeyKind":"raw public key","Address":"[fe80::1%eth0]:4711","Command":"fping -q -- \"ä\"","Status":-1,"Signal":9,"Output":"killed","Error":"broken","Note":"odd"}]`
+		`"Key":"AB","KeyKind":"raw-public-key","Address":"[fe80::1%eth0]:4711","Command":"fping -q -- \"ä\"","Status":-1,"Signal":9,"Output":"killed","Error":"broken","Note":"odd"}]`
 	if content := string(d.saved["host1"]); content != golden {
 		t.Errorf("on disk it is\n%s, want\n%s", content, golden)
 	}

@@ -110,7 +110,7 @@ var events = map[client.EventKind][]struct {
 	}},
 	client.ApprovalNeeded: {{
 		client.Event{Identity: raw, Address: peer},
-		`INFO: Client foo needs approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 approval_delay=1m approved_by_default=no`,
+		`INFO: Client foo needs approval client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 approval_delay=1m approved_by_default=no`,
 	}},
 	client.Approved: {{
 		client.Event{By: person},
@@ -126,27 +126,27 @@ var events = map[client.EventKind][]struct {
 	}},
 	client.SecretSent: {{
 		client.Event{Identity: raw, Address: peer},
-		`INFO: Sending secret to foo succeeded client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711`,
+		`INFO: Sending secret to foo succeeded client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
 	}, {
 		client.Event{Identity: pgp, Address: peer},
-		`INFO: Sending secret to foo succeeded client=foo fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711`,
+		`INFO: Sending secret to foo succeeded client=foo fingerprint=11BB key_type=openpgp-key address=[fe80::1%eth0]:4711`,
 	}, {
 		client.Event{Identity: raw, Address: peer, Note: "it said no good-bye"},
-		`INFO: Sending secret to foo succeeded client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 note="it said no good-bye"`,
+		`INFO: Sending secret to foo succeeded client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 note="it said no good-bye"`,
 	}},
 	client.SecretNotReceived: {{
 		client.Event{Identity: raw, Address: peer, Err: errors.New("connection reset")},
-		`WARNING: Sending secret to foo failed client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 error="connection reset"`,
+		`WARNING: Sending secret to foo failed client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 error="connection reset"`,
 	}},
 	client.Rejected: {{
 		client.Event{Identity: raw, Address: peer, Refusal: client.IsDisabled},
-		`INFO: Client foo is disabled client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=disabled`,
+		`INFO: Client foo is disabled client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=disabled`,
 	}, {
 		client.Event{Identity: raw, Address: peer, Refusal: client.WasDenied},
-		`WARNING: Client foo was not approved client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=denied`,
+		`WARNING: Client foo was not approved client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=denied`,
 	}, {
 		client.Event{Identity: raw, Address: peer, Refusal: client.ApprovalTimedOut},
-		`WARNING: Client foo timed out while waiting for approval client=foo key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711 reason=approval-timed-out`,
+		`WARNING: Client foo timed out while waiting for approval client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=approval-timed-out`,
 	}, {
 		client.Event{Refusal: client.IsRemoved},
 		`INFO: Client foo was removed while waiting for approval client=foo key_id=00AA reason=removed`,
@@ -159,13 +159,13 @@ var events = map[client.EventKind][]struct {
 	}},
 	client.NotFound: {{
 		client.Event{Identity: raw, Address: peer},
-		`INFO: Client not found for key ID: 00AA, address: [fe80::1%eth0]:4711 key_id=00AA key_type="raw public key" address=[fe80::1%eth0]:4711`,
+		`INFO: Client not found for key ID: 00AA, address: [fe80::1%eth0]:4711 key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
 	}, {
 		client.Event{Identity: pgp, Address: peer},
-		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711`,
+		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type=openpgp-key address=[fe80::1%eth0]:4711`,
 	}, {
 		client.Event{Identity: pgp, Address: peer, Note: "bar has it"},
-		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type="OpenPGP key" address=[fe80::1%eth0]:4711 note="bar has it"`,
+		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type=openpgp-key address=[fe80::1%eth0]:4711 note="bar has it"`,
 	}},
 	client.StateNotSaved: {{
 		client.Event{Err: errors.New("disk full")},

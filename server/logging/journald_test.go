@@ -66,7 +66,7 @@ func runJournald(t *testing.T) {
 	syslog.Warn("through syslog", "client", "foo")
 
 	for want, condition := range map[string]string{
-		`{"ADDRESS":"[fe80::1%eth0]:4711","CLIENT":"foo","KEY_ID":"00AA","KEY_TYPE":"raw public key","PRIORITY":"6","SERVICE":"Mandos","SYSLOG_FACILITY":"3","SYSLOG_IDENTIFIER":"mandos"}`: "CLIENT=foo",
+		`{"ADDRESS":"[fe80::1%eth0]:4711","CLIENT":"foo","KEY_ID":"00AA","KEY_TYPE":"raw-public-key","PRIORITY":"6","SERVICE":"Mandos","SYSLOG_FACILITY":"3","SYSLOG_IDENTIFIER":"mandos"}`: "CLIENT=foo",
 		`{"PRIORITY":"4","REASON":"x\\nCLIENT=forged\\n","SERVICE":"Mandos","SYSLOG_FACILITY":"3","SYSLOG_IDENTIFIER":"mandos"}`:                                                            `MESSAGE=two\nlines reason="x\nCLIENT=forged\n"`,
 		`{"PRIORITY":"4","SYSLOG_FACILITY":"3"}`: "_TRANSPORT=syslog",
 	} {

@@ -105,3 +105,15 @@ func (a *Actor) field(prefix, property string) any {
 	}
 	return nil
 }
+
+// KeyKind is a code for the kind of key a client proves itself with.
+type KeyKind string
+
+// The two kinds of keys.
+const (
+	RawPublicKey KeyKind = "raw-public-key" // named by its key ID
+	OpenPGPKey   KeyKind = "openpgp-key"    // named by its fingerprint
+)
+
+// KeyKinds are both.
+var KeyKinds = []KeyKind{RawPublicKey, OpenPGPKey}
