@@ -33,7 +33,7 @@ func TestACheckIsAskedForWhileTheLastOneDies(t *testing.T) {
 			rare := host("a", keyA)
 			rare.Interval, rare.Timeout = time.Hour, 3*time.Hour
 			synctest.Test(t, func(t *testing.T) {
-				w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: dying}, middle: true}
+				w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: dying}}
 				w.begin([]Settings{rare})
 				defer func() { w.shutDown() }()
 				w.must(w.StartChecker(ctx, "a"))
@@ -106,7 +106,7 @@ func TestWhatStopsAndStartsNoChecker(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: dying}, middle: true}
+				w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: dying}}
 				w.begin([]Settings{c.settings})
 				defer func() { w.shutDown() }()
 				c.do(w)

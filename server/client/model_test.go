@@ -61,7 +61,7 @@ func play(t *testing.T, steps []step) (failed string) {
 	ctx := context.Background()
 	a := host("a", keyA)
 	a.ApprovalDuration = 10 * time.Second
-	w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: succeed}, middle: true}
+	w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: succeed}}
 	w.begin([]Settings{a})
 	defer func() { w.disk.setFull(false); w.shutDown() }()
 	m := &model{settings: a, present: true, enabled: true}

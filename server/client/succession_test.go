@@ -201,7 +201,7 @@ func TestTheFirstTimes(t *testing.T) {
 	rare, other := host("rare", keyA), host("other", keyC)
 	rare.Interval, rare.Timeout, rare.ExtendedTimeout = 10*time.Minute, time.Minute, 2*time.Minute
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: fail}, middle: true}
+		w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: fail}}
 		w.begin([]Settings{other})
 		defer func() { w.shutDown() }()
 		w.reload([]Settings{other, rare})

@@ -24,7 +24,6 @@ type world struct {
 	told    []Event
 	toldMu  sync.Mutex
 	onTold  func(Event)
-	middle  bool         // first checks come in the middle of their interval, not at random
 	stepped atomic.Int64 // how far the wall clock was set forward, in nanoseconds
 }
 
@@ -200,9 +199,7 @@ func newWorld(t *testing.T, d *disk, run func(context.Context) (CheckResult, err
 func (w *world) begin(clients []Settings) {
 	w.Registry = New(w.checks, w.disk)
 	w.wall = func() time.Time { return time.Now().Add(time.Duration(w.stepped.Load())).Round(0) }
-	if w.middle {
-		w.random = func(d time.Duration) time.Duration { return d / 2 }
-	}
+	w.random = func(d time.Duration) time.Duration { return d / 2 } // else first checks come into what is looked at
 	w.Subscribe(func(event Event) {
 		w.toldMu.Lock()
 		defer w.toldMu.Unlock()
