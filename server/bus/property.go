@@ -56,7 +56,7 @@ type subject struct {
 
 func (s *Service) subject() subject {
 	status := s.daemon.Status()
-	status.ClientCount, _, status.PendingApprovals = s.registry.Counts()
+	status.ClientCount, status.PendingApprovals = s.registry.Pending()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status.StateProblem = s.stateProblem

@@ -153,6 +153,7 @@ func (h *Handout) needApproval() {
 	c.LastApprovalRequest = h.registry.wall()
 	properties := []Property{PropLastApprovalRequest}
 	if c.pending == 1 {
+		h.registry.pending++
 		properties = []Property{PropApprovalPending, PropLastApprovalRequest}
 	}
 	event := h.event(ApprovalNeeded)
@@ -171,6 +172,7 @@ func (h *Handout) approvalOver() {
 	}
 	event := h.event(ApprovalOver)
 	if h.client.pending == 0 {
+		h.registry.pending--
 		event.Properties = []Property{PropApprovalPending}
 	}
 	h.registry.note(event)

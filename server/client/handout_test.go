@@ -137,6 +137,9 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.want(first, "denied")
 			w.want(second, "denied")
 			w.wantSignals("DeniedUntil", "denied", "rejected", "approval-over", "rejected", "ApprovalPending", "approval-over")
+			if clients, pending := w.Pending(); clients != 1 || pending != 0 {
+				w.t.Errorf("%d clients, on %d of them somebody waits", clients, pending)
+			}
 			if clients, enabled, pending := w.Counts(); clients != 1 || enabled != 1 || pending != 0 {
 				w.t.Errorf("%d clients, %d enabled, on %d of them somebody waits", clients, enabled, pending)
 			}
@@ -172,6 +175,9 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			w.pass(0)
 			w.want(o, "removed")
 			w.wantSignals("removed", "rejected")
+			if clients, pending := w.Pending(); clients != 0 || pending != 0 {
+				w.t.Errorf("%d clients, on %d of them somebody waits", clients, pending)
+			}
 		}},
 		"one that waits when its client is given another key": {settings: waits, do: func(w *world) {
 			o := w.fetchInBackground(ctx, keyA)

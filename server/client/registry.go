@@ -54,6 +54,7 @@ type Registry struct {
 	// byIdleFingerprint finds those who are known by their key ID.
 	byIdleFingerprint finder[string]
 	openPGP           int                 // how many clients have needsOpenPGP
+	pending           int                 // on how many a connection waits for approval
 	absent            map[string]absentee // what is known of clients that are not there
 	started           bool
 	closed            bool
@@ -178,8 +179,15 @@ func (r *Registry) countOpenPGP(c *client) {
 	c.needsOpenPGP = needs
 }
 
-// Counts are how many clients there are, how many of them are enabled, and on
-// how many a connection waits for approval.
+// Pending is how many clients there are, and on how many a connection waits for
+// approval.
+func (r *Registry) Pending() (clients, pending int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.clients), r.pending
+}
+
+// Counts is Pending, and how many clients are enabled, which it has to count.
 func (r *Registry) Counts() (clients, enabled, pending int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -187,11 +195,8 @@ func (r *Registry) Counts() (clients, enabled, pending int) {
 		if c.Enabled {
 			enabled++
 		}
-		if c.pending > 0 {
-			pending++
-		}
 	}
-	return len(r.clients), enabled, pending
+	return len(r.clients), enabled, r.pending
 }
 
 func (r *Registry) lookup(id Identity) *client { return r.byIdentity.first(id) }
@@ -275,6 +280,9 @@ func (r *Registry) drop(c *client) {
 	delete(r.clients, c.Name)
 	delete(r.byPath, c.objectPath)
 	r.unindex(c)
+	if c.pending > 0 {
+		r.pending--
+	}
 	c.gone = true
 	r.countOpenPGP(c)
 	r.idleTimers(c)
