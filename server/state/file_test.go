@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"testing"
 )
 
@@ -73,8 +74,8 @@ func TestNeitherOfTheFirstPagesMayBeDamaged(t *testing.T) {
 		}
 	}
 	for _, length := range []int{size, size + pageHeader + metaSize - 1} {
-		if _, err := newestMeta(bytes.NewReader(metaPages(size, [2]uint64{6, 7})[:length]), size); err == nil {
-			t.Errorf("of %d bytes both are read", length)
+		if _, err := newestMeta(bytes.NewReader(metaPages(size, [2]uint64{6, 7})[:length]), size); err == nil || !strings.HasPrefix(err.Error(), "it is too short") {
+			t.Errorf("of %d bytes: %v", length, err)
 		}
 	}
 }
