@@ -3,8 +3,10 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,7 +99,8 @@ func TestFilesThatAreSetAside(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenAnew(dir, quiet)
+	var told bytes.Buffer
+	s, err := OpenAnew(dir, slog.New(slog.NewTextHandler(&told, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +120,32 @@ func TestFilesThatAreSetAside(t *testing.T) {
 			t.Errorf("%s was removed", name)
 		}
 	}
+	if want := `msg="The former state was set aside" file=` + filepath.Join(dir, aside[keptAside-1]); !strings.Contains(told.String(), want) {
+		t.Errorf("told is %s", &told)
+	}
 	held(t, filepath.Join(dir, aside[keptAside-1]), unix.LOCK_EX)() // whoever wants it back need not wait for the server to end
+}
+
+// A new state that has its name is the state, whatever becomes of the old ones.
+func TestASetAsideFileThatCannotBeRemoved(t *testing.T) {
+	dir := t.TempDir()
+	for day := range keptAside + 1 {
+		if err := os.MkdirAll(filepath.Join(dir, fmt.Sprintf("%s.202601%02dT030405.000000000Z", fileName, day+1), "full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	var told bytes.Buffer
+	s, err := OpenAnew(dir, slog.New(slog.NewTextHandler(&told, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !strings.Contains(told.String(), "A state that was set aside long ago cannot be removed") || !strings.Contains(told.String(), "directory not empty") {
+		t.Errorf("told is %s", &told)
+	}
 }
 
 // TestAStateThatIsDamagedMeanwhile has the file opened anew, as it is after a write that
