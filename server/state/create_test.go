@@ -178,12 +178,18 @@ func TestAStateThatIsDamagedMeanwhile(t *testing.T) {
 	}
 }
 
+// spoil makes a record one that cannot be read.
+func spoil(t *testing.T, s *Store, name string) {
+	t.Helper()
+	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Put([]byte(name), []byte("utter nonsense")) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestARecordThatIsDamagedMeanwhile(t *testing.T) {
 	s := open(t, t.TempDir())
 	save(t, s, full("a"))
-	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Put([]byte("a"), []byte("nonsense")) }); err != nil {
-		t.Fatal(err)
-	}
+	spoil(t, s, "a")
 	if records, err := s.Records(nil); err == nil || !strings.Contains(err.Error(), `the record of client "a" is damaged`) || !strings.Contains(err.Error(), "restore a copy of the file") {
 		t.Errorf("it is read as %v, error %v", records, err)
 	}
