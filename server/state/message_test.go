@@ -103,7 +103,7 @@ func TestOnlyWhatIsStillSavedIsSealedAgain(t *testing.T) {
 		}
 	}
 	unchanged("what is as it was")
-	s.sealed["a"] = sealedSecret{secret("older"), sealed.key, []byte("another message")}
+	s.sealed["a"] = sealedSecret{secret("older"), sealed.key, bytes.Repeat([]byte{0xff}, 15)} // which takes long, and would be replaced
 	unchanged("what somebody has saved since")
 	delete(s.sealed, "a")
 	unchanged("what nobody has decrypted")

@@ -265,6 +265,7 @@ func TestASavedSettingThatCannotBeInForceLocksNobodyOut(t *testing.T) {
 	gone := saved
 	gone.Settings.Name, gone.Configured.Name = "gone", "gone"
 	save(t, s, saved, gone)
+	configured.Host = "another by now"
 	got := recordsOf(t, s, configured)
 	want := saved
 	want.Settings.Checker, want.Settings.Host = configured.Checker, configured.Host

@@ -72,11 +72,7 @@ func tryFile(path string, saved map[string]*record) error {
 	if err != nil {
 		return err
 	}
-	err = db.View(verify)
-	if err == nil {
-		err = db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) })
-	}
-	if err != nil {
+	if err := db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
 		return errors.Join(unusable(path, err), db.Close())
 	}
 	return db.Close()
