@@ -80,8 +80,13 @@ fuzz:
 		done; \
 	done
 
-## install: install everything below DESTDIR; existing configuration is kept
+# What an installation writes over. A package's files are not ours to write.
+WRITTEN_OVER = $(sbindir)/mandos $(bindir)/mandosctl $(sysconfdir)/dbus-1/system.d/mandos.conf $(sysconfdir)/init.d/mandos \
+	$(libdir)/systemd/system/mandos.service $(libdir)/systemd/system/mandos.socket $(libdir)/sysusers.d/mandos.conf $(libdir)/tmpfiles.d/mandos.conf
+
+## install: install everything below DESTDIR; existing configuration is kept. ENABLE=1 starts the service
 install: build
+	@test -n '$(DESTDIR)' || etc/install/service.sh refuse-owned $(WRITTEN_OVER)
 	install -D -m 755 $(BUILD)/mandos $(DESTDIR)$(sbindir)/mandos
 	install -D -m 755 $(BUILD)/mandosctl $(DESTDIR)$(bindir)/mandosctl
 	install -d $(DESTDIR)$(sysconfdir)/mandos/clients.d
@@ -104,12 +109,13 @@ install: build
 	$(BUILD)/mandosctl completion bash >$(DESTDIR)$(datadir)/bash-completion/completions/mandosctl
 	$(BUILD)/mandosctl completion zsh >$(DESTDIR)$(datadir)/zsh/vendor-completions/_mandosctl
 	$(BUILD)/mandosctl completion fish >$(DESTDIR)$(datadir)/fish/vendor_completions.d/mandosctl.fish
+	@test -n '$(DESTDIR)' || etc/install/service.sh next $(if $(ENABLE),enable)
 
-## uninstall: remove what install installed, but for the configuration
+## uninstall: remove what install installed, and stop it, but for the configuration and the state
 uninstall:
-	rm -f $(DESTDIR)$(sbindir)/mandos $(DESTDIR)$(bindir)/mandosctl
-	rm -f $(DESTDIR)$(sysconfdir)/dbus-1/system.d/mandos.conf $(DESTDIR)$(sysconfdir)/init.d/mandos
-	rm -f $(DESTDIR)$(libdir)/systemd/system/mandos.service $(DESTDIR)$(libdir)/systemd/system/mandos.socket $(DESTDIR)$(libdir)/sysusers.d/mandos.conf $(DESTDIR)$(libdir)/tmpfiles.d/mandos.conf
+	@test -n '$(DESTDIR)' || etc/install/service.sh refuse-owned $(WRITTEN_OVER)
+	@test -n '$(DESTDIR)' || etc/install/service.sh stop
+	rm -f $(addprefix $(DESTDIR),$(WRITTEN_OVER))
 	for page in docs/man/*; do page=$${page##*/}; section=$${page##*.}; rm -f "$(DESTDIR)$(datadir)/man/man$${section%mandos}/$$page"; done
 	rm -rf $(DESTDIR)$(datadir)/doc/mandos
 	rm -f $(DESTDIR)$(datadir)/bash-completion/completions/mandosctl $(DESTDIR)$(datadir)/zsh/vendor-completions/_mandosctl $(DESTDIR)$(datadir)/fish/vendor_completions.d/mandosctl.fish

@@ -98,3 +98,34 @@ func TestInstallAndUninstall(t *testing.T) {
 		}
 	}
 }
+
+// service runs what "make install" has to do with the running system.
+func service(t *testing.T, args ...string) (text string, err error) {
+	t.Helper()
+	out, err := exec.Command("../etc/install/service.sh", args...).CombinedOutput()
+	return string(out), err
+}
+
+func TestFilesOfPackagesAreNotWrittenOver(t *testing.T) {
+	ours := filepath.Join(t.TempDir(), "mandos")
+	if text, err := service(t, "refuse-owned", ours, "/nonexistent/mandos"); err != nil || text != "" {
+		t.Errorf("what no package has is answered %q, %v", text, err)
+	}
+	// dash is essential, so that every Debian has it.
+	text, err := service(t, "refuse-owned", ours, "/usr/share/doc/dash/copyright")
+	if want := "/usr/share/doc/dash/copyright belongs to the package dash, "; err == nil || !strings.HasPrefix(text, want) || !strings.Contains(text, "Remove that package first") {
+		t.Errorf("what dash has is answered %q, %v", text, err)
+	}
+}
+
+func TestAnInstallationSaysWhatIsLeft(t *testing.T) {
+	text, err := service(t, "next")
+	for _, command := range []string{"systemd-sysusers && systemd-tmpfiles --create", "systemctl daemon-reload && systemctl reload dbus", "systemctl enable --now mandos"} {
+		if !strings.Contains(text, "\n  "+command+"\n") {
+			t.Errorf("it does not say %q: %s", command, text)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
