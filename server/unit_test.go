@@ -9,6 +9,7 @@ import (
 	"crypto"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -102,6 +103,21 @@ func TestTheUnitUnderSystemd(t *testing.T) {
 			}
 			m.Run("mandosctl is-enabled host2")
 			m.Run("systemctl is-active mandos")
+		},
+		"an installation can start the service, and take it away again": func(t *testing.T, m *boottest.Machine) {
+			script, err := os.ReadFile("../etc/install/service.sh")
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Write("/root/service.sh", string(script), 0o755)
+			m.Run("/root/service.sh next enable")
+			m.Run("systemctl is-active mandos && systemctl is-enabled mandos && mandosctl is-enabled host1")
+			m.Run("/root/service.sh stop")
+			for _, gone := range []string{"systemctl is-active mandos", "systemctl is-enabled mandos"} {
+				if out, err := m.Try(gone); err == nil {
+					t.Errorf("%s: %s", gone, out)
+				}
+			}
 		},
 		"reload works without D-Bus": func(t *testing.T, m *boottest.Machine) {
 			m.Write("/etc/default/mandos", "DAEMON_ARGS=--no-dbus\n", 0o644)
