@@ -525,7 +525,11 @@ func TestAStrayIsEndedWithoutTheCheckThatItStillSharesAGroupWith(t *testing.T) {
 		result, _ := r.Check(t.Context(), "bystander", command)
 		ended <- result
 	}()
-	waitUntil(t, "the stray", func() bool { return exists(ready) && len(withArgument(mark)) == 2 })
+	waitUntil(t, "the stray", func() bool {
+		both := withArgument(mark) // with the checker, whose parent is this process from the beginning on
+		isOurs := func(pid int) bool { return parentOf(pid) == os.Getpid() }
+		return exists(ready) && len(both) == 2 && isOurs(both[0]) && isOurs(both[1])
+	})
 	check(t, r, "exit 0")
 	if left := withArgument(mark); len(left) != 1 {
 		t.Errorf("beside the checker there is what it left behind: %v", left)
