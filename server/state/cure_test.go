@@ -18,7 +18,8 @@ import (
 func TestEachRefusalHasItsCure(t *testing.T) {
 	dir := t.TempDir()
 	missing, link := filepath.Join(dir, fileName), filepath.Join(dir, "link")
-	if err := os.Symlink("nowhere", link); err != nil {
+	closed := filepath.Join(dir, "closed")
+	if err := errors.Join(os.Symlink("nowhere", link), os.Mkdir(closed, 0o500)); err != nil {
 		t.Fatal(err)
 	}
 	const otherFileSystem, inTheWay = "set statedir to a directory of another", "something else is where it should be"
@@ -27,8 +28,8 @@ func TestEachRefusalHasItsCure(t *testing.T) {
 		errno syscall.Errno
 		want  string
 	}{
-		{dir, unix.EACCES, "chmod u+rwx it"},
-		{dir, unix.EPERM, "chmod u+rwx it"},
+		{closed, unix.EACCES, "chmod u+rwx it"},
+		{closed, unix.EPERM, "chmod u+rwx it"},
 		{missing, unix.EROFS, "add ReadWritePaths=" + dir + " to it"},
 		{dir, unix.ENOLCK, otherFileSystem},
 		{dir, unix.ENOTSUP, otherFileSystem},
@@ -80,24 +81,44 @@ func TestWhyTheDirectoryCannotBeMade(t *testing.T) {
 	}
 }
 
-func TestAFileOfOursIsOpenedByItsMode(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, fileName)
-	if err := os.WriteFile(file, nil, 0o400); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]string{
-		file:                           "the mode of " + file + " is -r--------: chmod u+rw it",
-		dir:                            "chmod u+rwx it",
-		filepath.Join(dir, "new", "x"): "the mode of " + filepath.Join(dir, "new"),
+// A mode is only blamed when it is in the way.
+func TestWhatOfOursIsOpenedByItsMode(t *testing.T) {
+	const sound = " are as they must be: something else forbids it"
+	for sentence, c := range map[string]struct {
+		dir, file os.FileMode
+		want      string
+	}{
+		"a file that is not to be written": {0o700, 0o400, "the mode of FILE is -r--------: chmod u+rw it"},
+		"a file that is not to be read":    {0o700, 0o200, "the mode of FILE is --w-------: chmod u+rw it"},
+		"a directory without new files":    {0o500, 0o600, "the mode of DIR is dr-x------: chmod u+rwx it"},
+		"a directory without its names":    {0o300, 0o644, "the mode of DIR is d-wx------: chmod u+rwx it"},
+		"a file that is not there":         {0o500, 0, "the mode of DIR is dr-x------: chmod u+rwx it"},
+		"nothing that a mode says":         {0o700, 0o600, "owner and mode of DIR" + sound},
 	} {
-		got := cureForPermissions(path)
-		if path != file && path != dir {
-			want = "the server runs as" // of what is not there, nothing is known but who should have it
-		}
-		if !strings.Contains(got, want) {
-			t.Errorf("%s: %s, want %s", path, got, want)
-		}
+		t.Run(sentence, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			file := filepath.Join(dir, fileName)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if c.file != 0 {
+				if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, c.file)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(dir, c.dir); err != nil {
+				t.Fatal(err)
+			}
+			defer os.Chmod(dir, 0o700)
+			want := strings.NewReplacer("FILE", file, "DIR", dir).Replace(c.want)
+			if got := cureForPermissions(file); !strings.HasPrefix(got, want) {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
+	}
+	missing := filepath.Join(t.TempDir(), "new", "x") // of which nothing is known but who should have it
+	if got, want := cureForPermissions(missing), "the server runs as "+userName(uint32(os.Geteuid()))+": chown it to that user"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

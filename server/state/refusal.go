@@ -104,22 +104,36 @@ func cureForPermissions(path string) string {
 		target = blocked
 	}
 	info, err := os.Lstat(target)
-	if errors.Is(err, fs.ErrNotExist) { // and so cannot be made
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && isOurs(info) && lacks(info) == "" { // and so cannot be made, or replaced
 		target = filepath.Dir(target)
 		info, err = os.Lstat(target)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Sprintf("the server runs as %s: chown it to that user", me)
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != uint32(os.Geteuid()) {
+	case !isOurs(info):
 		return fmt.Sprintf("%s belongs to %s, and the server runs as %s: chown it, with \"chown -R %s: %s\"",
-			target, userName(stat.Uid), me, me, directoryOf(path))
+			target, userName(ownerOf(info)), me, me, directoryOf(path))
+	case lacks(info) == "":
+		return fmt.Sprintf("owner and mode of %s are as they must be: something else forbids it, such as AppArmor or \"chattr +i\"", target)
 	}
-	rights := "u+rw"
+	return fmt.Sprintf("the mode of %s is %v: chmod %s it", target, info.Mode(), lacks(info))
+}
+
+func ownerOf(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Uid }
+
+func isOurs(info fs.FileInfo) bool { return ownerOf(info) == uint32(os.Geteuid()) }
+
+// lacks is what chmod must give the owner of a file or directory, or "".
+func lacks(info fs.FileInfo) string {
+	needed, rights := fs.FileMode(0o600), "u+rw"
 	if info.IsDir() {
-		rights = "u+rwx"
+		needed, rights = 0o700, "u+rwx"
 	}
-	return fmt.Sprintf("the mode of %s is %v: chmod %s it", target, info.Mode(), rights)
+	if info.Mode()&needed == needed {
+		return ""
+	}
+	return rights
 }
 
 // closedAbove is the first directory on the way to path that this process may not

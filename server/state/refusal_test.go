@@ -80,6 +80,7 @@ func TestNobodyIsToldToForgetWhatIsSound(t *testing.T) {
 		before  string // what a shell does in a mount namespace, with the directory as $1
 		want    []string
 		anewToo bool // a new state cannot be begun either
+		anew    bool // and nothing else fails
 	}{
 		"a state.db of another user, left by a run as that": {
 			spoil: func(dir string) error { return own(dir) },
@@ -89,6 +90,16 @@ func TestNobodyIsToldToForgetWhatIsSound(t *testing.T) {
 				return errors.Join(os.Chmod(dir, 0o755), os.Remove(filepath.Join(dir, fileName)))
 			},
 			want: []string{"permission denied", "DIR belongs to root", `chown -R nobody: DIR"`}, anewToo: true},
+		"a directory of another user, with a file that is ours": {
+			spoil: func(dir string) error {
+				return errors.Join(os.Chmod(dir, 0o755), own(filepath.Join(dir, fileName)))
+			},
+			want: []string{"state.db cannot be used: permission denied", "DIR belongs to root, and the server runs as nobody", `chown -R nobody: DIR"`}, anew: true},
+		"a directory that is ours and closed, with a file that is ours": {
+			spoil: func(dir string) error {
+				return errors.Join(own(dir), own(filepath.Join(dir, fileName)), os.Chmod(dir, 0o500))
+			},
+			want: []string{"state.db cannot be used: permission denied", "the mode of DIR is dr-x------: chmod u+rwx it"}, anew: true},
 		"a closed directory of another user": {
 			spoil: func(string) error { return nil },
 			want:  []string{"permission denied", "DIR belongs to root", `chown -R nobody: DIR"`}, anewToo: true},
@@ -179,7 +190,13 @@ func TestNobodyIsToldToForgetWhatIsSound(t *testing.T) {
 				t.Fatalf("it said %q", said)
 			}
 			for _, one := range said {
-				if !test.anewToo && strings.HasPrefix(one, "false ") {
+				switch goesOn := strings.HasPrefix(one, "true "); {
+				case test.anew && goesOn:
+					if !strings.HasSuffix(one, " <nil>") {
+						t.Errorf("it does not go on: %s", one)
+					}
+					continue
+				case !test.anew && !test.anewToo && !goesOn:
 					continue
 				}
 				for _, want := range test.want {
