@@ -36,9 +36,14 @@ func seal(page []byte) {
 
 func TestTheNewerOfTwoPagesSaysWhereTheRestIs(t *testing.T) {
 	const size = 4096
-	for _, transactions := range [][2]uint64{{6, 7}, {7, 6}, {6, 6}} {
-		newest, err := newestMeta(bytes.NewReader(metaPages(size, transactions)), size)
-		if err != nil || order.Uint64(newest[48:]) != max(transactions[0], transactions[1]) {
+	for transactions, want := range map[[2]uint64]uint64{{6, 7}: 1, {7, 6}: 0, {6, 6}: 0} { // of two that are as new bbolt takes the first
+		file := metaPages(size, transactions)
+		for i := range uint64(2) {
+			order.PutUint64(file[i*size+pageHeader+16:], i)
+			seal(file[i*size:])
+		}
+		newest, err := newestMeta(bytes.NewReader(file), size)
+		if err != nil || order.Uint64(newest[16:]) != want {
 			t.Errorf("of %v it is %v, %v", transactions, newest, err)
 		}
 	}

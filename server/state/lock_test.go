@@ -51,7 +51,7 @@ func TestAStartWaitsForAServerThatEnds(t *testing.T) {
 	}()
 	select {
 	case err := <-opened:
-		t.Errorf("it did not wait: %v", err)
+		t.Fatalf("it did not wait: %v", err)
 	case <-time.After(lockWait / 10): // and so after it has begun to wait, or else has not begun
 	}
 	release()
@@ -88,6 +88,20 @@ func TestTheLockOfAFileThatHasNoNameAnyMoreIsNone(t *testing.T) {
 				t.Errorf("it is answered %v", err)
 			}
 		})
+	}
+}
+
+// A file whose name cannot be looked at is not known to be the one that was opened, nor
+// that a server has it.
+func TestTheLockOfAFileWhoseNameCannotBeLookedAtIsNone(t *testing.T) {
+	path := sound(t)
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := lock(f, filepath.Join(path, fileName)); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("it is answered %v", err)
 	}
 }
 

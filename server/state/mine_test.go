@@ -3,10 +3,14 @@
 package state
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 
 	"mandos/server/client"
 )
@@ -74,4 +78,99 @@ func TestWhatIsSavedIsSavedInTheFileThatIsRead(t *testing.T) {
 		}
 		save(t, s, a)
 	})
+}
+
+func TestWhichFileIsTheOneThatWasOpened(t *testing.T) {
+	dir := t.TempDir()
+	path, another := filepath.Join(dir, "file"), filepath.Join(dir, "another")
+	for _, file := range []string{path, another} {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var opened mine
+	if err := opened.is(path); err != nil {
+		t.Fatal(err)
+	}
+	for sentence, c := range map[string]struct {
+		mine mine
+		path string
+		want error
+	}{
+		"the same one":                     {opened, path, nil},
+		"another one":                      {opened, another, errAnother},
+		"none any more":                    {opened, filepath.Join(dir, "none"), errAnother},
+		"none that could be opened":        {mine{}, filepath.Join(dir, "none"), errAnother},
+		"what cannot be looked at":         {opened, filepath.Join(path, "x"), unix.ENOTDIR},
+		"what could never be looked at":    {mine{}, filepath.Join(path, "x"), unix.ENOTDIR},
+		"the first one, whichever that is": {mine{}, another, nil},
+	} {
+		if err := c.mine.is(c.path); !errors.Is(err, c.want) || err != nil && c.want == nil {
+			t.Errorf("%s: %v, want %v", sentence, err, c.want)
+		}
+	}
+}
+
+// TestAnotherFileIsNotGoneOnWith has the file opened anew, as it is after a write that
+// failed, when an older one has its name.
+func TestAnotherFileIsNotGoneOnWith(t *testing.T) {
+	s := open(t, t.TempDir())
+	save(t, s, full("a"))
+	older := sound(t)
+	if err := errors.Join(s.db.Close(), os.Rename(older, s.path)); err != nil {
+		t.Fatal(err)
+	}
+	s.db = nil
+	if records, err := s.Records(nil); !errors.Is(err, errAnother) {
+		t.Errorf("it is read as %v, error %v", records, err)
+	}
+	if _, err := s.History("a"); !errors.Is(err, errAnother) {
+		t.Errorf("its history: %v", err)
+	}
+}
+
+// TestASaveThatFailedMayHaveTakenEffect has the disk say that it failed to write what it
+// has written: that is not what somebody else has written.
+func TestASaveThatFailedMayHaveTakenEffect(t *testing.T) {
+	s := open(t, t.TempDir())
+	save(t, s, full("a"))
+	content, err := s.encode(&client.Record{Settings: client.Settings{Name: "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := map[string][]byte{"b": content}
+	failed := errors.New("the disk failed")
+	if err := s.db.Update(func(tx *bolt.Tx) error { return errors.Join(s.mine.replace(tx, changes), failed) }); !errors.Is(err, failed) {
+		t.Fatal(err)
+	}
+	if err := s.db.Update(func(tx *bolt.Tx) error { return replace(tx, changes) }); err != nil {
+		t.Fatal(err)
+	}
+	save(t, s, full("c"))
+	if got := recordsOf(t, reopen(t, s)); len(got) != 3 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		spoil func(tx *bolt.Tx) error
+		name  string
+		want  string
+	}{
+		"a record that bbolt refuses": {func(*bolt.Tx) error { return nil }, "", `client "": key required`},
+		"a summary that is damaged": {func(tx *bolt.Tx) error { return tx.Bucket(summaryBucket).Put(summaryKey, []byte("{")) }, "b",
+			"its summary is damaged"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			save(t, s, full("a"))
+			if err := s.db.Update(c.spoil); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.write(map[string][]byte{c.name: []byte("{}")}); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("it is answered %v", err)
+			}
+		})
+	}
 }

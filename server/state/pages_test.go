@@ -180,6 +180,7 @@ func TestPagesThatBboltWouldStumbleOver(t *testing.T) {
 		"a value as short":              {database(whole(node(2, leafPage, element{key: "b", value: make([]byte, bucketHeader-1)}))), ""},
 		"a small bucket":                {database(whole(node(2, leafPage, bucket("b", 0, node(0, leafPage, element{key: "k", value: []byte("v")})...)))), ""},
 		"a small bucket without page":   {database(whole(node(2, leafPage, bucket("b", 0)))), page2},
+		"a small bucket cut off":        {database(whole(node(2, leafPage, bucket("b", 0, with(node(0, leafPage, element{key: "k"}), func(p []byte) { p[10] = 2 })...)))), page2},
 		"a small bucket half a header":  {database(whole(node(2, leafPage, bucket("b", 0, make([]byte, pageHeader-1)...)))), page2},
 		"a small bucket out of order":   {database(whole(node(2, leafPage, bucket("b", 0, node(0, leafPage, element{key: "k"}, element{key: "a"})...)))), page2},
 		"a small bucket of children":    {database(whole(node(2, leafPage, bucket("b", 0, node(0, branchPage, under("k", 3))...))), leafOf(3, "k")), page2},
