@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -77,7 +78,8 @@ func TestANewFileThatAnotherServerMakes(t *testing.T) {
 		t.Fatalf("after it was killed: %v", err)
 	}
 	defer s.Close()
-	if err := s.create(nil, s.publish); err == nil || !strings.Contains(err.Error(), "another server has just created the state") {
+	err = waysOn(s.create(nil, s.publish))
+	if err == nil || !strings.HasPrefix(err.Error(), "another server has just created the state") || strings.Contains(err.Error(), "--no-restore") {
 		t.Errorf("when there is one by then: %v", err)
 	}
 }
@@ -88,7 +90,7 @@ func TestFilesThatAreSetAside(t *testing.T) {
 	for day := range keptAside + 3 {
 		old = append(old, fmt.Sprintf("%s.202601%02dT030405.000000000Z", fileName, day+1))
 	}
-	notOurs := []string{"state.db.bak", "state.db.20260101", "notes.20260101T030405.000000000Z"}
+	notOurs := []string{"20260101T030405.000000000Z", "state.db.bak", "state.db.20260101", "notes.20260101T030405.000000000Z"}
 	for _, name := range append(notOurs, old...) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -167,6 +169,9 @@ func TestAStateThatIsDamagedMeanwhile(t *testing.T) {
 	if err := s.Save([]client.Record{a}); err == nil || !strings.Contains(err.Error(), "cannot save the state: ") {
 		t.Errorf("it is saved: %v", err)
 	}
+	if err := s.sealAgain([]string{"a"}); err == nil || !strings.Contains(err.Error(), "it is too short") {
+		t.Errorf("it is sealed again: %v", err)
+	}
 	if _, err := s.History("a"); err == nil {
 		t.Error("there is a history")
 	}
@@ -179,9 +184,9 @@ func TestAStateThatIsDamagedMeanwhile(t *testing.T) {
 }
 
 // spoil makes a record one that cannot be read.
-func spoil(t *testing.T, s *Store, name string) {
+func spoil(t *testing.T, s *Store, name, content string) {
 	t.Helper()
-	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Put([]byte(name), []byte("utter nonsense")) }); err != nil {
+	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Put([]byte(name), []byte(content)) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -189,7 +194,7 @@ func spoil(t *testing.T, s *Store, name string) {
 func TestARecordThatIsDamagedMeanwhile(t *testing.T) {
 	s := open(t, t.TempDir())
 	save(t, s, full("a"))
-	spoil(t, s, "a")
+	spoil(t, s, "a", "utter nonsense")
 	if records, err := s.Records(nil); err == nil || !strings.Contains(err.Error(), `the record of client "a" is damaged`) || !strings.Contains(err.Error(), "restore a copy of the file") {
 		t.Errorf("it is read as %v, error %v", records, err)
 	}
@@ -208,18 +213,30 @@ func TestAStateIsClosedOnce(t *testing.T) {
 }
 
 func TestWhatFits(t *testing.T) {
-	for name, want := range map[string]string{
-		"":                                     "it has no name",
-		"a":                                    "",
-		strings.Repeat("x", bolt.MaxKeySize):   "",
-		strings.Repeat("x", bolt.MaxKeySize+1): "its name is longer than 32768 bytes",
+	// That much memory is never touched, nor known to Go.
+	most, err := unix.Mmap(-1, 0, bolt.MaxValueSize, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(most)
+	for _, c := range []struct {
+		name    string
+		content []byte
+		want    string
+	}{
+		{"", nil, "it has no name"},
+		{"a", nil, ""},
+		{strings.Repeat("x", bolt.MaxKeySize), nil, ""},
+		{strings.Repeat("x", bolt.MaxKeySize+1), nil, "its name is longer than 32768 bytes"},
+		{"a", most[:len(most)-sumSize], ""},
+		{"a", most[:len(most)-sumSize+1], "it is larger than 2147483638 bytes"},
 	} {
 		got := ""
-		if err := fits(name, nil); err != nil {
+		if err := fits(c.name, c.content); err != nil {
 			got = err.Error()
 		}
-		if got != want {
-			t.Errorf("a name of %d bytes: %q", len(name), got)
+		if got != c.want {
+			t.Errorf("%d bytes by a name of %d: %q", len(c.content), len(c.name), got)
 		}
 	}
 }
@@ -245,5 +262,103 @@ func TestTheNoteIsOfWhatWasTakenOver(t *testing.T) {
 	}
 	if wasTakenOver(upstream) {
 		t.Error("another one counts as taken over")
+	}
+}
+
+func TestASavedNothingIsNotWritten(t *testing.T) {
+	s := open(t, t.TempDir())
+	save(t, s, full("a"))
+	before := readFile(t, s.path)
+	save(t, s)
+	if err := s.Save([]client.Record{full("")}); err == nil {
+		t.Error("a record without a name is saved")
+	}
+	if !bytes.Equal(before, readFile(t, s.path)) {
+		t.Error("the file was written to")
+	}
+}
+
+// TestANewFileThatIsNotMade has what is done with a new file fail, at each step.
+func TestANewFileThatIsNotMade(t *testing.T) {
+	dir := t.TempDir()
+	s := newStore(dir, quiet)
+	failed := errors.New("it failed")
+	for sentence, c := range map[string]struct {
+		records map[string]*record
+		publish func(newFile string) error
+		want    string
+	}{
+		"a record that bbolt refuses": {map[string]*record{"": {}}, s.publish, `client "": key required`},
+		"a name that is refused":      {nil, func(string) error { return failed }, failed.Error()},
+		"a name that is lost at once": {nil, func(newFile string) error { return errors.Join(s.publish(newFile), os.Remove(s.path)) }, errAnother.Error()},
+	} {
+		if err := s.create(c.records, c.publish); err == nil || !strings.Contains(err.Error(), c.want) || s.db != nil {
+			t.Errorf("%s: it is answered %v", sentence, err)
+		}
+		if _, err := os.Lstat(s.path); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("%s: there is a state, %v", sentence, err)
+		}
+	}
+	for sentence, name := range map[string]func(newFile string) error{"where there is none": s.publish, "in place of none": s.setAside} {
+		if err := name(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a file that is gone is named %s: %v", sentence, err)
+		}
+	}
+	if err := open(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.setAside(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is gone is named in place of another: %v", err)
+	}
+}
+
+// A name is not there to stay until the directory is on disk.
+func TestADirectoryThatIsNotWrittenToDiskIsAnError(t *testing.T) {
+	for dir, want := range map[string]error{
+		t.TempDir():                        nil,
+		filepath.Join(t.TempDir(), "none"): fs.ErrNotExist,
+		"/proc" /* which is on no disk */ : unix.EINVAL,
+	} {
+		if err := syncDirectory(dir); !errors.Is(err, want) || err != nil && want == nil {
+			t.Errorf("%s: %v, want %v", dir, err, want)
+		}
+	}
+}
+
+func TestTheLogTellsOfWhatIsTakenOver(t *testing.T) {
+	dir := t.TempDir()
+	leavePickle(t, dir)
+	var told bytes.Buffer
+	s, err := Open(dir, slog.New(slog.NewTextHandler(&told, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	upstream := filepath.Join(dir, upstreamName)
+	if want := `level=INFO msg="Taking over the state of the Python server" file=` + upstream + " clients=6"; !strings.Contains(told.String(), want) {
+		t.Errorf("the log lacks %s:\n%s", want, &told)
+	}
+	told.Reset()
+	long := filepath.Join(dir, strings.Repeat("x", 250)) // and a name with the suffix is too long
+	if err := os.WriteFile(long, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.note(long)
+	if want := `level=WARN msg="cannot note that ` + long + " has been taken over: "; !strings.Contains(told.String(), want) {
+		t.Errorf("the log lacks %s:\n%s", want, &told)
+	}
+}
+
+// A note of a former file must go before another is taken over, or else that could be
+// taken over twice.
+func TestAFormerNoteThatCannotBeRemoved(t *testing.T) {
+	dir := t.TempDir()
+	leavePickle(t, dir)
+	note := filepath.Join(dir, upstreamName+noteSuffix)
+	if err := os.MkdirAll(filepath.Join(note, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(dir, quiet); err == nil || !strings.HasPrefix(err.Error(), note+" cannot be used: directory not empty") {
+		t.Errorf("%v is opened, error %v", s, err)
 	}
 }

@@ -92,6 +92,7 @@ func TestOnlyWhatIsStillSavedIsSealedAgain(t *testing.T) {
 	save(t, s, a, b)
 	sealed := s.sealed["a"]
 	before := recordsOf(t, s, a.Configured, b.Configured)
+	file := readFile(t, s.path)
 	unchanged := func(sentence string) {
 		t.Helper()
 		if err := s.sealAgain([]string{"a", "b", "nobody"}); err != nil {
@@ -100,6 +101,9 @@ func TestOnlyWhatIsStillSavedIsSealedAgain(t *testing.T) {
 		after := recordsOf(t, s, a.Configured, b.Configured)
 		if after["a"].Settings.Secret.Settled() != before["a"].Settings.Secret.Settled() || len(after) != len(before) {
 			t.Errorf("%s: its secret is %v", sentence, after["a"].Settings.Secret)
+		}
+		if !bytes.Equal(file, readFile(t, s.path)) {
+			t.Errorf("%s: the file was written to", sentence)
 		}
 	}
 	unchanged("what is as it was")
@@ -112,11 +116,12 @@ func TestOnlyWhatIsStillSavedIsSealedAgain(t *testing.T) {
 }
 
 func TestARecordThatIsDamagedIsNotSealedAgain(t *testing.T) {
-	s := open(t, t.TempDir())
-	a := full("a")
-	save(t, s, a)
-	spoil(t, s, "a")
-	if err := s.sealAgain([]string{"a"}); err == nil || !strings.HasPrefix(err.Error(), "client a: ") {
-		t.Errorf("it is answered %v", err)
+	for _, content := range []string{"utter nonsense", "its sum."} {
+		s := open(t, t.TempDir())
+		save(t, s, full("a"))
+		spoil(t, s, "a", content)
+		if err := s.sealAgain([]string{"a"}); err == nil || !strings.HasPrefix(err.Error(), "client a: ") {
+			t.Errorf("%q: it is answered %v", content, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -281,12 +283,76 @@ func TestADroppedRecordDoesNotComeBackDecrypted(t *testing.T) {
 	}
 	encrypted := s.encrypted()
 	save(t, s, client.Record{Settings: client.Settings{Name: "same0"}, Dropped: true})
+	if _, ok := s.sealed["same0"]; ok {
+		t.Error("its secret is still in memory")
+	}
 	s.settle(t.Context(), encrypted)
 	if err := s.sealAgain(encrypted); err != nil {
 		t.Fatal(err)
 	}
 	if r, ok := recordsOf(t, reopen(t, s), configured...)["same0"]; ok {
 		t.Errorf("it is there: %+v", r)
+	}
+}
+
+// withoutRandomness has the system give no random bytes until the test, or the function
+// that it returns, ends that. Without them nothing can be encrypted.
+func withoutRandomness(t *testing.T) (end func()) {
+	t.Helper()
+	former := rand.Reader
+	rand.Reader = iotest.ErrReader(errors.New("no randomness"))
+	end = func() { rand.Reader = former }
+	t.Cleanup(end)
+	return end
+}
+
+func TestWhatCannotBeEncryptedStaysAsItWas(t *testing.T) {
+	s := open(t, t.TempDir())
+	a, b := full("a"), full("b")
+	b.Settings.Secret = b.Configured.Secret
+	save(t, s, a, b)
+	changed := a
+	changed.Settings.Secret = secret("set later")
+	b.LastCheckerStatus = 7
+	end := withoutRandomness(t)
+	err := s.Save([]client.Record{changed, b})
+	end()
+	unsavable, ok := err.(client.UnsavableError)
+	if !ok || len(unsavable) != 1 || unsavable["a"].Error() != "cannot encrypt its secret: no randomness" {
+		t.Errorf("it is answered %v", err)
+	}
+	got := recordsOf(t, reopen(t, s), a.Configured, b.Configured)
+	if want := map[string]client.Record{"a": a, "b": b}; !equal(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+func TestWhatCannotBeEncryptedAgainStaysAsItWas(t *testing.T) {
+	s, configured, want := takenOver(t, t.TempDir(), 1)
+	if _, err := s.Records(configured); err != nil {
+		t.Fatal(err)
+	}
+	end := withoutRandomness(t)
+	err := s.DecryptAll(t.Context())
+	end()
+	if err == nil || err.Error() != "cannot save what was decrypted: client other: cannot encrypt its secret: no randomness" {
+		t.Errorf("it is answered %v", err)
+	}
+	if got := secretsOf(recordsOf(t, reopen(t, s), configured...)); !maps.Equal(got, want) {
+		t.Errorf("the secrets are %v, want %v", got, want)
+	}
+}
+
+func TestWhatIsDecryptedIsSavedInTheFileThatIsRead(t *testing.T) {
+	s, configured, _ := takenOver(t, t.TempDir(), 1)
+	if _, err := s.Records(configured); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DecryptAll(t.Context()); !errors.Is(err, errAnother) {
+		t.Errorf("it is answered %v", err)
 	}
 }
 

@@ -144,7 +144,27 @@ func TestANoteThatCannotBeMade(t *testing.T) {
 	if wasTakenOver(upstream) {
 		t.Error("a note that cannot be read is one")
 	}
-	if err := noteTakenOver(filepath.Join(dir, "missing")); err != nil {
+	missing := filepath.Join(dir, "missing")
+	if err := noteTakenOver(missing); err != nil {
 		t.Errorf("of nothing: %v", err)
+	}
+	if err := os.WriteFile(missing+noteSuffix, []byte(sumOfFile(nil)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if wasTakenOver(missing) {
+		t.Error("a file that is gone counts as an empty one")
+	}
+}
+
+func TestTryToMakeMakesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := TryToMake(dir, "mandos"); err != nil {
+		t.Errorf("it is answered %v", err)
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was made, or %v", err)
+	}
+	if err := TryToMake(filepath.Join(dir, "below"), "mandos"); err == nil || !strings.Contains(err.Error(), "there is no "+dir+"; ") {
+		t.Errorf("without its parent: %v", err)
 	}
 }
