@@ -30,6 +30,7 @@ func TestEachRefusalHasItsCure(t *testing.T) {
 	}{
 		{closed, unix.EACCES, "chmod u+rwx it"},
 		{closed, unix.EPERM, "chmod u+rwx it"},
+		{dir, unix.EACCES, "owner and mode of " + dir + " are as they must be"},
 		{missing, unix.EROFS, "add ReadWritePaths=" + dir + " to it"},
 		{dir, unix.ENOLCK, otherFileSystem},
 		{dir, unix.ENOTSUP, otherFileSystem},

@@ -435,10 +435,9 @@ func (s *Store) reopen() error {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.db == nil {
-		s.closed = true
+	s.closed = true
+	if s.db == nil {
 		return nil
 	}
-	s.closed = true
-	return s.db.Close()
+	return s.db.Close() // which may be closed
 }
