@@ -134,6 +134,9 @@ with mandosctl(1).`,
 		if cmd.Flag("check").Value.String() == "true" {
 			return check(cmd.Context(), options, cmd.OutOrStdout())
 		}
+		if cmd.Flag("write-pickle").Value.String() == "true" {
+			return giveBack(options, cmd.OutOrStdout())
+		}
 		hangups := make(chan os.Signal, 1) // from here on, for one would end the start
 		signal.Notify(hangups, syscall.SIGHUP)
 		var s *settings

@@ -86,6 +86,9 @@ type Daemon struct {
 
 	// Check, only on the command line, says to check the configuration and exit.
 	Check bool
+	// WritePickle, only on the command line, says to write the state for the Python
+	// server and exit.
+	WritePickle bool
 }
 
 // Origin tells where the value of a mandos.conf key came from, for an error

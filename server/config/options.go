@@ -140,6 +140,11 @@ var options = []option{
 		help: "check the configuration and exit",
 		set:  boolean(func(d *Daemon) *bool { return &d.Check }),
 	},
+	{
+		flag: "write-pickle", byDefault: "False",
+		help: "write the state as the Python server reads it, to go back to that, and exit",
+		set:  boolean(func(d *Daemon) *bool { return &d.WritePickle }),
+	},
 }
 
 func text(field func(*Daemon) *string) func(*Daemon, string) error {

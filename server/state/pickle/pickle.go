@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package pickle reads Python's pickles of the protocols 0 to 2 that are made of
-// plain data: nothing in them is ever called. The format is that of the opcodes'
-// documentation in Python's pickletools module.
+// plain data, and makes such: nothing in them is ever called. The format is that of
+// the opcodes' documentation in Python's pickletools module.
 //
 // A pickle is a program for a machine with a stack and a memo. [Read] runs it
 // with bounds on its length and on the memory that its values take, and builds

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"mandos/server/client"
+)
+
+func TestWhatIsGivenBackIsTakenOverAsItWas(t *testing.T) {
+	s := open(t, t.TempDir())
+	dir := filepath.Dir(s.path)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	healthy := ofTheSchema()[1]
+	healthy.Created, healthy.Expires, healthy.LastCheckedOK, healthy.LastCheckerStatus = now, now.Add(time.Hour), now, 0
+	healthy.Settings.Secret = secret("set at run time")
+	lowered := ofTheSchema()[0]
+	lowered.Gone = time.Time{}
+	removed := healthy
+	removed.Settings.Name, removed.Configured.Name = "removed", "removed"
+	removed.Standing.Lowerings = []client.Lowering{{ID: "1", Reason: client.RemovedByAdministrator, Name: "removed", Key: client.Key{KeyID: "AB", Fingerprint: "CD"}}}
+	gone := healthy
+	gone.Settings.Name, gone.Configured.Name, gone.Gone = "gone", "gone", now
+	save(t, s, healthy, lowered.Judged(), removed.Judged(), gone)
+	if _, err := GiveBack(dir); !errors.Is(err, ErrInUse) {
+		t.Errorf("while a server runs: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	given, err := GiveBack(dir)
+	if want := (GivenBack{filepath.Join(dir, upstreamName), 3, 2}); err != nil || given != want {
+		t.Fatalf("it says %+v, error %v, want %+v", given, err, want)
+	}
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
+	}
+	got := recordsOf(t, open(t, dir), healthy.Configured, lowered.Configured, removed.Configured)
+	for name, enabled := range map[string]bool{"healthy": true, "lowered": false, "removed": false} {
+		if r, ok := got[name]; !ok || r.Enabled != enabled || r.Configured.Enabled != true {
+			t.Errorf("%s is %+v", name, r)
+		}
+	}
+	want, back := healthy, got["healthy"]
+	if back.Settings != want.Settings || !back.Created.Equal(now) || !back.Expires.Equal(want.Expires) || !back.LastCheckedOK.Equal(now) || back.LastCheckerStatus != 0 {
+		t.Errorf("it is %+v, want %+v", back, want)
+	}
+	if len(got) != 3 {
+		t.Errorf("there are %d", len(got))
+	}
+}
+
+func TestNothingIsGivenBackOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	if given, err := GiveBack(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is %+v, error %v", given, err)
+	}
+	if names := ls(t, dir); len(names) > 0 {
+		t.Errorf("the directory has %q", names)
+	}
+}
