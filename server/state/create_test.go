@@ -172,6 +172,9 @@ func TestAStateThatIsDamagedMeanwhile(t *testing.T) {
 	if err := s.sealAgain([]string{"a"}); err == nil || !strings.Contains(err.Error(), "it is too short") {
 		t.Errorf("it is sealed again: %v", err)
 	}
+	if err := s.SaveHistory(map[string][]byte{"a": []byte("some")}); err == nil || !strings.HasPrefix(err.Error(), "cannot save the history: ") {
+		t.Errorf("its history is saved: %v", err)
+	}
 	if _, err := s.History("a"); err == nil {
 		t.Error("there is a history")
 	}
