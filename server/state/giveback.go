@@ -62,12 +62,13 @@ func dictOf(pairs ...any) *pickle.Dict {
 // settingsOf are what the Python server keeps of the configuration: with it, it finds
 // out what has changed there since.
 func settingsOf(s *client.Settings) *pickle.Dict {
-	return dictOf(
-		"key_id", s.KeyID, "fingerprint", s.Fingerprint, "host", s.Host, "checker_command", s.Checker,
-		"timeout", s.Timeout, "extended_timeout", s.ExtendedTimeout, "interval", s.Interval,
-		"approval_delay", s.ApprovalDelay, "approval_duration", s.ApprovalDuration, "approved_by_default", s.ApprovedByDefault,
-		"enabled", s.Enabled, "expires", nil, "last_approval_request", nil, "last_checked_ok", nil, "last_checker_status", int64(client.NeverChecked),
-	)
+	dict := dictOf("enabled", s.Enabled, "expires", nil, "last_approval_request", nil, "last_checked_ok", nil, "last_checker_status", int64(client.NeverChecked))
+	for i := range client.AllSettings {
+		if setting := &client.AllSettings[i]; setting.Property != client.PropSecret {
+			dict.Items[upstreamKey(setting)] = setting.Value(s)
+		}
+	}
+	return dict
 }
 
 // attributesOf are all that the Python server keeps of a client. Without a secret that was

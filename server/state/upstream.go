@@ -179,17 +179,26 @@ func (a *attributes) truth(name string, to *bool) {
 	get(a, name, to)
 }
 
+// upstreamKey is what the Python server calls a setting.
+func upstreamKey(s *client.Setting) string {
+	if s.Property == client.PropChecker {
+		return "checker_command"
+	}
+	return s.Key
+}
+
 func (a *attributes) settings(s *settings) {
-	a.text("key_id", &s.KeyID)
-	a.text("fingerprint", &s.Fingerprint)
-	a.text("host", &s.Host)
-	a.text("checker_command", &s.Checker)
-	get(a, "timeout", &s.Timeout)
-	get(a, "extended_timeout", &s.ExtendedTimeout)
-	get(a, "interval", &s.Interval)
-	get(a, "approval_delay", &s.ApprovalDelay)
-	get(a, "approval_duration", &s.ApprovalDuration)
-	a.truth("approved_by_default", &s.ApprovedByDefault)
+	for i := range client.AllSettings {
+		setting := &client.AllSettings[i]
+		switch field := setting.Field((*client.Settings)(s)).(type) {
+		case *string:
+			a.text(upstreamKey(setting), field)
+		case *time.Duration:
+			get(a, upstreamKey(setting), field)
+		case *bool:
+			a.truth(upstreamKey(setting), field)
+		}
+	}
 }
 
 func (a *attributes) progress(name string, r *record, now time.Time) {
