@@ -28,7 +28,7 @@ const nobody = 65534
 // to begin a new one.
 func tryToOpen(dir string, withoutLocks bool) {
 	if withoutLocks {
-		if err := refuseLocks(); err != nil {
+		if err := refuse(unix.SYS_FLOCK, unix.ENOLCK); err != nil { // as where the file system knows no locks
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -52,15 +52,15 @@ func tryToOpen(dir string, withoutLocks bool) {
 	os.Exit(0)
 }
 
-// refuseLocks has the kernel answer to flock(2) what it answers where the file
-// system knows no locks.
-func refuseLocks() error {
+// refuse has the kernel answer a system call with that error, as long as this goroutine
+// lives, whose thread ends with it.
+func refuse(call uint32, errno syscall.Errno) error {
 	runtime.LockOSThread()
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_FLOCK, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0x00050000 | uint32(unix.ENOLCK)}, // SECCOMP_RET_ERRNO
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0x7fff0000},                       // SECCOMP_RET_ALLOW
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0x00050000 | uint32(errno)}, // SECCOMP_RET_ERRNO
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0x7fff0000},                 // SECCOMP_RET_ALLOW
 	}
 	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
@@ -221,5 +221,61 @@ func TestWhatIsNotTheSystemsIsNoRefusal(t *testing.T) {
 	}
 	if err := Refused("/x", &os.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}); err == nil || err.Error() != "/x cannot be used: no space left on device; make room for it" {
 		t.Error(err)
+	}
+}
+
+// TestWhatTheKernelRefusesIsNoSuccess has the kernel refuse one thing from a moment on.
+func TestWhatTheKernelRefusesIsNoSuccess(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		call uint32
+		do   func(dir string, refuse func()) error
+	}{
+		"to write the name of a new directory to disk": {unix.SYS_FSYNC, func(dir string, refuse func()) error {
+			refuse()
+			_, err := MakeDirectory(filepath.Join(dir, "made"), "mandos")
+			return err
+		}},
+		"to write the name of a new state to disk": {unix.SYS_FSYNC, func(dir string, refuse func()) error {
+			s := newStore(filepath.Join(dir, "new"), quiet)
+			if err := os.Mkdir(filepath.Dir(s.path), 0o700); err != nil {
+				return err
+			}
+			return s.create(nil, func(newFile string) error {
+				refuse()
+				return s.publish(newFile)
+			})
+		}},
+		"a second name for the state that is set aside": {unix.SYS_LINKAT, func(dir string, refuse func()) error {
+			refuse()
+			_, err := OpenAnew(dir, quiet)
+			return err
+		}},
+		"to list what was set aside": {unix.SYS_GETDENTS64, func(dir string, refuse func()) error {
+			refuse()
+			return newStore(dir, quiet).thin()
+		}},
+		"to open what would be set aside": {unix.SYS_OPENAT, func(dir string, refuse func()) error {
+			refuse()
+			_, err := Try(dir, false)
+			return err
+		}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			dir := filepath.Dir(sound(t))
+			done := make(chan error)
+			go func() {
+				done <- c.do(dir, func() {
+					if err := refuse(c.call, unix.EIO); err != nil {
+						t.Error(err)
+					}
+				})
+			}()
+			if err := <-done; !errors.Is(err, unix.EIO) {
+				t.Errorf("it is answered %v", err)
+			}
+			if got := recordsOf(t, open(t, dir)); len(got) != 1 {
+				t.Errorf("there are %d records in the state that there was", len(got))
+			}
+		})
 	}
 }
