@@ -629,7 +629,7 @@ func TestSentencesOfTheLogAreInTheSource(t *testing.T) {
 	for _, match := range regexp.MustCompile(`(?m)^\.It Li (.+)$`).FindAllStringSubmatch(diagnostics, -1) {
 		sentences = append(sentences, match[1])
 	}
-	_, table, _ := strings.Cut(read(t, "migration.md"), "\n| Python server | here |\n")
+	_, table, _ := strings.Cut(read(t, "differences.md"), "\n| Python server | here |\n")
 	table, _, _ = strings.Cut(table, "\n\n")
 	for line := range strings.Lines(table) {
 		here := line[strings.LastIndex(line, " | "):]
