@@ -16,7 +16,7 @@ sysconfdir ?= /etc
 # The smallest boxes that are to run this: routers, NAS, single-board computers.
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/mipsle linux/riscv64
 
-.PHONY: all help build demo test test-systemd check cross bench load fuzz install uninstall clean
+.PHONY: all help build demo picture test test-systemd check cross bench load fuzz install uninstall clean
 
 all: build
 
@@ -34,6 +34,10 @@ demo:
 	@.ci/need demo
 	@$(MAKE) --no-print-directory build
 	@etc/demo/demo.sh $(BUILD)
+
+## picture: take the README's picture of the monitor anew; needs tmux
+picture: build
+	docs/picture/monitor.sh $(BUILD)
 
 ## test: run all checks and all tests, with the race detector, and build for every platform
 test:
