@@ -16,7 +16,7 @@ sysconfdir ?= /etc
 # The smallest boxes that are to run this: routers, NAS, single-board computers.
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/7 linux/mipsle linux/riscv64
 
-.PHONY: all help build demo picture test test-systemd check cross bench load fuzz install uninstall clean
+.PHONY: all help build demo picture test test-systemd test-packages check cross bench load fuzz install uninstall packages dist clean
 
 all: build
 
@@ -51,11 +51,16 @@ test-systemd:
 	@.ci/need systemd
 	$(GO) test -tags systemd -count=1 -timeout 30m ./server -run UnderSystemd
 
+## test-packages: make the packages, and install, upgrade and remove them on Debian under systemd; needs root
+test-packages:
+	@.ci/need packages
+	$(GO) test -tags packages -count=1 -timeout 60m ./server -run 'Package|Lintian'
+
 ## check: format, vet and staticcheck
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these' >&2; exit 1; }
 	$(GO) vet -race ./... # as the tests are built, so that nothing is built twice
-	$(GO) vet -race -tags systemd ./server
+	$(GO) vet -race -tags systemd,packages ./server
 	GOFLAGS="$$($(GO) env GOFLAGS) -race" $(GO) tool staticcheck ./...
 
 ## cross: build for every platform
@@ -123,6 +128,14 @@ uninstall:
 	for page in docs/man/*; do page=$${page##*/}; section=$${page##*.}; rm -f "$(DESTDIR)$(datadir)/man/man$${section%mandos}/$$page"; done
 	rm -rf $(DESTDIR)$(datadir)/doc/mandos
 	rm -f $(DESTDIR)$(datadir)/bash-completion/completions/mandosctl $(DESTDIR)$(datadir)/zsh/vendor-completions/_mandosctl $(DESTDIR)$(datadir)/fish/vendor_completions.d/mandosctl.fish
+
+## packages: build the deb, rpm and apk in build/packages/, with their sums and what is linked into them
+packages:
+	etc/package/build.sh $(BUILD)/packages $(VERSION) deb rpm apk
+
+## dist: build archives with an install.sh in build/dist/, for where there are no packages
+dist:
+	etc/package/build.sh $(BUILD)/dist $(VERSION) tar
 
 ## clean: remove what was built
 clean:

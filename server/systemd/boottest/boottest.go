@@ -24,8 +24,15 @@ import (
 // Releases are the releases of Debian that the server is to work on.
 var Releases = []string{"bookworm", "trixie"}
 
-// packages are what the server finds on a usual host, beside the bare system.
-const packages = "systemd,systemd-sysv,dbus,avahi-daemon,avahi-utils,fping,iproute2,procps,python3,socat"
+// packages are what the server finds on a usual host, beside the bare system, and what
+// Debian's own mandos needs.
+const packages = "systemd,systemd-sysv,dbus,avahi-daemon,avahi-utils,fping,iproute2,procps,python3,socat,gnupg,python3-dbus,python3-gi,python3-urwid"
+
+// DebiansMandos is the path on the machine of the package of Debian's own mandos, which
+// is not installed.
+const DebiansMandos = "/var/cache/mandos-test/mandos.deb"
+
+const downloadMandos = "apt-get update && mkdir -p /var/cache/mandos-test && cd /var/cache/mandos-test && apt-get download mandos && mv mandos_*.deb mandos.deb"
 
 // How long a machine may take, on a busy host.
 const (
@@ -124,6 +131,9 @@ func imageOf(t *testing.T, release string) string {
 	}
 	if out, err := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+packages, release, image).CombinedOutput(); err != nil {
 		t.Fatalf("debootstrap: %v\n%s", err, out)
+	}
+	if out, err := exec.CommandContext(ctx, "chroot", image, "sh", "-c", downloadMandos).CombinedOutput(); err != nil {
+		t.Fatalf("cannot download Debian's mandos: %v\n%s", err, out)
 	}
 	if err := os.WriteFile(image+".packages", []byte(packages), 0o644); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build packages
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mandos/server/systemd/boottest"
+)
+
+// makePackages makes the packages of the architectures from the checkout, and gives the
+// directory that they are in.
+func makePackages(t *testing.T, checkout, version, architectures string) string {
+	t.Helper()
+	build := t.TempDir()
+	cmd := exec.Command("make", "--directory", checkout, "--no-print-directory", "packages", "BUILD="+build, "VERSION="+version)
+	cmd.Env = append(os.Environ(), "ARCHITECTURES="+architectures)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(build, "packages")
+}
+
+func TestPackagesFromTwoCheckoutsAreTheSame(t *testing.T) {
+	var sums []string
+	for _, name := range []string{"one", "another and longer"} {
+		checkout := filepath.Join(t.TempDir(), name)
+		if out, err := exec.Command("git", "clone", "--quiet", "..", checkout).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		packages := makePackages(t, checkout, "1.2.3", "amd64 arm64 armhf")
+		sum, err := os.ReadFile(filepath.Join(packages, "SHA256SUMS"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
+		cmd.Dir = packages
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		sums = append(sums, string(sum))
+	}
+	if strings.Count(sums[0], "\n") != 3*4 {
+		t.Errorf("there are not three packages and a bill for each of three architectures:\n%s", sums[0])
+	}
+	if sums[0] != sums[1] {
+		t.Errorf("they differ:\n%s\n%s", sums[0], sums[1])
+	}
+}
+
+func TestLintianFindsNothing(t *testing.T) {
+	packages := makePackages(t, "..", "1.2.3", "amd64")
+	out, err := exec.Command("lintian", "--allow-root", "--fail-on", "error,warning", filepath.Join(packages, "mandos-go_1.2.3-1_amd64.deb")).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// packagedClients are clients of a server that was installed from a package.
+const packagedClients = `
+[DEFAULT]
+timeout = PT1H
+interval = PT30M
+checker = true
+secret = AAAA
+host = localhost
+
+[host1]
+key_id = %064d
+fingerprint = %040d
+
+[host2]
+key_id = %064d
+fingerprint = %040d
+`
+
+// packaged is a machine that packages are installed on.
+type packaged struct {
+	*boottest.Machine
+	t *testing.T
+}
+
+func bootForPackages(t *testing.T, release string) packaged {
+	m := packaged{boottest.Boot(t, release), t}
+	for _, version := range []string{"1.0.0", "1.0.1"} {
+		name := "mandos-go_" + version + "-1_amd64.deb"
+		deb, err := os.ReadFile(filepath.Join(makePackages(t, "..", version, "amd64"), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Write("/root/"+version+".deb", string(deb), 0o644)
+	}
+	return m
+}
+
+// says checks what a command prints.
+func (m packaged) says(command, want string) {
+	m.t.Helper()
+	if got, err := m.Try(command); got != want {
+		m.t.Errorf("%s says %q, want %q; error %v\n%s", command, got, want, err, m.Journal())
+	}
+}
+
+// serves checks that our server, of that version, runs as it should.
+func (m packaged) serves(version string) {
+	m.t.Helper()
+	m.says("systemctl is-active mandos", "active")
+	m.says("systemctl is-enabled mandos", "enabled")
+	m.says("ps -o user= -p $(systemctl show --value --property MainPID mandos)", "_mandos")
+	m.says("/proc/$(systemctl show --value --property MainPID mandos)/exe --version", "mandos "+version)
+	m.says("busctl call org.freedesktop.DBus / org.freedesktop.DBus NameHasOwner s se.recompile.Mandos", "b true")
+}
+
+// configure gives the server its two clients.
+func (m packaged) configure() {
+	m.t.Helper()
+	m.Write("/etc/mandos/clients.conf", fmt.Sprintf(packagedClients, 1, 1, 2, 2), 0o600)
+}
+
+const disabledClients = "mandosctl list --disabled --output json | python3 -c 'import json, sys; print(*[c[\"name\"] for c in json.load(sys.stdin)[\"clients\"]])'"
+
+func TestPackage(t *testing.T) {
+	for _, release := range boottest.Releases {
+		t.Run(release, func(t *testing.T) {
+			m := bootForPackages(t, release)
+			t.Log(m.Run("dpkg --install /root/1.0.0.deb"))
+			m.serves("1.0.0")
+			m.configure()
+			m.Run("mandosctl reload && mandosctl disable host2")
+			m.says(disabledClients, "host2")
+
+			t.Log(m.Run("dpkg --install /root/1.0.1.deb"))
+			m.serves("1.0.1")
+			m.says(disabledClients, "host2")
+			m.says("cat /etc/mandos/clients.conf | grep -c key_id", "2")
+
+			t.Log(m.Run("dpkg --remove mandos-go"))
+			m.says("systemctl is-active mandos", "inactive")
+			m.says("ls /etc/mandos /var/lib/mandos | grep -c -e clients.conf -e state.db$", "2")
+			t.Log(m.Run("dpkg --install /root/1.0.1.deb"))
+			m.serves("1.0.1")
+			m.says(disabledClients, "host2")
+
+			t.Log(m.Run("dpkg --purge mandos-go"))
+			m.says("ls -d /etc/mandos /etc/default/mandos /etc/init.d/mandos* /var/lib/mandos /usr/sbin/mandos* /usr/share/doc/mandos* /etc/systemd/system/*/mandos* /etc/rc2.d/*mandos* 2>/dev/null", "")
+			m.says("dpkg-divert --list | grep mandos", "")
+		})
+	}
+}
+
+// TestPackageBesideDebiansMandos goes from the Python server to ours and back, with
+// clients that are disabled on the way. The Python server is the real one.
+func TestPackageBesideDebiansMandos(t *testing.T) {
+	const pythonDisabled = "mandos-ctl --dump-json | python3 -c 'import json, sys; print(*sorted(n for n, c in json.load(sys.stdin).items() if not c[\"Enabled\"]))'"
+	for _, release := range boottest.Releases {
+		t.Run(release, func(t *testing.T) {
+			m := bootForPackages(t, release)
+			m.configure()
+			install := "DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install "
+			t.Log(m.Run(install + boottest.DebiansMandos))
+			m.Await("the Python server serves", "mandos-ctl --disable host1")
+			before := m.Run("cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true")
+
+			t.Log(m.Run("dpkg --install /root/1.0.0.deb"))
+			m.serves("1.0.0")
+			m.says(disabledClients, "host1")
+			m.says(pythonDisabled, "host1")
+			m.Run("mandosctl disable host2")
+			m.says("dpkg --verify mandos; cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true", before)
+
+			t.Log(m.Run(install + boottest.DebiansMandos))
+			m.serves("1.0.0")
+			t.Log(m.Run("dpkg --purge mandos"))
+			m.serves("1.0.0")
+			m.says("grep -c key_id /etc/mandos/clients.conf", "2")
+			t.Log(m.Run(install + boottest.DebiansMandos))
+			m.serves("1.0.0")
+
+			t.Log(m.Run("dpkg --remove mandos-go"))
+			m.Await("the Python server serves", "mandos-ctl --is-enabled host1; test $? = 1")
+			m.says("head -n 1 /usr/sbin/mandos | grep -c python", "1")
+			m.says("systemctl is-active mandos", "active")
+			m.says(pythonDisabled, "host1 host2")
+
+			t.Log(m.Run("dpkg --install /root/1.0.1.deb"))
+			m.serves("1.0.1")
+			m.says(disabledClients, "host1 host2")
+
+			t.Log(m.Run("dpkg --purge mandos-go"))
+			m.Await("the Python server serves", "mandos-ctl --is-enabled host1; test $? = 1")
+			m.says("cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true", before)
+			m.says("dpkg-divert --list | grep mandos", "")
+		})
+	}
+}
