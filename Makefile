@@ -54,7 +54,7 @@ test-systemd:
 ## test-packages: make the packages, and install, upgrade and remove them on Debian under systemd; needs root
 test-packages:
 	@.ci/need packages
-	$(GO) test -tags packages -count=1 -timeout 60m ./server -run 'Package|Lintian'
+	$(GO) test -tags packages -count=1 -timeout 60m ./server -run 'Package|Lintian|Archive'
 
 ## check: format, vet and staticcheck
 check:

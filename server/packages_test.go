@@ -15,17 +15,17 @@ import (
 	"mandos/server/systemd/boottest"
 )
 
-// makePackages makes the packages of the architectures from the checkout, and gives the
-// directory that they are in.
-func makePackages(t *testing.T, checkout, version, architectures string) string {
+// makeThere makes "packages" or "dist" from the checkout, for the architectures, and gives
+// the directory that they are in.
+func makeThere(t *testing.T, checkout, target, version, architectures string) string {
 	t.Helper()
 	build := t.TempDir()
-	cmd := exec.Command("make", "--directory", checkout, "--no-print-directory", "packages", "BUILD="+build, "VERSION="+version)
+	cmd := exec.Command("make", "--directory", checkout, "--no-print-directory", target, "BUILD="+build, "VERSION="+version)
 	cmd.Env = append(os.Environ(), "ARCHITECTURES="+architectures)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return filepath.Join(build, "packages")
+	return filepath.Join(build, target)
 }
 
 func TestPackagesFromTwoCheckoutsAreTheSame(t *testing.T) {
@@ -35,7 +35,7 @@ func TestPackagesFromTwoCheckoutsAreTheSame(t *testing.T) {
 		if out, err := exec.Command("git", "clone", "--quiet", "..", checkout).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		packages := makePackages(t, checkout, "1.2.3", "amd64 arm64 armhf")
+		packages := makeThere(t, checkout, "packages", "1.2.3", "amd64 arm64 armhf")
 		sum, err := os.ReadFile(filepath.Join(packages, "SHA256SUMS"))
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestPackagesFromTwoCheckoutsAreTheSame(t *testing.T) {
 }
 
 func TestLintianFindsNothing(t *testing.T) {
-	packages := makePackages(t, "..", "1.2.3", "amd64")
+	packages := makeThere(t, "..", "packages", "1.2.3", "amd64")
 	out, err := exec.Command("lintian", "--allow-root", "--fail-on", "error,warning", filepath.Join(packages, "mandos-go_1.2.3-1_amd64.deb")).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -91,7 +91,7 @@ func bootForPackages(t *testing.T, release string) packaged {
 	m := packaged{boottest.Boot(t, release), t}
 	for _, version := range []string{"1.0.0", "1.0.1"} {
 		name := "mandos-go_" + version + "-1_amd64.deb"
-		deb, err := os.ReadFile(filepath.Join(makePackages(t, "..", version, "amd64"), name))
+		deb, err := os.ReadFile(filepath.Join(makeThere(t, "..", "packages", version, "amd64"), name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,5 +198,29 @@ func TestPackageBesideDebiansMandos(t *testing.T) {
 			m.says("cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true", before)
 			m.says("dpkg-divert --list | grep mandos", "")
 		})
+	}
+}
+
+func TestArchive(t *testing.T) {
+	m := packaged{boottest.Boot(t, boottest.Releases[0]), t}
+	archive, err := os.ReadFile(filepath.Join(makeThere(t, "..", "dist", "1.2.3", "amd64"), "mandos-go-1.2.3-amd64.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Write("/root/archive.tar.gz", string(archive), 0o644)
+	m.configure()
+	t.Log(m.Run("cd /root && tar -xzf archive.tar.gz && ./mandos-go-1.2.3-amd64/install.sh enable"))
+	m.serves("1.2.3")
+	m.says("mandosctl list --output json | grep -c key_id", "2")
+	t.Log(m.Run("/root/mandos-go-1.2.3-amd64/install.sh enable")) // over itself
+	m.serves("1.2.3")
+	t.Log(m.Run("/root/mandos-go-1.2.3-amd64/install.sh uninstall"))
+	m.says("systemctl is-active mandos", "inactive")
+	m.says("grep -c key_id /etc/mandos/clients.conf", "2")
+	m.says("ls -d /usr/sbin/mandos* /usr/bin/mandosctl /etc/init.d/mandos* 2>/dev/null", "")
+
+	m.Run("DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install " + boottest.DebiansMandos)
+	if out, err := m.Try("/root/mandos-go-1.2.3-amd64/install.sh"); err == nil || !strings.Contains(out, "belongs to the package mandos, ") {
+		t.Errorf("over the files of a package it says %q, error %v", out, err)
 	}
 }
