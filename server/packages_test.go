@@ -90,14 +90,24 @@ type packaged struct {
 func bootForPackages(t *testing.T, release string) packaged {
 	m := packaged{boottest.Boot(t, release), t}
 	for _, version := range []string{"1.0.0", "1.0.1"} {
-		name := "mandos-go_" + version + "-1_amd64.deb"
-		deb, err := os.ReadFile(filepath.Join(makeThere(t, "..", "packages", version, "amd64"), name))
+		m.Write("/root/"+version+".deb", deb(t, version), 0o644)
+	}
+	return m
+}
+
+// debs are those that were made before.
+var debs = make(map[string]string)
+
+func deb(t *testing.T, version string) string {
+	t.Helper()
+	if debs[version] == "" {
+		made, err := os.ReadFile(filepath.Join(makeThere(t, "..", "packages", version, "amd64"), "mandos-go_"+version+"-1_amd64.deb"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.Write("/root/"+version+".deb", string(deb), 0o644)
+		debs[version] = string(made)
 	}
-	return m
+	return debs[version]
 }
 
 // says checks what a command prints.
@@ -173,7 +183,7 @@ func TestPackageBesideDebiansMandos(t *testing.T) {
 			m.says(disabledClients, "host1")
 			m.says(pythonDisabled, "host1")
 			m.Run("mandosctl disable host2")
-			m.says("dpkg --verify mandos; cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true", before)
+			m.says("cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true", before)
 
 			t.Log(m.Run(install + boottest.DebiansMandos))
 			m.serves("1.0.0")
