@@ -8,6 +8,7 @@ package boottest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -28,11 +29,24 @@ var Releases = []string{"bookworm", "trixie"}
 // Debian's own mandos needs.
 const packages = "systemd,systemd-sysv,dbus,avahi-daemon,avahi-utils,fping,iproute2,procps,python3,socat,gnupg,python3-dbus,python3-gi,python3-urwid"
 
-// DebiansMandos is the path on the machine of the package of Debian's own mandos, which
-// is not installed.
-const DebiansMandos = "/var/cache/mandos-test/mandos.deb"
+// Where the machine has what of Debian's Mandos is not installed.
+const (
+	DebiansMandos       = "/var/cache/mandos-test/mandos.deb"
+	DebiansMandosClient = "/var/cache/mandos-test/mandos-client" // a directory with the unpacked package
+)
 
-const downloadMandos = "apt-get update && mkdir -p /var/cache/mandos-test && cd /var/cache/mandos-test && apt-get download mandos && mv mandos_*.deb mandos.deb"
+// addMandos downloads them, and installs what mandos-client needs for more than the making
+// of an initial RAM disk.
+const addMandos = `set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+apt-get install --yes --no-install-recommends gnutls-bin libgpgme11 libnl-3-200 libnl-route-3-200
+mkdir -p /var/cache/mandos-test
+cd /var/cache/mandos-test
+apt-get download mandos mandos-client
+mv mandos_*.deb mandos.deb
+dpkg -x mandos-client_*.deb mandos-client
+rm mandos-client_*.deb`
 
 // How long a machine may take, on a busy host.
 const (
@@ -117,25 +131,25 @@ func imageOf(t *testing.T, release string) string {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	image := filepath.Join(cache, release)
-	if made, err := os.ReadFile(image + ".packages"); err == nil && string(made) == packages {
+	// One that is made otherwise has another name: a test of another checkout may be on it.
+	image := fmt.Sprintf("%s/%s-%.4x", cache, release, sha256.Sum256([]byte(packages+addMandos)))
+	if _, err := os.Stat(image); err == nil {
 		return image
 	}
 	t.Logf("making a Debian %s in %s, once", release, image)
 	ctx, cancel := context.WithTimeout(t.Context(), makeTime)
 	defer cancel()
-	for _, err := range []error{os.RemoveAll(image + ".packages"), os.RemoveAll(image)} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	unfinished := image + ".unfinished"
+	if err := os.RemoveAll(unfinished); err != nil {
+		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+packages, release, image).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+packages, release, unfinished).CombinedOutput(); err != nil {
 		t.Fatalf("debootstrap: %v\n%s", err, out)
 	}
-	if out, err := exec.CommandContext(ctx, "chroot", image, "sh", "-c", downloadMandos).CombinedOutput(); err != nil {
-		t.Fatalf("cannot download Debian's mandos: %v\n%s", err, out)
+	if out, err := exec.CommandContext(ctx, "chroot", unfinished, "sh", "-c", addMandos).CombinedOutput(); err != nil {
+		t.Fatalf("cannot add Debian's Mandos: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(image+".packages", []byte(packages), 0o644); err != nil {
+	if err := os.Rename(unfinished, image); err != nil {
 		t.Fatal(err)
 	}
 	return image
