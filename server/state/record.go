@@ -17,8 +17,12 @@ import (
 	"mandos/server/client"
 )
 
-// schema is the version of what is in the file. Another one is refused.
-const schema = 3
+// schema is the version of what is in the file. The former ones since oldestSchema
+// lack what was new since, and become this one with the first write; others are refused.
+const (
+	schema       = 4
+	oldestSchema = 3
+)
 
 // The buckets, and the key of the summary. A record's key is its client's name.
 var (
@@ -281,6 +285,7 @@ func replace(tx *bolt.Tx, changes map[string][]byte) error {
 	if err != nil {
 		return err
 	}
+	total.Schema = schema
 	clients := tx.Bucket(clientsBucket)
 	for name, content := range changes {
 		key := []byte(name)
@@ -320,7 +325,7 @@ func getSummary(tx *bolt.Tx) (total summary, err error) {
 	if err := json.Unmarshal(bucket.Get(summaryKey), &total); err != nil {
 		return total, fmt.Errorf("its summary is damaged: %w", err)
 	}
-	if total.Schema != schema {
+	if total.Schema < oldestSchema || total.Schema > schema {
 		return total, &schemaError{total.Schema}
 	}
 	return total, nil

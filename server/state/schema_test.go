@@ -87,8 +87,7 @@ func TestWhatIsSavedIsOfTheSchema(t *testing.T) {
 }
 
 func TestEverySchemaThatWasReleasedIsRead(t *testing.T) {
-	const first = 3
-	for version := first; version <= schema; version++ {
+	for version := oldestSchema; version <= schema; version++ {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
 			content, err := os.ReadFile(golden(version))
 			if err != nil {
@@ -124,5 +123,25 @@ func TestEverySchemaThatWasReleasedIsRead(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAFormerSchemaBecomesThisOneWithTheFirstWrite(t *testing.T) {
+	s := open(t, t.TempDir())
+	if err := s.db.Update(func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: oldestSchema}) }); err != nil {
+		t.Fatal(err)
+	}
+	s = reopen(t, s)
+	if err := s.Save(ofTheSchema()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.View(func(tx *bolt.Tx) error {
+		total, err := getSummary(tx)
+		if total.Schema != schema {
+			t.Errorf("what is written is of schema %d", total.Schema)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

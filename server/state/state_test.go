@@ -579,10 +579,10 @@ func TestUnusableFiles(t *testing.T) {
 		"another database": {another, "another program has written to it"},
 		"a newer version's": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: schema + 1}) })
-		}, "a newer version of mandos wrote it (schema 4; this version knows 3)"},
+		}, "a newer version of mandos wrote it (schema 5; this version knows 4)"},
 		"from before the first release": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return putSummary(tx, summary{Schema: 2}) })
-		}, "a version of mandos from before the first release wrote it (schema 2; this version knows 3): note who is disabled"},
+		}, "a version of mandos from before the first release wrote it (schema 2; this version knows 4): note who is disabled"},
 		"a record less": {func(_ *testing.T, path string) error {
 			return edit(path, func(tx *bolt.Tx) error { return tx.Bucket(clientsBucket).Delete([]byte("client 7")) })
 		}, "it has 99 and should have 100"},
