@@ -52,7 +52,7 @@ type Client struct {
 	ApprovedUntil     time.Time
 
 	// Other are settings that are none of these, by their names in clients.conf, as they
-	// are written there: those that only a later server knows.
+	// are written there: those that the Python server does not have.
 	Other map[string]string
 
 	// unknown are properties that have no field, as text, until it is known which of

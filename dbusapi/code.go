@@ -34,13 +34,15 @@ const (
 	IsDisabled       Refusal = "disabled"
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
-	IsRemoved        Refusal = "removed"   // while it waited
-	PeerGone         Refusal = "peer-gone" // while it waited
+	NotFromThere     Refusal = "not-from-there" // as allow_from says
+	IsRemoved        Refusal = "removed"        // while it waited
+	PeerGone         Refusal = "peer-gone"      // while it waited
 	ShuttingDown     Refusal = "server-exiting"
+	IsNotFound       Refusal = "not-found" // its key finds another client or none; only explained
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, IsRemoved, PeerGone, ShuttingDown}
+var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
 
 // RejectedTexts are what the signal Rejected of se.recompile.Mandos.Client says of each
 // refusal.
@@ -48,9 +50,11 @@ var RejectedTexts = map[Refusal]string{
 	IsDisabled:       "Disabled",
 	WasDenied:        "Denied",
 	ApprovalTimedOut: "Approval timed out",
+	NotFromThere:     "Not from there",
 	IsRemoved:        "Removed",
 	PeerGone:         "Peer gone",
 	ShuttingDown:     "Server exiting",
+	IsNotFound:       "Not found",
 }
 
 // refusalOf is the refusal of which a server says that text. One that is not known

@@ -5,7 +5,6 @@ package dbusapi
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -33,7 +32,8 @@ const (
 	ApprovalOver      EventKind = "approval-over"
 	SecretSent        EventKind = "secret-sent"         // Key, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Key, Address, Error
-	Rejected          EventKind = "rejected"            // Key, Address, Refusal
+	NewAddress        EventKind = "new-address"         // Key, Address; it fetched from there for the first time
+	Rejected          EventKind = "rejected"            // Key, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Key, Address, Note; no Client
 	StateNotSaved     EventKind = "state-not-saved"     // Error; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
@@ -54,7 +54,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, NewAddress, Rejected, NotFound,
 	StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }
@@ -89,12 +89,8 @@ type Event struct {
 	Clients []Client
 }
 
-// eventFields are the keys of the dictionary that the bus carries of an event, and where
-// each is in an Event.
-var eventFields = []struct {
-	key string
-	in  func(*Event) any
-}{
+// eventFields are how the bus carries an event.
+var eventFields = dictionary[Event]{
 	{"kind", func(e *Event) any { return &e.Kind }},
 	{"time", func(e *Event) any { return &e.Time }},
 	{"client", func(e *Event) any { return &e.Client }},
@@ -119,48 +115,13 @@ var eventFields = []struct {
 	{"times", func(e *Event) any { return &e.Times }},
 }
 
-func (e *Event) field(key string) any {
-	for _, f := range eventFields {
-		if f.key == key {
-			return f.in(e)
-		}
-	}
-	return nil
-}
-
 // Encode makes the dictionary that the bus carries of an event. What is empty or 0 is
 // left out.
-func (e *Event) Encode() map[string]dbus.Variant {
-	fields := make(map[string]dbus.Variant)
-	for _, f := range eventFields {
-		if value := onBus(f.in(e)); value != nil {
-			fields[f.key] = dbus.MakeVariant(value)
-		}
-	}
-	return fields
-}
-
-// onBus is the value in a field of an event as the bus has it, or nil for none.
-func onBus(field any) any {
-	if t, ok := field.(*time.Time); ok {
-		text := FormatTime(*t)
-		field = &text
-	}
-	value := reflect.ValueOf(field).Elem()
-	switch {
-	case value.IsZero():
-		return nil
-	case value.Kind() == reflect.String:
-		return value.String()
-	case value.Kind() == reflect.Int:
-		return int32(value.Int())
-	}
-	return value.Interface()
-}
+func (e *Event) Encode() map[string]dbus.Variant { return eventFields.encode(e) }
 
 // DecodeEvent reads what Encode makes, and passes over keys that it does not know.
 func DecodeEvent(fields map[string]dbus.Variant) (e Event, err error) {
-	if err := update(fields, e.field); err != nil {
+	if err := eventFields.decode(fields, &e); err != nil {
 		return Event{}, fmt.Errorf("an event of the server's: %w", err)
 	}
 	return e, nil

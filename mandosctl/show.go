@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func (p *program) show(ctx context.Context, o showOptions) error {
 	now := time.Now()
 	histories := make([][]dbusapi.Event, len(clients))
 	for i, c := range clients {
-		if histories[i], err = p.history(ctx, server, c, o); err != nil {
+		if histories[i], err = p.history(ctx, server, c, o.events); err != nil {
 			return err
 		}
 	}
@@ -76,15 +77,18 @@ func (p *program) show(ctx context.Context, o showOptions) error {
 			p.console.Printf("\n")
 		}
 		p.showClient(&clients[i], now)
-		p.showHistory(histories[i], now)
+		p.showEvents("what happened last", histories[i], now)
 	}
 	return nil
 }
 
-// history is what is to be shown of a client's history. Other Mandos servers
-// keep none.
-func (p *program) history(ctx context.Context, server *dbusapi.Connection, c dbusapi.Client, o showOptions) ([]dbusapi.Event, error) {
-	if o.events == 0 {
+// allEvents asks for all of a history.
+const allEvents = math.MaxInt
+
+// history is the end of a client's history, as many events of it as asked for. Other
+// Mandos servers keep none.
+func (p *program) history(ctx context.Context, server *dbusapi.Connection, c dbusapi.Client, events int) ([]dbusapi.Event, error) {
+	if events == 0 {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -96,7 +100,7 @@ func (p *program) history(ctx context.Context, server *dbusapi.Connection, c dbu
 	if err != nil {
 		return nil, fmt.Errorf("the history of %s: %w", printable(c.Name), err)
 	}
-	return history[max(len(history)-o.events, 0):], nil
+	return history[max(len(history)-events, 0):], nil
 }
 
 func (p *program) showClient(c *dbusapi.Client, now time.Time) {
@@ -134,17 +138,18 @@ func (p *program) when(t, now time.Time) string {
 	return humantime.Machine(t)
 }
 
-func (p *program) showHistory(history []dbusapi.Event, now time.Time) {
-	if len(history) == 0 {
+// showEvents lists what happened to a client, if anything did.
+func (p *program) showEvents(title string, events []dbusapi.Event, now time.Time) {
+	if len(events) == 0 {
 		return
 	}
-	p.console.Printf("\n  %s\n", p.console.Palette.Strong("what happened last"))
+	p.console.Printf("\n  %s\n", p.console.Palette.Strong(title))
 	t := &console.Table{}
-	for i := range history {
-		h := &history[i]
+	for i := range events {
+		e := &events[i]
 		t.Rows = append(t.Rows, []console.Cell{
-			{Text: "  " + p.when(h.Time, now)},
-			{Text: clientinfo.Sentence(h), Paint: p.console.Palette.Tone(clientinfo.ToneOf(h))},
+			{Text: "  " + p.when(e.Time, now)},
+			{Text: clientinfo.Sentence(e), Paint: p.console.Palette.Tone(clientinfo.ToneOf(e))},
 		})
 	}
 	// Nothing is cut: who asks for a client by name wants to know all.

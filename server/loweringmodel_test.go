@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -331,7 +330,7 @@ func (w *lowerer) play(steps []loweringStep) string {
 func (w *lowerer) fetchAll(ctx context.Context) string {
 	for i := range loweredNames {
 		key := loweredKey(i)
-		h, err := w.Release(ctx, client.Identity{Kind: client.RawPublicKey, Hex: key}, netip.AddrPort{})
+		h, err := w.Release(ctx, client.Identity{Kind: client.RawPublicKey, Hex: key}, client.Origin{})
 		if err != nil {
 			w.refused++
 			continue

@@ -5,12 +5,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"mandos/dbusapi"
 	"mandos/server/client"
 	"mandos/server/configreader"
+	"mandos/server/handout"
 	"mandos/server/logging"
 	"mandos/server/systemd"
 )
@@ -73,6 +75,9 @@ func (d *daemon) Place(name string) string { return (*d.places.Load())[name] }
 
 // History is part of [bus.Daemon].
 func (d *daemon) History(name string) ([]client.Event, error) { return d.history.History(name) }
+
+// InterfaceTo is part of [bus.Daemon].
+func (d *daemon) InterfaceTo(address netip.Addr) string { return handout.InterfaceTo(address) }
 
 // statusInterval is how often the service manager is told at most how we are.
 const statusInterval = time.Second

@@ -59,7 +59,7 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 	)
 }
 
-// otherSettings are those of a later server.
+// otherSettings are those that only this kind of server has.
 func otherSettings(c *dbusapi.Client) (lines []Line) {
 	for _, key := range slices.Sorted(maps.Keys(c.Other)) {
 		lines = append(lines, Line{strings.ReplaceAll(key, "_", " "), c.Other[key]})
@@ -69,15 +69,12 @@ func otherSettings(c *dbusapi.Client) (lines []Line) {
 
 // joinGroups drops lines without a value and puts an empty one between groups.
 func joinGroups(groups ...[]Line) (all []Line) {
-	for i, group := range groups {
-		if i > 0 && len(group) > 0 {
+	for _, group := range groups {
+		group = slices.DeleteFunc(group, func(line Line) bool { return line.Value == "" })
+		if len(all) > 0 && len(group) > 0 {
 			all = append(all, Line{})
 		}
-		for _, line := range group {
-			if line.Value != "" {
-				all = append(all, line)
-			}
-		}
+		all = append(all, group...)
 	}
 	return all
 }

@@ -47,8 +47,11 @@ var accounts = map[dbusapi.EventKind]account{
 	dbusapi.SecretNotReceived: {tone: console.Warning, say: func(e *dbusapi.Event) string {
 		return "did not receive its whole secret" + place(e) + ": " + e.Error
 	}},
+	dbusapi.NewAddress: {tone: console.Warning, say: func(e *dbusapi.Event) string {
+		return "had never received its secret" + place(e) + " before"
+	}},
 	dbusapi.Rejected: {tone: console.Warning, say: func(e *dbusapi.Event) string {
-		return "was refused its secret" + place(e) + ": " + refusal(e.Refusal)
+		return "was refused its secret" + place(e) + ": " + refusal(e.Refusal) + note(e)
 	}},
 	dbusapi.NotFound: {tone: console.Warning, say: func(e *dbusapi.Event) string {
 		return fmt.Sprintf("somebody%s came with a key that no client has: %s%s", place(e), e.Key, note(e))

@@ -4,6 +4,7 @@ package clientinfo
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	Yes  Answer = "yes"
 	No   Answer = "no"
 	Wait Answer = "wait" // a person is asked
+	If   Answer = "if"   // it depends on the address
 	Note Answer = "note" // nothing now, but somebody should know
 )
 
@@ -33,33 +35,60 @@ type Step struct {
 // Explanation is all steps with what they come to.
 type Explanation struct {
 	Verdict string
-	Would   Answer // Yes, No or Wait
+	Would   Answer // Yes, No, Wait or If
 	Steps   []Step
+	// Rulings are what the server said, of which the steps are made.
+	Rulings []dbusapi.Ruling
+	// Refusals are the last ones, the oldest first.
+	Refusals []dbusapi.Event
+	// Rehearsal is the command by which the host itself tries it; empty if there is
+	// nothing to try.
+	Rehearsal string
 }
 
-// Explain goes through what a hand-out to the client depends on. The clients are
-// at least those that have its key.
-func Explain(c *dbusapi.Client, clients []dbusapi.Client, status dbusapi.Status, now time.Time) Explanation {
-	e := Explanation{Would: Yes}
-	e.add(listensStep(status))
-	e.add(keySteps(c, clients)...)
-	e.add(secretSteps(c)...)
-	e.add(validityStep(c, now))
-	if c.Enabled {
-		e.add(expirySteps(c, now)...)
-		e.add(approvalStep(c, now))
+// Question is what a client's getting its secret is explained from.
+type Question struct {
+	Client *dbusapi.Client
+	// Sharing are at least the clients that have its key.
+	Sharing []dbusapi.Client
+	// Rulings are the server's. Without any, of a server that tells none, they are
+	// worked out from the client's properties.
+	Rulings []dbusapi.Ruling
+	// From is the address that the rulings are about; empty for any.
+	From    string
+	History []dbusapi.Event
+	Status  dbusapi.Status
+}
+
+// Explain goes through what a hand-out to the client depends on.
+func Explain(q *Question, now time.Time) Explanation {
+	c := q.Client
+	e := Explanation{Would: Yes, Rulings: q.Rulings, Refusals: lastRefusals(q.History), Rehearsal: rehearsal(q.Status)}
+	if e.Rulings == nil {
+		e.Rulings = assumed(c, now)
 	}
+	e.add(listensStep(q.Status))
+	e.add(keySteps(c, q.Sharing)...)
+	e.add(secretSteps(c)...)
+	for i := range e.Rulings {
+		e.add(rulingSteps(&e.Rulings[i], q, now)...)
+	}
+	e.Verdict = c.Name + verdicts[e.Would]
 	switch {
 	case e.Would == Yes && c.SecretProblem != "":
-		e.Verdict = fmt.Sprintf("%s would get its secret now, but can hardly use it", c.Name)
-	case e.Would == Yes:
-		e.Verdict = fmt.Sprintf("%s would get its secret now", c.Name)
-	case e.Would == No:
-		e.Verdict = fmt.Sprintf("%s would not get its secret now", c.Name)
+		e.Verdict += ", but can hardly use it"
 	case e.Would == Wait:
-		e.Verdict = fmt.Sprintf("%s would have to wait for approval, and then be %s unless somebody decides", c.Name, DecisionByDefault(c))
+		e.Verdict += fmt.Sprintf(", and then be %s unless somebody decides", DecisionByDefault(c))
 	}
 	return e
+}
+
+// verdicts are how each begins, after the client's name.
+var verdicts = map[Answer]string{
+	Yes:  " would get its secret now",
+	No:   " would not get its secret now",
+	Wait: " would have to wait for approval",
+	If:   " would get its secret now, if it asks from where it may",
 }
 
 // ExplainGone tells what would become of a client that is not there, whose section, if
@@ -89,10 +118,13 @@ func ExplainGone(g *dbusapi.Gone, place string, now time.Time) Explanation {
 	return e
 }
 
-// add appends steps. The first that is not in favour decides.
+// weights are those of the answers that count, the heavier the worse.
+var weights = map[Answer]int{If: 1, Wait: 2, No: 3}
+
+// add appends steps. The worst answer decides.
 func (e *Explanation) add(steps ...Step) {
 	for _, step := range steps {
-		if e.Would == Yes && (step.Answer == No || step.Answer == Wait) {
+		if weights[step.Answer] > weights[e.Would] {
 			e.Would = step.Answer
 		}
 		e.Steps = append(e.Steps, step)
@@ -141,15 +173,106 @@ func secretSteps(c *dbusapi.Client) []Step {
 	return []Step{{Answer: Note, Text: "what it would get can hardly be meant: " + c.SecretProblem, Command: "mandosctl secret " + quoted(c.Name) + " FILE"}}
 }
 
-func validityStep(c *dbusapi.Client, now time.Time) Step {
-	if c.Enabled {
-		return Step{Answer: Yes, Text: "it is enabled"}
+// answers are those of the verdicts. What a later server says is not taken for a yes.
+var answers = map[dbusapi.Verdict]Answer{dbusapi.Passes: Yes, dbusapi.Refuses: No, dbusapi.Waits: Wait, dbusapi.Depends: If}
+
+func answerOf(verdict dbusapi.Verdict) Answer {
+	if answer, known := answers[verdict]; known {
+		return answer
 	}
-	text := "it is disabled"
-	if c.DisabledBecause != "" {
-		text = fmt.Sprintf("it was disabled %s: %s", humantime.Relative(c.DisabledSince, now), reasonOf(c.DisabledBecause).said)
+	return No
+}
+
+// rulingSteps tell of one ruling.
+func rulingSteps(r *dbusapi.Ruling, q *Question, now time.Time) []Step {
+	step := Step{Answer: answerOf(r.Verdict), Command: remedyOf(r, q.Client.Name)}
+	switch r.Rule {
+	case dbusapi.RuleKnown:
+		if step.Answer == Yes { // which the step of the key says
+			return nil
+		}
+		step.Text = "its key does not find it: " + r.Note
+	case dbusapi.RuleEnabled:
+		step.Text = validity(q.Client, step.Answer, now)
+		if step.Answer == Yes {
+			return append([]Step{step}, expirySteps(q.Client, now)...)
+		}
+	case dbusapi.RuleAllowFrom:
+		step.Text = placeInWords(r, q.From)
+	case dbusapi.RuleApproval:
+		step.Text = approvalOf(r, q.Client, now)
+	default:
+		step.Text = otherRule(r, now)
 	}
-	return Step{Answer: No, Text: text, Command: "mandosctl enable " + quoted(c.Name)}
+	return []Step{step}
+}
+
+// otherRule tells of a rule without words of its own, such as a later server's.
+func otherRule(r *dbusapi.Ruling, now time.Time) string {
+	text := strings.ReplaceAll(string(r.Rule), "-", " ")
+	for _, more := range []string{refusal(r.Refusal), r.Note} {
+		if more != "" {
+			text += ": " + more
+		}
+	}
+	if r.Until.After(now) {
+		text += ", for another " + humantime.Rough(r.Until.Sub(now))
+	}
+	return text
+}
+
+// remedyOf is the command that changes a ruling.
+func remedyOf(r *dbusapi.Ruling, name string) string {
+	switch r.Remedy {
+	case dbusapi.ToEnable:
+		return "mandosctl enable " + quoted(name)
+	case dbusapi.ToApprove:
+		return "mandosctl approve " + quoted(name)
+	case dbusapi.ToAllowFrom:
+		return "mandosctl set " + quoted(name) + " allow_from=PLACES"
+	}
+	return ""
+}
+
+// assumed are the rulings of a server that does not tell them.
+func assumed(c *dbusapi.Client, now time.Time) []dbusapi.Ruling {
+	enabled := dbusapi.Ruling{Rule: dbusapi.RuleEnabled, Verdict: dbusapi.Passes}
+	if !c.Enabled {
+		enabled.Verdict, enabled.Refusal, enabled.Remedy = dbusapi.Refuses, dbusapi.IsDisabled, dbusapi.ToEnable
+	}
+	approval := dbusapi.Ruling{Rule: dbusapi.RuleApproval, Verdict: dbusapi.Passes}
+	switch {
+	case c.DeniedUntil.After(now):
+		approval.Verdict, approval.Refusal, approval.Remedy, approval.Until = dbusapi.Refuses, dbusapi.WasDenied, dbusapi.ToApprove, c.DeniedUntil
+	case c.ApprovedUntil.After(now):
+		approval.Until = c.ApprovedUntil
+	case c.ApprovalDelay > 0:
+		approval.Verdict, approval.Remedy = dbusapi.Waits, dbusapi.ToApprove
+	}
+	return []dbusapi.Ruling{enabled, approval}
+}
+
+func validity(c *dbusapi.Client, answer Answer, now time.Time) string {
+	switch {
+	case answer == Yes:
+		return "it is enabled"
+	case c.DisabledBecause != "":
+		return fmt.Sprintf("it was disabled %s: %s", humantime.Relative(c.DisabledSince, now), reasonOf(c.DisabledBecause).said)
+	}
+	return "it is disabled"
+}
+
+// placeInWords tells of the ruling on the address.
+func placeInWords(r *dbusapi.Ruling, from string) string {
+	switch {
+	case r.Verdict == dbusapi.Passes && r.Note == "":
+		return "it may fetch its secret from anywhere"
+	case r.Verdict == dbusapi.Depends:
+		return "it depends on its address, for " + r.Note + `; see with "--from ADDRESS"`
+	case r.Verdict == dbusapi.Passes:
+		return "it may fetch its secret from " + from + ", for " + r.Note
+	}
+	return "it must not fetch its secret from " + from + ", for " + r.Note
 }
 
 // expirySteps tells what threatens an enabled client.
@@ -164,24 +287,49 @@ func expirySteps(c *dbusapi.Client, now time.Time) []Step {
 	return []Step{left}
 }
 
-func approvalStep(c *dbusapi.Client, now time.Time) Step {
+// approvalOf tells of the ruling on approval.
+func approvalOf(r *dbusapi.Ruling, c *dbusapi.Client, now time.Time) string {
+	left := humantime.Rough(r.Until.Sub(now))
 	switch {
-	case c.DeniedUntil.After(now):
-		return Step{
-			Answer:  No,
-			Text:    "somebody denied it, which holds for another " + humantime.Rough(c.DeniedUntil.Sub(now)),
-			Command: "mandosctl approve " + quoted(c.Name),
-		}
-	case c.ApprovedUntil.After(now):
-		return Step{Answer: Yes, Text: "somebody approved it, which holds for another " + humantime.Rough(c.ApprovedUntil.Sub(now))}
-	case c.ApprovalDelay == 0:
-		return Step{Answer: Yes, Text: "it needs no approval"}
+	case r.Verdict == dbusapi.Refuses:
+		return "somebody denied it, which holds for another " + left
+	case r.Verdict == dbusapi.Passes && !r.Until.IsZero():
+		return "somebody approved it, which holds for another " + left
+	case r.Verdict == dbusapi.Passes:
+		return "it needs no approval"
 	}
 	text := fmt.Sprintf("it needs approval; after %s without a decision it is %s", notation.FormatDuration(c.ApprovalDelay), DecisionByDefault(c))
 	if c.ApprovalPending {
 		text += "; a connection waits at this moment"
 	}
-	return Step{Answer: Wait, Text: text, Command: "mandosctl approve " + quoted(c.Name)}
+	return text
+}
+
+// lastRefusals are those among what happened last.
+func lastRefusals(history []dbusapi.Event) (refusals []dbusapi.Event) {
+	const most = 3
+	for _, e := range history {
+		if e.Kind == dbusapi.Rejected {
+			refusals = append(refusals, e)
+		}
+	}
+	return refusals[max(0, len(refusals)-most):]
+}
+
+// rehearsal is how the host fetches its secret by hand, without showing it: as its
+// initial RAM disk does, by mandos-client(8mandos), with the keys that mandos-keygen(8)
+// has made.
+func rehearsal(status dbusapi.Status) string {
+	if status.Address == "" {
+		return ""
+	}
+	address := "SERVER" // whichever of its addresses the host reaches
+	if first, err := netip.ParseAddr(strings.Split(status.Address, ", ")[0]); err == nil && !first.IsUnspecified() && !first.IsLinkLocalUnicast() {
+		address = first.String()
+	}
+	const keys = "/etc/keys/mandos/"
+	return fmt.Sprintf("/usr/lib/*/mandos/plugins.d/mandos-client --connect=%s:%d --interface=none --pubkey=%spubkey.txt --seckey=%sseckey.txt "+
+		"--tls-pubkey=%stls-pubkey.pem --tls-privkey=%stls-privkey.pem >/dev/null && echo it has its secret", address, status.Port, keys, keys, keys, keys)
 }
 
 // quoted writes a name as a shell takes it.

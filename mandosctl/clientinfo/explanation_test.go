@@ -3,6 +3,7 @@
 package clientinfo
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func TestWhatStandsAgainstAHandout(t *testing.T) {
 	} {
 		client := well
 		c.change(&client)
-		e := Explain(&client, []dbusapi.Client{client, other}, dbusapi.Status{Address: "::", Port: 4711}, now)
+		e := Explain(&Question{Client: &client, Sharing: []dbusapi.Client{client, other}, Status: dbusapi.Status{Address: "::", Port: 4711}}, now)
 		if e.Verdict != c.verdict {
 			t.Errorf("%s: %q, want %q", sentence, e.Verdict, c.verdict)
 		}
@@ -85,9 +86,60 @@ func TestWhatStandsAgainstAHandout(t *testing.T) {
 func TestAServerThatListensNowhereHandsNothingOut(t *testing.T) {
 	now := time.Now()
 	client := dbusapi.Client{Name: "foo", KeyID: "AB", Enabled: true, ApprovedByDefault: true, Expires: now.Add(time.Hour)}
-	e := Explain(&client, []dbusapi.Client{client}, dbusapi.Status{Port: 4711, ListenProblem: "interface eth0 is gone"}, now)
+	e := Explain(&Question{Client: &client, Status: dbusapi.Status{Port: 4711, ListenProblem: "interface eth0 is gone"}}, now)
 	want := Step{No, "the server listens nowhere: interface eth0 is gone", ""}
-	if e.Verdict != "foo would not get its secret now" || e.Steps[0] != want {
+	if e.Verdict != "foo would not get its secret now" || e.Steps[0] != want || e.Rehearsal != "" {
 		t.Errorf("%q, %+v", e.Verdict, e.Steps[0])
+	}
+}
+
+func TestWhatTheServersRulesSay(t *testing.T) {
+	now := time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC)
+	client := dbusapi.Client{Name: "foo", KeyID: "AB", Enabled: true, Expires: now.Add(time.Hour), ApprovalDelay: time.Minute}
+	const note = "allow_from is 192.0.2.0/24"
+	for sentence, c := range map[string]struct {
+		ruling  dbusapi.Ruling
+		from    string
+		verdict string
+		step    Step
+	}{
+		"nothing against it": {dbusapi.Ruling{Rule: dbusapi.RuleAllowFrom, Verdict: dbusapi.Passes}, "",
+			"foo would get its secret now", Step{Yes, "it may fetch its secret from anywhere", ""}},
+		"the address is not given": {dbusapi.Ruling{Rule: dbusapi.RuleAllowFrom, Verdict: dbusapi.Depends, Note: note}, "",
+			"foo would get its secret now, if it asks from where it may",
+			Step{If, `it depends on its address, for allow_from is 192.0.2.0/24; see with "--from ADDRESS"`, ""}},
+		"a good address": {dbusapi.Ruling{Rule: dbusapi.RuleAllowFrom, Verdict: dbusapi.Passes, Note: note}, "192.0.2.7",
+			"foo would get its secret now", Step{Yes, "it may fetch its secret from 192.0.2.7, for allow_from is 192.0.2.0/24", ""}},
+		"a bad address": {dbusapi.Ruling{Rule: dbusapi.RuleAllowFrom, Verdict: dbusapi.Refuses, Refusal: dbusapi.NotFromThere, Remedy: dbusapi.ToAllowFrom, Note: note}, "198.51.100.7",
+			"foo would not get its secret now",
+			Step{No, "it must not fetch its secret from 198.51.100.7, for allow_from is 192.0.2.0/24", "mandosctl set foo allow_from=PLACES"}},
+		"another client comes first": {dbusapi.Ruling{Rule: dbusapi.RuleKnown, Verdict: dbusapi.Refuses, Refusal: dbusapi.IsNotFound, Remedy: dbusapi.ToMendSection, Note: "its key finds client bar"}, "",
+			"foo would not get its secret now", Step{No, "its key does not find it: its key finds client bar", ""}},
+		"the server knows that it is disabled by now": {dbusapi.Ruling{Rule: dbusapi.RuleEnabled, Verdict: dbusapi.Refuses, Refusal: dbusapi.IsDisabled, Remedy: dbusapi.ToEnable}, "",
+			"foo would not get its secret now", Step{No, "it is disabled", "mandosctl enable foo"}},
+		"a rule of a later server": {dbusapi.Ruling{Rule: "moon-phase", Verdict: dbusapi.Refuses, Refusal: "moon-full", Note: "wait for the new moon", Until: now.Add(time.Hour)}, "",
+			"foo would not get its secret now", Step{No, "moon phase: moon-full: wait for the new moon, for another 1h", ""}},
+		"a verdict of a later server": {dbusapi.Ruling{Rule: "moon-phase", Verdict: "perhaps"}, "",
+			"foo would not get its secret now", Step{No, "moon phase", ""}},
+	} {
+		e := Explain(&Question{Client: &client, Rulings: []dbusapi.Ruling{c.ruling}, From: c.from, Status: dbusapi.Status{Address: "192.0.2.1, ::", Port: 4711}}, now)
+		if e.Verdict != c.verdict || !slices.Contains(e.Steps, c.step) {
+			t.Errorf("%s: %q, want %q; steps %+v, want %+v", sentence, e.Verdict, c.verdict, e.Steps, c.step)
+		}
+		if !strings.Contains(e.Rehearsal, "--connect=192.0.2.1:4711 ") {
+			t.Errorf("%s: rehearsed by %q", sentence, e.Rehearsal)
+		}
+	}
+}
+
+func TestLastRefusalsAreExplained(t *testing.T) {
+	var history []dbusapi.Event
+	for _, address := range []string{"1", "2", "3", "4"} {
+		history = append(history, dbusapi.Event{Kind: dbusapi.Rejected, Address: address}, dbusapi.Event{Kind: dbusapi.SecretSent})
+	}
+	client := dbusapi.Client{Name: "foo", Enabled: true}
+	e := Explain(&Question{Client: &client, History: history}, time.Now())
+	if len(e.Refusals) != 3 || e.Refusals[0].Address != "2" || e.Refusals[2].Address != "4" {
+		t.Errorf("refusals %+v", e.Refusals)
 	}
 }

@@ -53,9 +53,11 @@ var refusals = map[dbusapi.Refusal]string{
 	dbusapi.IsDisabled:       "it is disabled",
 	dbusapi.WasDenied:        "it was denied",
 	dbusapi.ApprovalTimedOut: "nobody approved it in time",
+	dbusapi.NotFromThere:     "it must not fetch it from there",
 	dbusapi.IsRemoved:        "it was removed while it waited",
 	dbusapi.PeerGone:         "it went away while it waited",
 	dbusapi.ShuttingDown:     "the server was exiting",
+	dbusapi.IsNotFound:       "its key does not find it",
 }
 
 func refusal(code dbusapi.Refusal) string {

@@ -68,7 +68,7 @@ type Client struct {
 	DisabledSince       *time.Time        `json:"disabledSince"`
 	DisabledBecause     dbusapi.Reason    `json:"disabledBecause"`
 	DisabledBy          *Actor            `json:"disabledBy"`              // null for nobody
-	OtherSettings       map[string]string `json:"otherSettings,omitempty"` // of a later server, as clients.conf has them
+	OtherSettings       map[string]string `json:"otherSettings,omitempty"` // that only this kind of server has, as clients.conf has them
 }
 
 // OfClients makes the document of those clients as they stand now.

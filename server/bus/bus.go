@@ -18,6 +18,7 @@ package bus
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,8 @@ type Daemon interface {
 	Place(name string) string
 	// History is what happened to a client last, the oldest first.
 	History(name string) ([]client.Event, error)
+	// InterfaceTo is the interface that an address is reached by; empty if none is.
+	InterfaceTo(netip.Addr) string
 }
 
 // Service is the registry's presence on the bus.

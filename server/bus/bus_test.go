@@ -230,6 +230,8 @@ func (d *daemon) History(name string) ([]client.Event, error) {
 	return []client.Event{{Kind: client.Added, Client: client.View{Settings: client.Settings{Name: name}}}}, nil
 }
 
+func (d *daemon) InterfaceTo(address netip.Addr) string { return address.Zone() }
+
 // reloading makes reloading fail from now on, or panic.
 func (d *daemon) reloading(err error, mistake bool) {
 	d.mu.Lock()
@@ -261,7 +263,7 @@ func (s *server) askForSecret(t *testing.T, c client.Settings) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
 		id := client.Identity{Kind: client.RawPublicKey, Hex: c.KeyID}
-		handout, err := s.Release(t.Context(), id, netip.MustParseAddrPort("[2001:db8::7]:4711"))
+		handout, err := s.Release(t.Context(), id, client.Origin{Address: netip.MustParseAddrPort("[2001:db8::7]:4711")})
 		if err == nil {
 			handout.Received("")
 		}

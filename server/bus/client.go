@@ -3,6 +3,8 @@
 package bus
 
 import (
+	"net/netip"
+
 	"github.com/godbus/dbus/v5"
 
 	"mandos/dbusapi"
@@ -54,6 +56,7 @@ var clientInterface1 = &iface{
 			}
 			return []any{all}, err
 		}},
+		"Explain": {in: "s", out: "aa{sv}", do: explain},
 	},
 	properties: append(settings(dbusapi.ClientInterface1),
 		of("LastHandout", func(v *client.View) any { return v.LastHandout }),
@@ -71,6 +74,39 @@ var clientInterface1 = &iface{
 		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }),
 		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }),
 	),
+}
+
+// explain tells the rulings on a hand-out.
+func explain(c *call) ([]any, error) {
+	from, err := origin(c.args[0].(string), c.service.daemon)
+	if err != nil {
+		return nil, err
+	}
+	rulings, err := c.service.registry.Explain(c.client.Name, from)
+	all := make([]map[string]dbus.Variant, len(rulings))
+	for i, r := range rulings {
+		told := dbusapi.Ruling{
+			Rule: dbusapi.Rule(r.Rule), Verdict: dbusapi.Verdict(r.Verdict), Refusal: dbusapi.Refusal(r.Refusal),
+			Remedy: dbusapi.Remedy(r.Remedy), Until: r.Until, Note: field(r.Note),
+		}
+		all[i] = told.Encode()
+	}
+	return []any{all}, err
+}
+
+// origin is what somebody names who asks about a peer: an address, or nothing.
+func origin(text string, daemon Daemon) (from client.Origin, err error) {
+	if text == "" {
+		return from, nil
+	}
+	address, err := netip.ParseAddr(text)
+	switch {
+	case err != nil:
+		return from, errorf(dbusapi.ErrorInvalidArgs, "%q is no address; write for example 192.0.2.7 or fe80::7%%eth0", shortened(text, maxField))
+	case address.IsLinkLocalUnicast() && address.Is6() && address.Zone() == "":
+		return from, errorf(dbusapi.ErrorInvalidArgs, "%s is a link-local address, and needs its interface: write for example %s%%eth0", address, address)
+	}
+	return client.Origin{Address: netip.AddrPortFrom(address, 0), Interface: daemon.InterfaceTo(address)}, nil
 }
 
 // secretProblem says why the client's secret can hardly be meant. One that would have

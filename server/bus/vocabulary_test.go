@@ -19,6 +19,9 @@ func TestContractHasTheRegistrysWords(t *testing.T) {
 		"reasons":         {texts(dbusapi.Reasons), texts(client.Reasons)},
 		"refusals":        {texts(dbusapi.Refusals), texts(client.Refusals)},
 		"actors":          {texts(dbusapi.ActorKinds), texts(client.ActorKinds)},
+		"rules":           {texts(dbusapi.Rules), texts(client.Rules)},
+		"verdicts":        {texts(dbusapi.Verdicts), texts(client.Verdicts)},
+		"remedies":        {texts(dbusapi.Remedies), texts(client.Remedies)},
 		"kinds of keys":   {texts(dbusapi.KeyKinds), texts(client.KeyKinds)},
 	} {
 		if !slices.Equal(c.contract, c.registry) {

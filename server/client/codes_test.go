@@ -50,6 +50,9 @@ func TestTheListsOfCodesHaveAllOfThem(t *testing.T) {
 		"Refusal":   {"reason.go", texts(Refusals)},
 		"ActorKind": {"actor.go", texts(ActorKinds)},
 		"KeyKind":   {"identity.go", texts(KeyKinds)},
+		"Rule":      {"rule.go", texts(Rules)},
+		"Verdict":   {"rule.go", texts(Verdicts)},
+		"Remedy":    {"rule.go", texts(Remedies)},
 	} {
 		codes := codesIn(t, c.file, what)
 		if !slices.Equal(codes, c.list) {

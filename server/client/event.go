@@ -29,7 +29,8 @@ const (
 	ApprovalOver      EventKind = "approval-over"
 	SecretSent        EventKind = "secret-sent"         // Identity, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Identity, Address, Err
-	Rejected          EventKind = "rejected"            // Identity, Address, Refusal
+	NewAddress        EventKind = "new-address"         // Identity, Address; it fetched from there for the first time
+	Rejected          EventKind = "rejected"            // Identity, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Identity, Address, Note; no Client
 	StateNotSaved     EventKind = "state-not-saved"     // Err; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
@@ -40,7 +41,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, NewAddress, Rejected, NotFound,
 	StateNotSaved, StateSavedAgain, EventsDropped,
 }
 
@@ -91,6 +92,7 @@ type Property string
 
 // The properties, as mandos(8) and its D-Bus interface call them.
 const (
+	PropAllowFrom           Property = "AllowFrom"
 	PropApprovalDelay       Property = "ApprovalDelay"
 	PropApprovalDuration    Property = "ApprovalDuration"
 	PropApprovalPending     Property = "ApprovalPending"

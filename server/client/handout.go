@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 )
 
@@ -19,7 +18,7 @@ type Handout struct {
 	registry *Registry
 	client   *client
 	id       Identity
-	from     netip.AddrPort
+	from     Origin
 	approval bool // counted among the client's pending ones
 }
 
@@ -45,25 +44,25 @@ var ErrClosed = errors.New("the server is exiting")
 // the client's approval delay, and no longer than ctx lives, which must end when
 // the peer goes away (or the server exits, with ErrClosed as its cause). Any
 // refusal is a *RefusedError.
-func (r *Registry) Release(ctx context.Context, id Identity, from netip.AddrPort) (*Handout, error) {
+func (r *Registry) Release(ctx context.Context, id Identity, from Origin) (*Handout, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.lookupSettled(id)
 	if c == nil {
-		r.noteRefusal(Event{Kind: NotFound, Time: r.wall(), Identity: id, Address: from, Note: r.namesake(id)})
+		r.noteRefusal(Event{Kind: NotFound, Time: r.wall(), Identity: id, Address: from.Address, Note: r.namesake(id)})
 		return nil, &RefusedError{}
 	}
 	h := &Handout{Client: c.Name, registry: r, client: c, id: id, from: from}
-	why := r.decide(ctx, h)
-	if why == "" {
+	ruling := r.decide(ctx, h)
+	if ruling.Verdict == Passes {
 		h.Secret = c.Secret
 		return h, nil
 	}
 	event := h.event(Rejected)
-	event.Refusal = why
+	event.Refusal, event.Note = ruling.Refusal, ruling.Note
 	r.noteRefusal(event)
 	h.approvalOver()
-	return nil, &RefusedError{Client: c.Name, Refusal: why}
+	return nil, &RefusedError{Client: c.Name, Refusal: ruling.Refusal}
 }
 
 // lookupSettled is lookup for who needs the client's secret. It gives up the mutex
@@ -102,30 +101,24 @@ func (r *Registry) namesake(id Identity) string {
 	return fmt.Sprintf("client %s had that key, and is gone from the configuration", absent)
 }
 
-// decide returns the reason for a refusal, or none. It gives up the mutex while
-// it waits, and looks at everything anew whenever something may have changed.
-func (r *Registry) decide(ctx context.Context, h *Handout) Refusal {
+// decide returns the ruling that decides, which passes or refuses. It gives up the
+// mutex while it waits, and looks at everything anew whenever something may have changed.
+func (r *Registry) decide(ctx context.Context, h *Handout) Ruling {
 	c := h.client
+	of := request{client: c, id: h.id, origin: h.from}
 	var waited <-chan time.Time
-	for late := false; ; {
+	for {
 		r.expireIfDue(c)
+		ruling := Decisive(r.rulings(&of))
 		switch {
 		case r.closed:
-			return ShuttingDown
-		case c.gone || r.lookup(h.id) != c:
-			return IsRemoved
-		case !c.Enabled:
-			return IsDisabled
-		case c.approved != nil && !*c.approved:
-			return WasDenied
-		case c.ApprovalDelay == 0, c.approved != nil, late && c.ApprovedByDefault:
-			return ""
-		case late:
-			return ApprovalTimedOut
+			return Ruling{Verdict: Refuses, Refusal: ShuttingDown}
+		case ruling.Verdict != Waits:
+			return ruling
 		case errors.Is(context.Cause(ctx), ErrClosed):
-			return ShuttingDown
+			return Ruling{Verdict: Refuses, Refusal: ShuttingDown}
 		case ctx.Err() != nil:
-			return PeerGone
+			return Ruling{Verdict: Refuses, Refusal: PeerGone}
 		}
 		if waited == nil {
 			timer := time.NewTimer(c.ApprovalDelay)
@@ -139,7 +132,7 @@ func (r *Registry) decide(ctx context.Context, h *Handout) Refusal {
 		case <-stirred:
 		case <-ctx.Done():
 		case <-waited:
-			late = true
+			of.late = true
 		}
 		r.mu.Lock()
 	}
@@ -179,7 +172,7 @@ func (h *Handout) approvalOver() {
 }
 
 func (h *Handout) event(kind EventKind) Event {
-	return Event{Kind: kind, Time: h.registry.wall(), Client: h.registry.view(h.client), Identity: h.id, Address: h.from}
+	return Event{Kind: kind, Time: h.registry.wall(), Client: h.registry.view(h.client), Identity: h.id, Address: h.from.Address}
 }
 
 // Received says that the peer has the whole secret. The client then has its
@@ -202,7 +195,11 @@ func (h *Handout) Received(note string) {
 	}
 	event := h.event(SecretSent)
 	event.Properties, event.Note = properties, note
-	r.touch(c.Name, event)
+	events := []Event{event}
+	if c.arrived(h.from.Address.Addr()) {
+		events = append(events, h.event(NewAddress))
+	}
+	r.touch(c.Name, events...)
 	h.approvalOver()
 }
 

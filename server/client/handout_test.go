@@ -52,7 +52,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 		"a secret that was not received": {do: func(w *world) {
 			before := w.client("a").Expires
 			w.signals()
-			h, err := w.Release(ctx, id, somewhere)
+			h, err := w.Release(ctx, id, Origin{Address: somewhere})
 			w.must(err)
 			gone := errors.New("connection reset by peer")
 			h.NotReceived(gone)
@@ -65,7 +65,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			}
 		}},
 		"a secret of one that was disabled before it was received": {do: func(w *world) {
-			h, err := w.Release(ctx, id, somewhere)
+			h, err := w.Release(ctx, id, Origin{Address: somewhere})
 			w.must(err)
 			w.must(w.Disable(ctx, admin, "a"))
 			w.signals()
@@ -81,7 +81,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 		}},
 		"a secret of one that was removed before it was received": {settings: waits, do: func(w *world) {
 			w.must(w.Approve(ctx, admin, "a", true))
-			h, err := w.Release(ctx, id, somewhere)
+			h, err := w.Release(ctx, id, Origin{Address: somewhere})
 			w.must(err)
 			w.must(w.Remove(ctx, admin, "a"))
 			w.signals()
@@ -94,7 +94,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 			settings: func(s *Settings) { s.Enabled = false },
 			do: func(w *world) {
 				w.signals()
-				_, err := w.Release(ctx, id, somewhere)
+				_, err := w.Release(ctx, id, Origin{Address: somewhere})
 				if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Client != "a" || refused.Refusal != IsDisabled {
 					w.t.Errorf("refused with %v", err)
 				}
@@ -106,7 +106,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 		"a stranger": {do: func(w *world) {
 			w.signals()
 			stranger := Identity{RawPublicKey, keyB}
-			_, err := w.Release(ctx, stranger, somewhere)
+			_, err := w.Release(ctx, stranger, Origin{Address: somewhere})
 			if refused, ok := errors.AsType[*RefusedError](err); !ok || *refused != (RefusedError{}) {
 				w.t.Errorf("refused with %v", err)
 			}
@@ -157,7 +157,7 @@ func TestWhatIsToldOfHandouts(t *testing.T) {
 		}},
 		"one that waits and is sent nothing after all": {settings: waits, do: func(w *world) {
 			var h *Handout
-			go func() { h, _ = w.Release(ctx, id, somewhere) }()
+			go func() { h, _ = w.Release(ctx, id, Origin{Address: somewhere}) }()
 			w.pass(time.Second)
 			w.must(w.Approve(ctx, admin, "a", true))
 			w.pass(0)
@@ -219,7 +219,7 @@ func TestWhatFindsAClient(t *testing.T) {
 	first, second, none := host("first", keyA), host("second", keyA), host("none", "")
 	inWorld(t, []Settings{first, second, none}, func(w *world) {
 		found := func() string {
-			h, err := w.Release(ctx, Identity{RawPublicKey, keyA}, somewhere)
+			h, err := w.Release(ctx, Identity{RawPublicKey, keyA}, Origin{Address: somewhere})
 			if err != nil {
 				return err.Error()
 			}

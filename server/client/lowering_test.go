@@ -642,7 +642,7 @@ func TestALateTimerProlongsNothing(t *testing.T) {
 	})
 	t.Run("a peer that has just received its secret", func(t *testing.T) {
 		inWorld(t, []Settings{a}, func(w *world) {
-			h, err := w.Release(ctx, Identity{RawPublicKey, keyA}, somewhere)
+			h, err := w.Release(ctx, Identity{RawPublicKey, keyA}, Origin{Address: somewhere})
 			w.must(err)
 			never(w)
 			h.Received("")

@@ -66,7 +66,7 @@ func TestWhoIsFoundByWhichKey(t *testing.T) {
 			"an empty fingerprint finds nobody":                      {Identity{Kind: OpenPGPKey}, ""},
 			"a key ID that no client has finds nobody":               {Identity{RawPublicKey, keyB}, ""},
 		} {
-			h, err := w.Release(context.Background(), c.id, somewhere)
+			h, err := w.Release(context.Background(), c.id, Origin{Address: somewhere})
 			if err != nil {
 				if c.want != "" {
 					t.Errorf("%s: %v", sentence, err)
@@ -79,7 +79,7 @@ func TestWhoIsFoundByWhichKey(t *testing.T) {
 			}
 		}
 		w.must(w.Remove(context.Background(), admin, "both"))
-		if h, err := w.Release(context.Background(), Identity{RawPublicKey, keyA}, somewhere); err != nil || h.Client != "second" {
+		if h, err := w.Release(context.Background(), Identity{RawPublicKey, keyA}, Origin{Address: somewhere}); err != nil || h.Client != "second" {
 			t.Errorf("after the first of a key ID was removed: %v", err)
 		}
 	})

@@ -5,7 +5,6 @@ package client
 import (
 	"context"
 	"math/rand/v2"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -153,7 +152,7 @@ func TestFingerprintThatNobodyIsKnownByIsExplained(t *testing.T) {
 				if c.do != nil {
 					c.do(w)
 				}
-				if _, err := w.Release(ctx, c.id, netip.AddrPort{}); err == nil {
+				if _, err := w.Release(ctx, c.id, Origin{}); err == nil {
 					t.Fatal("released")
 				}
 				if got := w.lastEvent(NotFound).Note; got != c.note {

@@ -33,10 +33,12 @@ const (
 	IsDisabled       Refusal = "disabled"
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
-	IsRemoved        Refusal = "removed"   // while it waited
-	PeerGone         Refusal = "peer-gone" // while it waited
+	NotFromThere     Refusal = "not-from-there" // as allow_from says
+	IsRemoved        Refusal = "removed"        // while it waited
+	PeerGone         Refusal = "peer-gone"      // while it waited
 	ShuttingDown     Refusal = "server-exiting"
+	IsNotFound       Refusal = "not-found" // its key finds another client or none; only explained
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, IsRemoved, PeerGone, ShuttingDown}
+var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}

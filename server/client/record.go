@@ -2,7 +2,10 @@
 
 package client
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Record is what must survive of one client. Configured tells what the
 // configuration said when Settings were last merged with it; a setting that
@@ -18,6 +21,8 @@ type Record struct {
 	// Word is what the client's own section said last of its validity.
 	Word Word
 	Standing
+	// Sources are those that it fetched its secret from, the latest last; see [SourceOf].
+	Sources []netip.Prefix
 	// Gone is since when the configuration has no section of that name; zero
 	// while it has one.
 	Gone time.Time

@@ -63,6 +63,10 @@ var AllSettings = []Setting{
 		in: func(s *Settings) any { return &s.Interval }, fault: from(time.Millisecond),
 	},
 	{
+		Key: "allow_from", Property: PropAllowFrom,
+		in: func(s *Settings) any { return &s.AllowFrom }, fault: judgeAllowFromSetting,
+	},
+	{
 		Key: "approval_delay", Property: PropApprovalDelay, Default: "PT0S",
 		in: func(s *Settings) any { return &s.ApprovalDelay }, fault: from(0),
 	},

@@ -26,6 +26,10 @@ type Settings struct {
 	ExtendedTimeout time.Duration
 	Interval        time.Duration
 
+	// AllowFrom is from where it may fetch its secret, as clients.conf has it; empty
+	// for anywhere.
+	AllowFrom string
+
 	// ApprovalDelay is how long a hand-out waits for an approval; 0 means that
 	// none is needed.
 	ApprovalDelay     time.Duration

@@ -267,7 +267,7 @@ func (k *kin) lend(heir *Record) (goesOn bool) {
 	if former == nil {
 		return false
 	}
-	heir.State = former.State
+	heir.State, heir.Sources = former.State, former.Sources
 	heir.DisabledSince, heir.DisabledBecause, heir.DisabledBy = time.Time{}, "", Actor{}
 	heir.DeniedUntil, heir.DeniedFor, heir.DeniedKey = time.Time{}, 0, Key{} // which is bequeathed
 	return true

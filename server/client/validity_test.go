@@ -253,7 +253,7 @@ func TestValidity(t *testing.T) {
 			}},
 		"a peer that was gone before it had its secret extends nothing": {do: func(w *world) {
 			w.must(w.CheckedOK(ctx, admin, "a"))
-			h, err := w.Release(ctx, Identity{RawPublicKey, keyA}, somewhere)
+			h, err := w.Release(ctx, Identity{RawPublicKey, keyA}, Origin{Address: somewhere})
 			w.must(err)
 			h.NotReceived(errors.New("connection reset by peer"))
 			v := w.client("a")

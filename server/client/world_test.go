@@ -269,7 +269,7 @@ func (w *world) fetch(keyID string) (Secret, Refusal) {
 }
 
 func (w *world) fetchWhile(ctx context.Context, keyID string) (Secret, Refusal) {
-	h, err := w.Release(ctx, Identity{RawPublicKey, keyID}, somewhere)
+	h, err := w.Release(ctx, Identity{RawPublicKey, keyID}, Origin{Address: somewhere})
 	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
 		if refused.Client == "" {
 			return Secret{}, "unknown"

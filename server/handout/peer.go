@@ -80,7 +80,7 @@ func (p *peer) handshake(ctx context.Context, session *keytls.Conn) (keytls.Iden
 // refuse has the registry refuse a peer whose key was unknown in the handshake,
 // whatever the registry knows by now: nobody has checked that the key is the peer's.
 func (p *peer) refuse(session *keytls.Conn, present *presence, id client.Identity) {
-	if granted, err := p.server.registry.Release(present.ctx, id, p.from); err == nil {
+	if granted, err := p.server.registry.Release(present.ctx, id, p.origin()); err == nil {
 		granted.NotReceived(keytls.ErrUnknownKey)
 	}
 	_ = p.closeSession(session, present) // it gets nothing, however it goes
@@ -89,7 +89,7 @@ func (p *peer) refuse(session *keytls.Conn, present *presence, id client.Identit
 // serve hands the secret out to a peer that has proved a known key, or refuses.
 func (p *peer) serve(ctx context.Context, session *keytls.Conn, id client.Identity) {
 	present := watch(ctx, session)
-	granted, err := p.server.registry.Release(present.ctx, id, p.from)
+	granted, err := p.server.registry.Release(present.ctx, id, p.origin())
 	if err != nil {
 		_ = p.closeSession(session, present) // it gets nothing, however it goes
 		return
@@ -100,6 +100,12 @@ func (p *peer) serve(ctx context.Context, session *keytls.Conn, id client.Identi
 		return
 	}
 	granted.Received(note)
+}
+
+// origin is where the peer is. The interface is looked up for those alone who have
+// proved a key.
+func (p *peer) origin() client.Origin {
+	return client.Origin{Address: p.from, Interface: interfaceOf(p.conn)}
 }
 
 // send succeeds if the peer has all of the secret, see judge.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -188,7 +187,7 @@ type defective struct {
 	failed atomic.Bool
 }
 
-func (d *defective) Release(ctx context.Context, id client.Identity, from netip.AddrPort) (*client.Handout, error) {
+func (d *defective) Release(ctx context.Context, id client.Identity, from client.Origin) (*client.Handout, error) {
 	if d.failed.CompareAndSwap(false, true) {
 		panic("as told")
 	}

@@ -30,7 +30,7 @@ type Registry interface {
 	// Known reports whether a client has that identity.
 	Known(client.Identity) bool
 	// Release waits for an approval if need be, until ctx ends.
-	Release(ctx context.Context, id client.Identity, from netip.AddrPort) (*client.Handout, error)
+	Release(ctx context.Context, id client.Identity, from client.Origin) (*client.Handout, error)
 }
 
 // Limits bound the connections. Where the process may not open enough files,

@@ -57,7 +57,7 @@ func Events(log *slog.Logger, limits *Limits) func(client.Event) {
 // kind, by connecting.
 func isOfConnection(kind client.EventKind) bool {
 	switch kind {
-	case client.ApprovalNeeded, client.ApprovalOver, client.SecretSent, client.SecretNotReceived, client.Rejected:
+	case client.ApprovalNeeded, client.ApprovalOver, client.SecretSent, client.SecretNotReceived, client.NewAddress, client.Rejected:
 		return true
 	}
 	return false
@@ -106,6 +106,7 @@ var descriptions = map[client.EventKind]description{
 	client.ApprovalOver:      always(slog.LevelDebug, "Nobody waits for approval of client %s any more"),
 	client.SecretSent:        always(slog.LevelInfo, "Sending secret to %s succeeded"),
 	client.SecretNotReceived: always(slog.LevelWarn, "Sending secret to %s failed"),
+	client.NewAddress:        always(slog.LevelWarn, "Client %s received its secret at an address that it never did at before"),
 	client.Rejected:          describeRejected,
 	client.NotFound: func(e client.Event) (slog.Level, string) {
 		return slog.LevelInfo, fmt.Sprintf("Client not found for %s: %s, address: %s", keyName(e.Identity.Kind), e.Identity.Hex, e.Address)
@@ -173,9 +174,11 @@ var refusals = map[client.Refusal]description{
 	client.IsDisabled:       always(slog.LevelInfo, "Client %s is disabled"),
 	client.WasDenied:        always(slog.LevelWarn, "Client %s was not approved"),
 	client.ApprovalTimedOut: always(slog.LevelWarn, "Client %s timed out while waiting for approval"),
+	client.NotFromThere:     always(slog.LevelWarn, "Client %s must not fetch its secret from that address"),
 	client.IsRemoved:        always(slog.LevelInfo, "Client %s was removed while waiting for approval"),
 	client.PeerGone:         always(slog.LevelInfo, "Client %s went away while waiting for approval"),
 	client.ShuttingDown:     always(slog.LevelInfo, "Client %s was refused since the server exits"),
+	client.IsNotFound:       always(slog.LevelInfo, "Client %s is not found by its key"),
 }
 
 func describeRejected(e client.Event) (slog.Level, string) { return refusals[e.Refusal](e) }

@@ -138,7 +138,17 @@ var events = map[client.EventKind][]struct {
 		client.Event{Identity: raw, Address: peer, Err: errors.New("connection reset")},
 		`WARNING: Sending secret to foo failed client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 error="connection reset"`,
 	}},
+	client.NewAddress: {{
+		client.Event{Identity: raw, Address: peer},
+		`WARNING: Client foo received its secret at an address that it never did at before client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
+	}},
 	client.Rejected: {{
+		client.Event{Identity: raw, Address: peer, Refusal: client.NotFromThere, Note: "allow_from is 192.0.2.0/24"},
+		`WARNING: Client foo must not fetch its secret from that address client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=not-from-there note="allow_from is 192.0.2.0/24"`,
+	}, {
+		client.Event{Refusal: client.IsNotFound},
+		`INFO: Client foo is not found by its key client=foo key_id=00AA reason=not-found`,
+	}, {
 		client.Event{Identity: raw, Address: peer, Refusal: client.IsDisabled},
 		`INFO: Client foo is disabled client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=disabled`,
 	}, {

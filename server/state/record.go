@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -46,7 +47,8 @@ type record struct {
 	// Secret is the encrypted secret that was set at run time, if one was.
 	Secret   []byte `json:",omitempty"`
 	Standing standing
-	Gone     time.Time `json:",omitzero"`
+	Sources  []netip.Prefix `json:",omitempty"`
+	Gone     time.Time      `json:",omitzero"`
 }
 
 // configuration is what the configuration said, and what the client's own section said
@@ -196,6 +198,7 @@ func recordOf(r *client.Record) record {
 		Configured: configuredOf(r),
 		State:      progressOf(&r.State),
 		Standing:   standingOf(&r.Standing),
+		Sources:    r.Sources,
 		Gone:       r.Gone.UTC(),
 	}
 }
@@ -208,6 +211,7 @@ func (r *record) of(name string, secret client.Secret) client.Record {
 		Word:       r.Configured.Word,
 		State:      r.State.state(),
 		Standing:   r.Standing.standing(),
+		Sources:    r.Sources,
 		Gone:       r.Gone,
 	}.Judged()
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,14 +70,19 @@ func recordsOf(tb testing.TB, s *Store, configured ...client.Settings) map[strin
 func secret(s string) client.Secret { return client.NewSecret([]byte(s)) }
 
 // fill gives every field of a struct a value of its own.
-func fill(v reflect.Value, n *int64) {
-	for i := range v.NumField() {
+func fill(v reflect.Value, n *int64) { fillAll(v.NumField(), v.Field, n) }
+
+// fillAll gives each of some values one of its own.
+func fillAll(number int, at func(int) reflect.Value, n *int64) {
+	for i := range number {
 		*n++
-		switch field := v.Field(i); field.Interface().(type) {
+		switch field := at(i); field.Interface().(type) {
 		case time.Time:
 			field.Set(reflect.ValueOf(time.Date(2026, 11, 23, 5, 0, int(*n), 123456789, time.UTC)))
 		case time.Duration:
 			field.SetInt(*n * int64(time.Second))
+		case netip.Prefix:
+			field.Set(reflect.ValueOf(netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(*n)}), 32)))
 		case client.Secret:
 			field.Set(reflect.ValueOf(secret(fmt.Sprint("secret ", *n))))
 		default:
@@ -93,8 +99,7 @@ func fill(v reflect.Value, n *int64) {
 				fill(field, n)
 			case reflect.Slice:
 				field.Set(reflect.MakeSlice(field.Type(), 2, 2))
-				fill(field.Index(0), n)
-				fill(field.Index(1), n)
+				fillAll(field.Len(), field.Index, n)
 			case reflect.Pointer:
 				field.Set(reflect.New(field.Type().Elem()))
 				fill(field.Elem(), n)
@@ -111,6 +116,7 @@ func full(name string) (r client.Record) {
 	var n int64
 	fill(reflect.ValueOf(&r).Elem(), &n)
 	r.Settings.Name, r.Configured.Name = name, name
+	r.Settings.AllowFrom, r.Configured.AllowFrom = "192.0.2.7", "192.0.2.8"
 	r.Settings.EnabledOwn, r.Dropped = false, false
 	return r.Judged()
 }
