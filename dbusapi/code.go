@@ -31,6 +31,7 @@ type Refusal string
 
 // The refusals.
 const (
+	IsLockedDown     Refusal = "lockdown" // everybody is refused
 	IsDisabled       Refusal = "disabled"
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
@@ -42,11 +43,12 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
 
 // RejectedTexts are what the signal Rejected of se.recompile.Mandos.Client says of each
 // refusal.
 var RejectedTexts = map[Refusal]string{
+	IsLockedDown:     "Lockdown",
 	IsDisabled:       "Disabled",
 	WasDenied:        "Denied",
 	ApprovalTimedOut: "Approval timed out",

@@ -4,6 +4,7 @@ package dbusapi
 
 import (
 	"context"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -57,6 +58,16 @@ func (conn *Connection) SetSecret(ctx context.Context, c Client, secret []byte) 
 // SetLogLevel changes how much the server logs.
 func (conn *Connection) SetLogLevel(ctx context.Context, level string) error {
 	return conn.call(ctx, ServerPath, PropertiesInterface+".Set", []any{ServerInterface1, "LogLevel", dbus.MakeVariant(level)})
+}
+
+// LockDown refuses everybody from now on: for d, or, if that is 0, until somebody ends it.
+func (conn *Connection) LockDown(ctx context.Context, d time.Duration, why string) error {
+	return conn.call(ctx, ServerPath, ServerInterface1+".LockDown", []any{uint64(d / time.Millisecond), why})
+}
+
+// EndLockdown ends the lockdown, if one is on.
+func (conn *Connection) EndLockdown(ctx context.Context) error {
+	return conn.call(ctx, ServerPath, ServerInterface1+".EndLockdown", nil)
 }
 
 // Reloaded is what a reload did, by the names of clients. All is nil with a server

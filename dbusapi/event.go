@@ -35,6 +35,8 @@ const (
 	NewAddress        EventKind = "new-address"         // Key, Address; it fetched from there for the first time
 	Rejected          EventKind = "rejected"            // Key, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Key, Address, Note; no Client
+	LockdownOn        EventKind = "lockdown-on"         // By, Note: why; no Client
+	LockdownOff       EventKind = "lockdown-off"        // By; no Client
 	StateNotSaved     EventKind = "state-not-saved"     // Error; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
 	EventsDropped     EventKind = "events-dropped"      // Dropped; no Client
@@ -42,7 +44,7 @@ const (
 
 // What only a watch tells.
 const (
-	ServerUp   EventKind = "server-up" // Clients
+	ServerUp   EventKind = "server-up" // Clients, Lockdown
 	ServerDown EventKind = "server-down"
 	BusLost    EventKind = "bus-lost" // Error; ServerUp or ServerDown follows when it is back
 	// Refreshed is no news: some of a client's properties have changed, of which a
@@ -55,7 +57,7 @@ var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, NewAddress, Rejected, NotFound,
-	StateNotSaved, StateSavedAgain, EventsDropped,
+	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }
 
@@ -87,6 +89,8 @@ type Event struct {
 	Now Client
 	// Clients are all clients that are watched, sorted by name.
 	Clients []Client
+	// Lockdown reports whether everybody is refused at this moment.
+	Lockdown bool
 }
 
 // eventFields are how the bus carries an event.

@@ -34,6 +34,18 @@ type Status struct {
 	StateDir         string
 	StateProblem     string // why the state cannot be saved; empty if it can
 	ReloadProblem    string // why the configuration cannot be read again; empty if it can
+
+	Lockdown Lockdown
+}
+
+// Lockdown refuses everybody while it is on.
+type Lockdown struct {
+	On    bool
+	ID    string
+	By    Actor
+	Since time.Time
+	Until time.Time // zero for until somebody ends it
+	Why   string    // in somebody's words; may be empty
 }
 
 // Listens says where clients can connect, as "[::]:4711 on eth0".
@@ -84,8 +96,18 @@ func (s *Status) field(property string) any {
 		return &s.StateProblem
 	case "ReloadProblem":
 		return &s.ReloadProblem
+	case "Lockdown":
+		return &s.Lockdown.On
+	case "LockdownID":
+		return &s.Lockdown.ID
+	case "LockdownSince":
+		return &s.Lockdown.Since
+	case "LockdownUntil":
+		return &s.Lockdown.Until
+	case "LockdownReason":
+		return &s.Lockdown.Why
 	}
-	return nil
+	return s.Lockdown.By.field("LockdownBy", property)
 }
 
 // Status asks the server for its status.

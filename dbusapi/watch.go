@@ -107,6 +107,10 @@ func (w *watcher) serverUp(ctx context.Context, owner string) error {
 	if err == nil {
 		w.settings, err = w.server.Settings(ctx)
 	}
+	var status Status
+	if err == nil && all.full {
+		status, err = w.server.Status(ctx)
+	}
 	if errors.Is(err, ErrNoServer) {
 		return nil
 	}
@@ -117,7 +121,7 @@ func (w *watcher) serverUp(ctx context.Context, owner string) error {
 	for _, c := range all.clients {
 		w.take(&c)
 	}
-	return w.tell(Event{Kind: ServerUp, Clients: all.clients})
+	return w.tell(Event{Kind: ServerUp, Clients: all.clients, Lockdown: status.Lockdown.On})
 }
 
 func (w *watcher) tell(e Event) error {

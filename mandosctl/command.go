@@ -117,6 +117,7 @@ are on standard error, each mistake on a line.`,
 		{"Steer clients:", []*cobra.Command{
 			newApproveCommand(p), newDenyCommand(p), newEnableCommand(p), newDisableCommand(p), newCheckCommand(p),
 			newStopCheckCommand(p), newAliveCommand(p), newSetCommand(p), newSecretCommand(p), newRemoveCommand(p), newForgetCommand(p),
+			newLockdownCommand(p),
 		}},
 		{"Configure the server:", []*cobra.Command{
 			newAddCommand(p), newLintCommand(p), newReloadCommand(p), newLogLevelCommand(p),

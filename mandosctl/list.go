@@ -142,6 +142,7 @@ func (p *program) list(ctx context.Context, o listOptions) error {
 	now := time.Now()
 	clients = slices.DeleteFunc(clients, func(c dbusapi.Client) bool { return !o.wants(&c, now) })
 	clientinfo.Sort(clients, o.order, now)
+	p.warnOfLockdown(ctx, server)
 	return p.print(clients, o, now)
 }
 

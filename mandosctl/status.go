@@ -29,7 +29,8 @@ With --json, an object with "schemaVersion": 1, "version", "startedAt", "address
 "serviceName", "zeroconfState", "busName", "pid", "user", "clients",
 "clientsByState": {STATE: number}, "gone", "goneRefused", "pendingApprovals",
 "configDir", "stateDir", "stateProblem" (empty when the state is saved),
-"reloadProblem" (empty when the configuration can be read again), "logLevel".`,
+"reloadProblem" (empty when the configuration can be read again), "logLevel",
+"lockdown" (null without one): {"id", "since", "until" (null without end), "why", "by"}.`,
 		Example: `  mandosctl status
   mandosctl status --json | jq .clientsByState`,
 		Args: takes(),
@@ -90,6 +91,9 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients,
 		if line.Value != "" {
 			p.showLine(line, nil)
 		}
+	}
+	if s.Lockdown.On {
+		p.showLine(clientinfo.Line{Name: "LOCKDOWN", Value: clientinfo.LockdownInWords(s.Lockdown, now)}, colours.Bad)
 	}
 	if s.ListenProblem != "" {
 		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: s.ListenProblem}, colours.Bad)

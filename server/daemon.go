@@ -184,6 +184,9 @@ func (d *daemon) open() (err error) {
 	if err != nil {
 		return errors.Join(err, d.store.Close())
 	}
+	if err := d.resume(); err != nil {
+		return errors.Join(err, d.store.Close())
+	}
 	if err := d.load(records); err != nil {
 		return errors.Join(err, d.store.Close())
 	}

@@ -28,5 +28,8 @@ func giveBack(options *config.Options, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s: %s, %d of them disabled\n", given.Path, counted(given.Clients, "client"), given.Disabled)
+	if given.Lockdown {
+		fmt.Fprintln(out, "there is a lockdown, which the Python server does not know: all clients are disabled instead")
+	}
 	return nil
 }

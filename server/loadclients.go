@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"mandos/server/client"
 )
@@ -30,6 +31,23 @@ func (d *daemon) load(records []client.Record) error {
 	}
 	d.tellAway(loaded.Away)
 	return err
+}
+
+// resume goes on with what was saved of the server itself, which --forget-all leaves.
+func (d *daemon) resume() error {
+	saved, err := d.store.Server()
+	if err != nil {
+		return err
+	}
+	d.registry.Resume(saved)
+	if in, until, on := d.registry.LockedDown(); on {
+		ends := "when somebody ends it"
+		if !until.IsZero() {
+			ends = until.Format(time.RFC3339)
+		}
+		d.log.Warn("Lockdown: nobody gets a secret", "since", in.At, "ends", ends, "actor", in.By, "note", in.Why)
+	}
+	return nil
 }
 
 // forget forgets all records, because the command line says so.

@@ -126,6 +126,8 @@ func (w *lowerer) Save(records []client.Record) error {
 	return nil
 }
 
+func (w *lowerer) SaveServer(client.ServerRecord) error { return nil }
+
 func (w *lowerer) Check(context.Context, string, string) (client.CheckResult, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

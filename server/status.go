@@ -103,15 +103,15 @@ func (d *daemon) tellStatus(ctx context.Context) {
 // sentence says how the server is.
 func (d *daemon) sentence() string {
 	clients, enabled, pending := d.registry.Counts()
-	sentence := fmt.Sprintf("%d clients", clients)
-	if clients == 1 {
-		sentence = "1 client"
-	}
+	sentence := counted(clients, "client")
 	if disabled := clients - enabled; disabled > 0 {
 		sentence += fmt.Sprintf(", %d disabled", disabled)
 	}
 	if pending > 0 {
 		sentence += fmt.Sprintf(", %d waiting for approval", pending)
+	}
+	if _, _, on := d.registry.LockedDown(); on {
+		sentence = "LOCKDOWN, nobody gets a secret; " + sentence
 	}
 	if d.reloadProblem() != "" {
 		sentence += ", cannot read the configuration again"

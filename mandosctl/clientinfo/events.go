@@ -56,6 +56,10 @@ var accounts = map[dbusapi.EventKind]account{
 	dbusapi.NotFound: {tone: console.Warning, say: func(e *dbusapi.Event) string {
 		return fmt.Sprintf("somebody%s came with a key that no client has: %s%s", place(e), e.Key, note(e))
 	}},
+	dbusapi.LockdownOn: {tone: console.Bad, say: func(e *dbusapi.Event) string {
+		return "lockdown: nobody gets a secret from now on" + by(e.By) + note(e)
+	}},
+	dbusapi.LockdownOff:     {tone: console.Good, say: func(e *dbusapi.Event) string { return "the lockdown is over" + ended(e) }},
 	dbusapi.StateNotSaved:   {tone: console.Bad, say: func(e *dbusapi.Event) string { return "the server cannot save its state: " + e.Error }},
 	dbusapi.StateSavedAgain: {tone: console.Good, say: func(*dbusapi.Event) string { return "the server saves its state again" }},
 	dbusapi.EventsDropped: {tone: console.Warning, say: func(e *dbusapi.Event) string {
@@ -160,6 +164,14 @@ func UserName(uid uint32) string {
 		return found.Username
 	}
 	return number
+}
+
+// ended is who ended a lockdown, or that its time was over.
+func ended(e *dbusapi.Event) string {
+	if who := by(e.By); who != "" {
+		return ", ended" + who
+	}
+	return ", its time having come"
 }
 
 func place(e *dbusapi.Event) string {

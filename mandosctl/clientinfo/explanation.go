@@ -187,6 +187,11 @@ func answerOf(verdict dbusapi.Verdict) Answer {
 func rulingSteps(r *dbusapi.Ruling, q *Question, now time.Time) []Step {
 	step := Step{Answer: answerOf(r.Verdict), Command: remedyOf(r, q.Client.Name)}
 	switch r.Rule {
+	case dbusapi.RuleLockdown:
+		if step.Answer == Yes { // as ever
+			return nil
+		}
+		step.Text = LockdownInWords(q.Status.Lockdown, now)
 	case dbusapi.RuleKnown:
 		if step.Answer == Yes { // which the step of the key says
 			return nil
@@ -224,6 +229,8 @@ func otherRule(r *dbusapi.Ruling, now time.Time) string {
 // remedyOf is the command that changes a ruling.
 func remedyOf(r *dbusapi.Ruling, name string) string {
 	switch r.Remedy {
+	case dbusapi.ToEndLockdown:
+		return "mandosctl lockdown off"
 	case dbusapi.ToEnable:
 		return "mandosctl enable " + quoted(name)
 	case dbusapi.ToApprove:

@@ -50,6 +50,7 @@ func IsDeliberate(code dbusapi.Reason) bool { return code == "" || reasons[code]
 
 // refusals are what is said of each.
 var refusals = map[dbusapi.Refusal]string{
+	dbusapi.IsLockedDown:     "there is a lockdown",
 	dbusapi.IsDisabled:       "it is disabled",
 	dbusapi.WasDenied:        "it was denied",
 	dbusapi.ApprovalTimedOut: "nobody approved it in time",

@@ -33,6 +33,23 @@ type Status struct {
 	StateProblem     string                   `json:"stateProblem"`  // why the state is not saved; empty if it is
 	ReloadProblem    string                   `json:"reloadProblem"` // why the configuration cannot be read again; empty if it can
 	LogLevel         string                   `json:"logLevel"`
+	Lockdown         *Lockdown                `json:"lockdown"` // null without one
+}
+
+// Lockdown is one that is on.
+type Lockdown struct {
+	ID    string     `json:"id"`
+	Since *time.Time `json:"since"`
+	Until *time.Time `json:"until"` // null for until somebody ends it
+	Why   string     `json:"why"`   // in somebody's words; may be empty
+	By    *Actor     `json:"by"`
+}
+
+func lockdownOrNull(l dbusapi.Lockdown) *Lockdown {
+	if !l.On {
+		return nil
+	}
+	return &Lockdown{ID: l.ID, Since: orNull(l.Since), Until: orNull(l.Until), Why: l.Why, By: actorOrNull(l.By)}
 }
 
 // OfStatus makes the document.
@@ -60,5 +77,6 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		StateProblem:     s.StateProblem,
 		ReloadProblem:    s.ReloadProblem,
 		LogLevel:         s.LogLevel,
+		Lockdown:         lockdownOrNull(s.Lockdown),
 	}
 }

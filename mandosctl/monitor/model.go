@@ -45,6 +45,7 @@ type model struct {
 
 	server   *dbusapi.Connection // nil while there is none
 	away     string              // why there is none
+	lockdown bool                // everybody is refused
 	clients  map[string]dbusapi.Client
 	shown    []row  // as searched for and in order
 	selected string // the name of a client

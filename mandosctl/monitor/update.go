@@ -102,11 +102,13 @@ func (m *model) hear(h heard) {
 	}
 	switch {
 	case e.Kind == dbusapi.ServerUp:
-		m.server, m.away = h.server, ""
+		m.server, m.away, m.lockdown = h.server, "", e.Lockdown
 		clear(m.clients)
 		for _, c := range e.Clients {
 			m.clients[c.Name] = c
 		}
+	case e.Kind == dbusapi.LockdownOn, e.Kind == dbusapi.LockdownOff:
+		m.lockdown = e.Kind == dbusapi.LockdownOn
 	case e.Kind == dbusapi.ServerDown:
 		m.goAway("no Mandos server is on the bus")
 	case e.Kind == dbusapi.BusLost:

@@ -78,8 +78,11 @@ func (m *model) head() string {
 	} else {
 		text += m.counts()
 	}
+	if m.lockdown && m.away == "" {
+		text = "Mandos  LOCKDOWN, nobody gets a secret  " + m.counts()
+	}
 	paint := m.colours.Reverse
-	if m.away != "" {
+	if m.away != "" || m.lockdown {
 		paint = m.colours.ReverseBad
 	}
 	room := m.width - len(clock) - 3

@@ -148,6 +148,8 @@ func (j *journal) slow(release chan struct{}) {
 	j.block = release
 }
 
+func (j *journal) SaveServer(client.ServerRecord) error { return j.Save(nil) }
+
 func (j *journal) Save([]client.Record) error {
 	j.mu.Lock()
 	block := j.block

@@ -57,10 +57,17 @@ type subject struct {
 func (s *Service) subject() subject {
 	status := s.daemon.Status()
 	status.ClientCount, status.PendingApprovals = s.registry.Pending()
+	status.Lockdown = lockdown(s.registry)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status.StateProblem = s.stateProblem
 	return subject{server: &status}
+}
+
+// lockdown is what the bus tells of it.
+func lockdown(registry *client.Registry) dbusapi.Lockdown {
+	in, until, on := registry.LockedDown()
+	return dbusapi.Lockdown{On: on, ID: in.ID, By: actor(in.By), Since: in.At, Until: until, Why: validText(in.Why)}
 }
 
 // Dictionaries as arrays of pairs; see markDicts.

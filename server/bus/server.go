@@ -99,6 +99,16 @@ var serverInterface1 = &iface{
 			key := client.Key{KeyID: c.args[0].(string), Fingerprint: c.args[1].(string)}
 			return []any{validTexts(c.service.registry.NamesWith(key))}, nil
 		}},
+		"LockDown": {in: "ts", do: changing(func(c *call, by client.Actor) error {
+			d, err := duration("the time", c.args[0])
+			if err != nil {
+				return err
+			}
+			return c.service.registry.LockDown(c.ctx, by, c.args[1].(string), d)
+		})},
+		"EndLockdown": {do: changing(func(c *call, by client.Actor) error {
+			return c.service.registry.EndLockdown(c.ctx, by)
+		})},
 		"ListSettings": {out: "asaas", do: listSettings},
 		"GetClients":   {in: "as", out: "asaas", long: true, do: getClients},
 		"ListGone":     {in: "s", out: "asaas", long: true, do: listGone},
@@ -119,6 +129,16 @@ var serverInterface1 = &iface{
 		ofServer("StateDir", func(s *dbusapi.Status) any { return s.StateDir }),
 		ofServer("StateProblem", func(s *dbusapi.Status) any { return s.StateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
 		ofServer("ReloadProblem", func(s *dbusapi.Status) any { return s.ReloadProblem }),
+		ofLockdown("Lockdown", func(l *dbusapi.Lockdown) any { return l.On }),
+		ofLockdown("LockdownID", func(l *dbusapi.Lockdown) any { return l.ID }),
+		ofLockdown("LockdownSince", func(l *dbusapi.Lockdown) any { return l.Since }),
+		ofLockdown("LockdownUntil", func(l *dbusapi.Lockdown) any { return l.Until }),
+		ofLockdown("LockdownReason", func(l *dbusapi.Lockdown) any { return l.Why }),
+		ofLockdown("LockdownBy", func(l *dbusapi.Lockdown) any { return string(l.By.Kind) }),
+		ofLockdown("LockdownByUID", func(l *dbusapi.Lockdown) any { return l.By.UID }),
+		ofLockdown("LockdownByPID", func(l *dbusapi.Lockdown) any { return l.By.PID }),
+		ofLockdown("LockdownByBusName", func(l *dbusapi.Lockdown) any { return l.By.BusName }),
+		ofLockdown("LockdownByFor", func(l *dbusapi.Lockdown) any { return l.By.For }),
 	},
 }
 
@@ -131,6 +151,11 @@ func asJSON(document any) ([]any, error) {
 // ofServer makes the row of one of the server's properties.
 func ofServer(name string, get func(*dbusapi.Status) any) property {
 	return property{name: name, read: func(s *subject) any { return get(s.server) }}
+}
+
+// ofLockdown makes the row of what is told of the lockdown.
+func ofLockdown(name string, get func(*dbusapi.Lockdown) any) property {
+	return ofServer(name, func(s *dbusapi.Status) any { return get(&s.Lockdown) }).toldAt(client.LockdownOn, client.LockdownOff)
 }
 
 func setLogLevel(c *call, by client.Actor, value any) error {

@@ -32,6 +32,8 @@ const (
 	NewAddress        EventKind = "new-address"         // Identity, Address; it fetched from there for the first time
 	Rejected          EventKind = "rejected"            // Identity, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Identity, Address, Note; no Client
+	LockdownOn        EventKind = "lockdown-on"         // By, Note; no Client
+	LockdownOff       EventKind = "lockdown-off"        // By; no Client
 	StateNotSaved     EventKind = "state-not-saved"     // Err; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
 	EventsDropped     EventKind = "events-dropped"      // Dropped; no Client
@@ -42,7 +44,7 @@ var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, NewAddress, Rejected, NotFound,
-	StateNotSaved, StateSavedAgain, EventsDropped,
+	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,
 }
 
 // Event is something that happened. Subscribers see all of them in one order,

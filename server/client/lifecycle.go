@@ -235,6 +235,7 @@ func (r *Registry) Close(ctx context.Context) error {
 	}
 	r.expireAllDue("")
 	r.closed = true
+	r.queue.serverUnsaved = r.queue.serverUnsaved || r.lockdown != nil // of which less is left
 	for _, c := range r.clients {
 		r.stopChecker(c)
 		c.stir()

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,10 @@ type queue struct {
 	items   []*item
 	unsaved map[string]struct{}  // names whose records differ from the saved ones
 	pending map[*change]struct{} // what was asked for and is not made yet
-	wake    chan struct{}
-	dropped int
+	// serverUnsaved says that the server's own record differs from the saved one.
+	serverUnsaved bool
+	wake          chan struct{}
+	dropped       int
 }
 
 // item is one step of the queue: an event that has taken effect, or a change
@@ -36,6 +39,7 @@ type item struct {
 	durable bool // save at once, before the events are told
 	change  *change
 	names   []string   // whose records are saved for it
+	server  bool       // the server's own record is saved for it
 	done    chan error // nil if nobody waits
 	err     error
 }
@@ -47,6 +51,8 @@ type change struct {
 	name  string // of the client; empty for all of them
 	plan  func(saved recordSource) ([]Record, error)
 	apply func() []Event
+	// server, if not nil, is what plan has made of the server's own record, to save.
+	server *ServerRecord
 	// unseen are the lowerings by people since the change was asked for. Whoever
 	// asked for it cannot have seen them, so that it raises nobody from them.
 	unseen unseen
@@ -165,8 +171,8 @@ func (r *Registry) run() {
 // with one save for all, and reports whether something is left unsaved.
 func (r *Registry) turn(saver *saver, saveAll bool) (unsaved bool) {
 	b := r.plan(saveAll)
-	err := saver.save(b.records)
-	events := r.commit(b, err)
+	err, serverErr := saver.save(&b)
+	events := r.commit(b, err, serverErr)
 	if event, ok := saver.news(r.wall()); ok {
 		events = append(events, event)
 	}
@@ -182,7 +188,7 @@ func (r *Registry) turn(saver *saver, saveAll bool) (unsaved bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.queue.unsaved) > 0
+	return len(r.queue.unsaved) > 0 || r.queue.serverUnsaved
 }
 
 // batch is what one turn works off.
@@ -190,6 +196,7 @@ type batch struct {
 	items   []*item
 	dropped int
 	records []Record
+	server  *ServerRecord // nil if it need not be saved
 }
 
 // takeItems empties the queue. Before a change comes whatever the clients that
@@ -251,6 +258,10 @@ func (r *Registry) plan(saveAll bool) batch {
 			it.names = append(it.names, record.Name)
 			save = true
 		}
+		if it.change.server != nil {
+			it.server, b.server = true, it.change.server
+			save = true
+		}
 	}
 	if !save {
 		return b
@@ -261,18 +272,27 @@ func (r *Registry) plan(saveAll bool) batch {
 		}
 	}
 	clear(r.queue.unsaved)
+	if r.queue.serverUnsaved && b.server == nil {
+		record := r.serverRecord()
+		b.server = &record
+	}
+	r.queue.serverUnsaved = false
 	b.records = slices.AppendSeq(make([]Record, 0, len(planned)), maps.Values(planned))
 	return b
 }
 
 // commit makes the changes that were saved and collects all events in order.
-func (r *Registry) commit(b batch, saveErr error) []Event {
+func (r *Registry) commit(b batch, saveErr, serverErr error) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var events []Event
 	r.saveAgain(&b, saveErr)
+	r.queue.serverUnsaved = r.queue.serverUnsaved || b.server != nil && serverErr != nil
 	for _, it := range b.items {
 		err := it.unsaved(saveErr)
+		if it.server {
+			err = serverErr
+		}
 		switch {
 		case it.err != nil:
 		case err != nil && it.change != nil:
@@ -349,7 +369,8 @@ func (r *Registry) record(name string) Record {
 // saver saves and remembers whether that works.
 type saver struct {
 	journal Journal
-	failing failure
+	clients failure // of the clients' records
+	server  bool    // the server's own cannot be saved
 	told    failure // which was told
 	err     error
 }
@@ -374,23 +395,37 @@ func failureOf(err error) failure {
 	return all
 }
 
-func (s *saver) save(records []Record) error {
-	if len(records) == 0 {
-		return nil
+// save saves what the batch has to. Of the clients and of the server it is told apart
+// whether that went well.
+func (s *saver) save(b *batch) (err, serverErr error) {
+	if b.server != nil {
+		serverErr = s.journal.SaveServer(*b.server)
+		s.server = serverErr != nil
 	}
-	s.err = s.journal.Save(records)
-	s.failing = failureOf(s.err)
-	return s.err
+	if len(b.records) > 0 {
+		err = s.journal.Save(b.records)
+		s.clients = failureOf(err)
+	}
+	s.err = cmp.Or(err, serverErr, s.err)
+	return err, serverErr
+}
+
+func (s *saver) failing() failure {
+	if s.server {
+		return all
+	}
+	return s.clients
 }
 
 // news is the event to tell when saving began to fail, or fails otherwise, or
 // works again.
 func (s *saver) news(now time.Time) (event Event, ok bool) {
-	if s.failing == s.told {
+	failing := s.failing()
+	if failing == s.told {
 		return Event{}, false
 	}
-	s.told = s.failing
-	if s.failing != none {
+	s.told = failing
+	if failing != none {
 		return Event{Kind: StateNotSaved, Time: now, Err: s.err}, true
 	}
 	return Event{Kind: StateSavedAgain, Time: now}, true

@@ -30,6 +30,7 @@ type Refusal string
 
 // The refusals.
 const (
+	IsLockedDown     Refusal = "lockdown" // everybody is refused
 	IsDisabled       Refusal = "disabled"
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
@@ -41,4 +42,4 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}

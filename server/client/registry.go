@@ -26,6 +26,8 @@ type Journal interface {
 	// former record of that name. After an error either may be the case, but after an
 	// [UnsavableError] all others are stored.
 	Save([]Record) error
+	// SaveServer stores the server's own record durably, in place of the former one.
+	SaveServer(ServerRecord) error
 }
 
 // UnsavableError says why records cannot be saved at all, by their names.
@@ -56,6 +58,7 @@ type Registry struct {
 	openPGP           int                 // how many clients have needsOpenPGP
 	pending           int                 // on how many a connection waits for approval
 	absent            map[string]absentee // what is known of clients that are not there
+	lockdown          *lockdown           // nil if there is none
 	started           bool
 	closed            bool
 	queue             queue

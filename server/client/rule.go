@@ -13,6 +13,7 @@ type Rule string
 
 // The rules, in the order in which they are told.
 const (
+	RuleLockdown  Rule = "lockdown"   // nobody has locked everybody out
 	RuleKnown     Rule = "known"      // it is there, and has the key
 	RuleEnabled   Rule = "enabled"    // it is valid
 	RuleAllowFrom Rule = "allow-from" // it is where it is to be
@@ -20,7 +21,7 @@ const (
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval}
+var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval}
 
 // Verdict is a code for what a rule says to a hand-out.
 type Verdict string
@@ -41,6 +42,7 @@ type Remedy string
 
 // The remedies.
 const (
+	ToEndLockdown Remedy = "end-lockdown"
 	ToEnable      Remedy = "enable"
 	ToApprove     Remedy = "approve"
 	ToAllowFrom   Remedy = "set-allow-from"
@@ -48,7 +50,7 @@ const (
 )
 
 // Remedies are all of them.
-var Remedies = []Remedy{ToEnable, ToApprove, ToAllowFrom, ToMendSection}
+var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToMendSection}
 
 // Ruling is what one rule says to a hand-out.
 type Ruling struct {
@@ -90,6 +92,7 @@ var rules = []struct {
 	code  Rule
 	judge func(*Registry, *request) Ruling
 }{
+	{RuleLockdown, judgeLockdown},
 	{RuleKnown, judgeKnown},
 	{RuleEnabled, judgeEnabled},
 	{RuleAllowFrom, judgeAllowFrom},

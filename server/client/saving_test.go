@@ -156,7 +156,7 @@ func TestSaving(t *testing.T) {
 			w.disk.setFull(true)
 			s := saver{journal: w.disk}
 			for _, records := range [][]Record{{{Settings: host("a", keyA)}}, nil} {
-				if err := s.save(records); errors.Is(err, errFull) != (len(records) > 0) {
+				if err, _ := s.save(&batch{records: records}); errors.Is(err, errFull) != (len(records) > 0) {
 					w.t.Errorf("saving %d is answered %v", len(records), err)
 				}
 				if event, news := s.news(w.wall()); news != (len(records) > 0) || news && (event.Kind != StateNotSaved || !errors.Is(event.Err, errFull)) {

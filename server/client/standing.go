@@ -30,9 +30,14 @@ type Lowering struct {
 
 // NewLowering is a fact that was not there before.
 func NewLowering(why Reason, by Actor, at time.Time, name string, key Key) Lowering {
+	return Lowering{ID: newID(), Reason: why, By: by, At: at, Name: name, Key: key}
+}
+
+// newID is that of a fact that was not there before.
+func newID() string {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
-	return Lowering{ID: hex.EncodeToString(id), Reason: why, By: by, At: at, Name: name, Key: key}
+	return hex.EncodeToString(id)
 }
 
 // factID is the ID of a fact that must be the same wherever it is found out.

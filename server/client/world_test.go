@@ -35,12 +35,14 @@ type disk struct {
 	refuses string // the name of a client whose record cannot be saved
 	fails   bool   // after having taken what it was given
 	saves   int
+	server  ServerRecord
 	meddle  func() // called once, before the next records are taken
 }
 
 var errFull = errors.New("no space left on device")
 
-func (d *disk) Save(records []Record) error {
+// beMeddledWith lets happen what is to happen while something is being saved.
+func (d *disk) beMeddledWith() {
 	d.mu.Lock()
 	meddle := d.meddle
 	d.meddle = nil
@@ -48,6 +50,10 @@ func (d *disk) Save(records []Record) error {
 	if meddle != nil {
 		meddle()
 	}
+}
+
+func (d *disk) Save(records []Record) error {
+	d.beMeddledWith()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.full {
@@ -79,6 +85,17 @@ func (d *disk) Save(records []Record) error {
 	if len(unsavable) > 0 {
 		return unsavable
 	}
+	return nil
+}
+
+func (d *disk) SaveServer(record ServerRecord) error {
+	d.beMeddledWith()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.full {
+		return errFull
+	}
+	d.server = record
 	return nil
 }
 
@@ -208,6 +225,7 @@ func (w *world) begin(clients []Settings) {
 			w.onTold(event)
 		}
 	})
+	w.Resume(w.disk.server)
 	if _, err := w.Load(clients, w.disk.all()); err != nil {
 		w.t.Fatal(err)
 	}

@@ -40,7 +40,8 @@ const secret = "the secret of host1"
 // noDisk keeps nothing: what is saved is no matter here.
 type noDisk struct{}
 
-func (noDisk) Save([]client.Record) error { return nil }
+func (noDisk) Save([]client.Record) error           { return nil }
+func (noDisk) SaveServer(client.ServerRecord) error { return nil }
 
 // noChecks finds every client alive.
 type noChecks struct{}

@@ -111,6 +111,12 @@ var descriptions = map[client.EventKind]description{
 	client.NotFound: func(e client.Event) (slog.Level, string) {
 		return slog.LevelInfo, fmt.Sprintf("Client not found for %s: %s, address: %s", keyName(e.Identity.Kind), e.Identity.Hex, e.Address)
 	},
+	client.LockdownOn: func(client.Event) (slog.Level, string) {
+		return slog.LevelWarn, "Lockdown: nobody gets a secret from now on"
+	},
+	client.LockdownOff: func(client.Event) (slog.Level, string) {
+		return slog.LevelWarn, "The lockdown is over"
+	},
 	client.StateNotSaved: func(e client.Event) (slog.Level, string) {
 		if errors.As(e.Err, new(client.UnsavableError)) {
 			return slog.LevelError, "The state of a client cannot be saved, and will be forgotten at the next start"
@@ -171,6 +177,7 @@ func describeCompleted(e client.Event) (slog.Level, string) {
 
 // refusals are the descriptions of each.
 var refusals = map[client.Refusal]description{
+	client.IsLockedDown:     always(slog.LevelInfo, "Client %s is refused since there is a lockdown"),
 	client.IsDisabled:       always(slog.LevelInfo, "Client %s is disabled"),
 	client.WasDenied:        always(slog.LevelWarn, "Client %s was not approved"),
 	client.ApprovalTimedOut: always(slog.LevelWarn, "Client %s timed out while waiting for approval"),

@@ -143,6 +143,9 @@ var events = map[client.EventKind][]struct {
 		`WARNING: Client foo received its secret at an address that it never did at before client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
 	}},
 	client.Rejected: {{
+		client.Event{Identity: raw, Address: peer, Refusal: client.IsLockedDown, Note: "a burglary"},
+		`INFO: Client foo is refused since there is a lockdown client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=lockdown note="a burglary"`,
+	}, {
 		client.Event{Identity: raw, Address: peer, Refusal: client.NotFromThere, Note: "allow_from is 192.0.2.0/24"},
 		`WARNING: Client foo must not fetch its secret from that address client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=not-from-there note="allow_from is 192.0.2.0/24"`,
 	}, {
@@ -177,6 +180,14 @@ var events = map[client.EventKind][]struct {
 		client.Event{Identity: pgp, Address: peer, Note: "bar has it"},
 		`INFO: Client not found for fingerprint: 11BB, address: [fe80::1%eth0]:4711 fingerprint=11BB key_type=openpgp-key address=[fe80::1%eth0]:4711 note="bar has it"`,
 	}},
+	client.LockdownOn: {{
+		client.Event{By: person, Note: "a burglary"},
+		`WARNING: Lockdown: nobody gets a secret from now on actor="uid 1000, pid 77" note="a burglary"`,
+	}},
+	client.LockdownOff: {{
+		client.Event{By: client.ByItself},
+		"WARNING: The lockdown is over actor=server",
+	}},
 	client.StateNotSaved: {{
 		client.Event{Err: errors.New("disk full")},
 		`ERROR: The state of the clients cannot be saved; see to the state directory, it will be tried again error="disk full"`,
@@ -193,7 +204,7 @@ var events = map[client.EventKind][]struct {
 
 // withoutClient are the events that are about no client.
 var withoutClient = map[client.EventKind]bool{
-	client.NotFound: true, client.StateNotSaved: true, client.StateSavedAgain: true, client.EventsDropped: true,
+	client.NotFound: true, client.LockdownOn: true, client.LockdownOff: true, client.StateNotSaved: true, client.StateSavedAgain: true, client.EventsDropped: true,
 }
 
 func TestEvents(t *testing.T) {

@@ -18,16 +18,19 @@ import (
 type GivenBack struct {
 	Path              string
 	Clients, Disabled int // the disabled are among the clients
+	Lockdown          bool
 }
 
 // GiveBack writes the state in dir as the Python server reads it, in place of what that
 // server may have left there itself: the clients that have a section, as they are in
 // force. Those that are lowered are disabled, and so are those that were removed, which
-// that server would not know otherwise. It fails with [ErrInUse] while a server runs.
+// that server would not know otherwise. In a lockdown, which it does not know either, all
+// are disabled. It fails with [ErrInUse] while a server runs.
 func GiveBack(dir string) (given GivenBack, err error) {
 	path := filepath.Join(dir, fileName)
 	saved := make(map[string]*record)
-	if err := tryFile(path, saved); err != nil {
+	server, err := tryFile(path, saved)
+	if err != nil {
 		return given, err
 	}
 	clients, configured := dictOf(), dictOf()
@@ -36,6 +39,9 @@ func GiveBack(dir string) (given GivenBack, err error) {
 			continue
 		}
 		record := r.of(name, client.Secret{})
+		if server.Lockdown != nil {
+			record.Enabled, record.Expires = false, time.Time{}
+		}
 		clients.Items[name] = attributesOf(&record, r.Secret)
 		configured.Items[name] = settingsOf(&record.Configured)
 		given.Clients++
@@ -47,6 +53,7 @@ func GiveBack(dir string) (given GivenBack, err error) {
 	if err != nil {
 		return given, err
 	}
+	given.Lockdown = server.Lockdown != nil
 	given.Path = filepath.Join(dir, upstreamName)
 	return given, replaceFile(given.Path, content, path)
 }

@@ -34,7 +34,7 @@ func TestWhatIsGivenBackIsTakenOverAsItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	given, err := GiveBack(dir)
-	if want := (GivenBack{filepath.Join(dir, upstreamName), 3, 2}); err != nil || given != want {
+	if want := (GivenBack{filepath.Join(dir, upstreamName), 3, 2, false}); err != nil || given != want {
 		t.Fatalf("it says %+v, error %v, want %+v", given, err, want)
 	}
 	if err := os.Remove(s.path); err != nil {
@@ -52,6 +52,25 @@ func TestWhatIsGivenBackIsTakenOverAsItWas(t *testing.T) {
 	}
 	if len(got) != 3 {
 		t.Errorf("there are %d", len(got))
+	}
+}
+
+func TestInALockdownNobodyIsGivenBackEnabled(t *testing.T) {
+	s := open(t, t.TempDir())
+	dir := filepath.Dir(s.path)
+	save(t, s, ofTheSchema()[1])
+	if err := errors.Join(s.SaveServer(lockedDown()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	given, err := GiveBack(dir)
+	if want := (GivenBack{filepath.Join(dir, upstreamName), 1, 1, true}); err != nil || given != want {
+		t.Errorf("it says %+v, error %v, want %+v", given, err, want)
+	}
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
+	}
+	if got := recordsOf(t, open(t, dir), ofTheSchema()[1].Configured); got["healthy"].Enabled {
+		t.Errorf("it is %+v", got["healthy"])
 	}
 }
 

@@ -34,8 +34,8 @@ func (m *mine) is(path string) error {
 	return err
 }
 
-// replace is the function of that name, and fails if somebody has written to the file.
-func (m *mine) replace(tx *bolt.Tx, changes map[string][]byte) error {
+// update makes a change, and fails if somebody has written to the file.
+func (m *mine) update(tx *bolt.Tx, change func(*bolt.Tx) error) error {
 	before, err := getSummary(tx)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (m *mine) replace(tx *bolt.Tx, changes map[string][]byte) error {
 		return fmt.Errorf("%s: %w", tx.DB().Path(), errAnother)
 	}
 	m.total = nil // until it is known that this is written
-	if err := replace(tx, changes); err != nil {
+	if err := change(tx); err != nil {
 		return err
 	}
 	after, err := getSummary(tx)

@@ -140,7 +140,9 @@ func TestASaveThatFailedMayHaveTakenEffect(t *testing.T) {
 	}
 	changes := map[string][]byte{"b": content}
 	failed := errors.New("the disk failed")
-	if err := s.db.Update(func(tx *bolt.Tx) error { return errors.Join(s.mine.replace(tx, changes), failed) }); !errors.Is(err, failed) {
+	if err := s.db.Update(func(tx *bolt.Tx) error {
+		return errors.Join(s.mine.update(tx, func(tx *bolt.Tx) error { return replace(tx, changes) }), failed)
+	}); !errors.Is(err, failed) {
 		t.Fatal(err)
 	}
 	if err := s.db.Update(func(tx *bolt.Tx) error { return replace(tx, changes) }); err != nil {
@@ -168,7 +170,7 @@ func TestWhatCannotBeWrittenIsAnError(t *testing.T) {
 			if err := s.db.Update(c.spoil); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.write(map[string][]byte{c.name: []byte("{}")}); err == nil || !strings.Contains(err.Error(), c.want) {
+			if err := s.write(func(tx *bolt.Tx) error { return replace(tx, map[string][]byte{c.name: []byte("{}")}) }); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("it is answered %v", err)
 			}
 		})

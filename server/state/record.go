@@ -37,6 +37,7 @@ type summary struct {
 	Schema  int
 	Records int
 	Sum     uint64 // of the records' sums, by exclusive or
+	Server  uint64 `json:",omitempty"` // of the server's own record, if there is one
 }
 
 // record is what is saved of a client. In the file a sum precedes it.
@@ -345,7 +346,10 @@ func readAll(tx *bolt.Tx, saved map[string]*record) error {
 	if clients == nil {
 		return errors.New("its records are missing")
 	}
-	got := summary{Schema: want.Schema}
+	if _, err := getServer(tx); err != nil {
+		return err
+	}
+	got := summary{Schema: want.Schema, Server: want.Server}
 	if err := clients.ForEach(func(name, value []byte) error {
 		if len(value) < sumSize || binary.BigEndian.Uint64(value) != sumOf(name, value[sumSize:]) || !bytes.Equal(clients.Get(name), value) {
 			return fmt.Errorf("the record of client %q is damaged", name)

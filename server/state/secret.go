@@ -197,7 +197,7 @@ func (s *Store) sealAgain(names []string) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	return s.write(changes)
+	return s.write(func(tx *bolt.Tx) error { return replace(tx, changes) })
 }
 
 // sealSaved adds a client's record to the changes, if its secret takes another form.

@@ -384,7 +384,7 @@ func (s *Store) Save(records []client.Record) error {
 		changes[name] = content
 	}
 	if len(changes) > 0 {
-		if err := s.write(changes); err != nil {
+		if err := s.write(func(tx *bolt.Tx) error { return replace(tx, changes) }); err != nil {
 			return fmt.Errorf("cannot save the state: %w", err)
 		}
 	}
@@ -407,16 +407,16 @@ func fits(name string, content []byte) error {
 	return nil
 }
 
-// write makes the changes. What bbolt has in memory is not trusted after an
+// write makes a change. What bbolt has in memory is not trusted after an
 // error, such as a full disk: the file is opened anew before the next write.
-func (s *Store) write(changes map[string][]byte) (err error) {
+func (s *Store) write(change func(*bolt.Tx) error) (err error) {
 	if err := s.reopen(); err != nil {
 		return err
 	}
 	if err := s.mine.is(s.path); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	err = s.db.Update(func(tx *bolt.Tx) error { return s.mine.replace(tx, changes) })
+	err = s.db.Update(func(tx *bolt.Tx) error { return s.mine.update(tx, change) })
 	if err != nil {
 		err = errors.Join(err, s.db.Close())
 		s.db = nil

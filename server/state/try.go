@@ -24,7 +24,7 @@ func Try(dir string, restore bool) ([]client.Record, error) {
 	_, err := os.Lstat(path)
 	switch {
 	case err == nil && restore:
-		err = tryFile(path, saved)
+		_, err = tryFile(path, saved)
 	case err == nil:
 		if err = tryLock(path); err == nil {
 			err = mayMake(path)
@@ -64,18 +64,24 @@ func onlyReading() *bolt.Options {
 }
 
 // tryFile verifies and reads the file, and shares its lock meanwhile.
-func tryFile(path string, saved map[string]*record) error {
+func tryFile(path string, saved map[string]*record) (server client.ServerRecord, err error) {
 	if err := tryAccess(path); err != nil {
-		return err
+		return server, err
 	}
 	db, err := openSound(path, onlyReading())
 	if err != nil {
+		return server, err
+	}
+	if err := db.View(func(tx *bolt.Tx) error {
+		if err := readAll(tx, saved); err != nil {
+			return err
+		}
+		server, err = getServer(tx)
 		return err
+	}); err != nil {
+		return server, errors.Join(unusable(path, err), db.Close())
 	}
-	if err := db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
-		return errors.Join(unusable(path, err), db.Close())
-	}
-	return db.Close()
+	return server, db.Close()
 }
 
 // tryLock finds out whether a server has the file that is to be set aside.
