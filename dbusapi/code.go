@@ -36,6 +36,7 @@ const (
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
 	NotFromThere     Refusal = "not-from-there" // as allow_from says
+	NotRecorded      Refusal = "not-recorded"   // the state cannot be saved, and record_required says so
 	IsRemoved        Refusal = "removed"        // while it waited
 	PeerGone         Refusal = "peer-gone"      // while it waited
 	ShuttingDown     Refusal = "server-exiting"
@@ -43,7 +44,7 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
 
 // RejectedTexts are what the signal Rejected of se.recompile.Mandos.Client says of each
 // refusal.
@@ -53,6 +54,7 @@ var RejectedTexts = map[Refusal]string{
 	WasDenied:        "Denied",
 	ApprovalTimedOut: "Approval timed out",
 	NotFromThere:     "Not from there",
+	NotRecorded:      "Not recorded",
 	IsRemoved:        "Removed",
 	PeerGone:         "Peer gone",
 	ShuttingDown:     "Server exiting",

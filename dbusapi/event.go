@@ -31,7 +31,8 @@ const (
 	Denied            EventKind = "denied"              // By
 	ApprovalOver      EventKind = "approval-over"
 	SecretSent        EventKind = "secret-sent"         // Key, Address, Note
-	SecretNotReceived EventKind = "secret-not-received" // Key, Address, Error
+	SecretNotReceived EventKind = "secret-not-received" // Key, Address, Error, Note
+	MayHaveBeenSent   EventKind = "may-have-been-sent"  // Key, Address; the server ended before it was known
 	NewAddress        EventKind = "new-address"         // Key, Address; it fetched from there for the first time
 	Rejected          EventKind = "rejected"            // Key, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Key, Address, Note; no Client
@@ -56,7 +57,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, NewAddress, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }

@@ -21,10 +21,11 @@ const (
 	RuleEnabled   Rule = "enabled"    // it is valid
 	RuleAllowFrom Rule = "allow-from" // it is where it is to be
 	RuleApproval  Rule = "approval"   // a person lets it, if one has to
+	RuleRecord    Rule = "record"     // it is on record before, if it has to be
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval}
+var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval, RuleRecord}
 
 // Verdict is a code for what a rule says to a hand-out.
 type Verdict string
@@ -51,10 +52,11 @@ const (
 	ToApprove     Remedy = "approve"
 	ToAllowFrom   Remedy = "set-allow-from"
 	ToMendSection Remedy = "mend-section"
+	ToMendState   Remedy = "mend-state"
 )
 
 // Remedies are all of them.
-var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToMendSection}
+var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToMendSection, ToMendState}
 
 // Ruling is what one rule says to a hand-out.
 type Ruling struct {

@@ -41,7 +41,6 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 			{"timeout", notation.FormatDuration(c.Timeout)},
 			{"extended timeout", notation.FormatDuration(c.ExtendedTimeout)},
 		},
-		otherSettings(c),
 		[]Line{
 			{"secret", doubts(c.SecretProblem)},
 			{"last hand-out", lastHandout(c, when(c.LastHandout))},
@@ -56,12 +55,16 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 			{"created", when(c.Created)},
 			{"last enabled", when(c.LastEnabled)},
 		},
+		otherSettings(c),
 	)
 }
 
 // otherSettings are those that only this kind of server has.
 func otherSettings(c *dbusapi.Client) (lines []Line) {
 	for _, key := range slices.Sorted(maps.Keys(c.Other)) {
+		if c.Other[key] == notation.FormatBool(false) { // nothing that one has to know
+			continue
+		}
 		lines = append(lines, Line{strings.ReplaceAll(key, "_", " "), c.Other[key]})
 	}
 	return lines

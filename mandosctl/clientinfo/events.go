@@ -45,7 +45,10 @@ var accounts = map[dbusapi.EventKind]account{
 	dbusapi.ApprovalOver:      {tone: console.Routine, say: func(*dbusapi.Event) string { return "nobody waits for approval any more" }},
 	dbusapi.SecretSent:        {tone: console.Good, say: func(e *dbusapi.Event) string { return "received its secret" + place(e) + note(e) }},
 	dbusapi.SecretNotReceived: {tone: console.Warning, say: func(e *dbusapi.Event) string {
-		return "did not receive its whole secret" + place(e) + ": " + e.Error
+		return "did not receive its whole secret" + place(e) + ": " + e.Error + note(e)
+	}},
+	dbusapi.MayHaveBeenSent: {tone: console.Bad, say: func(e *dbusapi.Event) string {
+		return "may have received its secret" + place(e) + ": the server ended before that was known"
 	}},
 	dbusapi.NewAddress: {tone: console.Warning, say: func(e *dbusapi.Event) string {
 		return "had never received its secret" + place(e) + " before"

@@ -204,6 +204,11 @@ func rulingSteps(r *dbusapi.Ruling, q *Question, now time.Time) []Step {
 		}
 	case dbusapi.RuleAllowFrom:
 		step.Text = placeInWords(r, q.From)
+	case dbusapi.RuleRecord:
+		if step.Answer == Yes { // as ever
+			return nil
+		}
+		step.Text = "the server cannot save its state, and record_required says that every hand-out is to be on record before: see mandosctl status"
 	case dbusapi.RuleApproval:
 		step.Text = approvalOf(r, q.Client, now)
 	default:

@@ -28,7 +28,8 @@ const (
 	Denied            EventKind = "denied"              // By
 	ApprovalOver      EventKind = "approval-over"
 	SecretSent        EventKind = "secret-sent"         // Identity, Address, Note
-	SecretNotReceived EventKind = "secret-not-received" // Identity, Address, Err
+	SecretNotReceived EventKind = "secret-not-received" // Identity, Address, Err, Note
+	MayHaveBeenSent   EventKind = "may-have-been-sent"  // Identity, Address; the server ended before it was known
 	NewAddress        EventKind = "new-address"         // Identity, Address; it fetched from there for the first time
 	Rejected          EventKind = "rejected"            // Identity, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Identity, Address, Note; no Client
@@ -43,7 +44,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, NewAddress, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,
 }
 
@@ -117,6 +118,7 @@ const (
 	PropLastHandout         Property = "LastHandout"
 	PropLastHandoutKey      Property = "LastHandoutKey"
 	PropLastEnabled         Property = "LastEnabled"
+	PropRecordRequired      Property = "RecordRequired"
 	PropSecret              Property = "Secret"
 	PropTimeout             Property = "Timeout"
 )

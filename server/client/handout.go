@@ -19,7 +19,9 @@ type Handout struct {
 	client   *client
 	id       Identity
 	from     Origin
-	approval bool // counted among the client's pending ones
+	number   string // of the hand-out, once it is on record
+	note     string // what is odd about it
+	approval bool   // counted among the client's pending ones
 }
 
 // RefusedError says why a peer is given nothing. Client is empty for a key that
@@ -53,7 +55,11 @@ func (r *Registry) Release(ctx context.Context, id Identity, from Origin) (*Hand
 		return nil, &RefusedError{}
 	}
 	h := &Handout{Client: c.Name, registry: r, client: c, id: id, from: from}
-	ruling := r.decide(ctx, h)
+	of := request{client: c, id: id, origin: from}
+	ruling := r.decide(ctx, h, &of)
+	if ruling.Verdict == Passes {
+		ruling = r.putOnRecord(ctx, h, &of)
+	}
 	if ruling.Verdict == Passes {
 		h.Secret = c.Secret
 		return h, nil
@@ -103,13 +109,12 @@ func (r *Registry) namesake(id Identity) string {
 
 // decide returns the ruling that decides, which passes or refuses. It gives up the
 // mutex while it waits, and looks at everything anew whenever something may have changed.
-func (r *Registry) decide(ctx context.Context, h *Handout) Ruling {
+func (r *Registry) decide(ctx context.Context, h *Handout, of *request) Ruling {
 	c := h.client
-	of := request{client: c, id: h.id, origin: h.from}
 	var waited <-chan time.Time
 	for {
 		r.expireIfDue(c)
-		ruling := Decisive(r.rulings(&of))
+		ruling := Decisive(r.rulings(of))
 		switch {
 		case r.closed:
 			return Ruling{Verdict: Refuses, Refusal: ShuttingDown}
@@ -136,6 +141,38 @@ func (r *Registry) decide(ctx context.Context, h *Handout) Ruling {
 		}
 		r.mu.Lock()
 	}
+}
+
+// putOnRecord has the hand-out saved before anything is sent, and judges once more what
+// may have changed meanwhile. It gives up the mutex while it waits.
+func (r *Registry) putOnRecord(ctx context.Context, h *Handout, of *request) Ruling {
+	c := h.client
+	c.begin(h)
+	saved := r.durably(c.Name)
+	r.mu.Unlock()
+	var err error
+	select {
+	case err = <-saved:
+	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), ErrClosed) { // who got so far is served yet
+			err = <-saved
+		}
+	}
+	r.mu.Lock()
+	of.entered, of.unrecorded = h.number, err != nil
+	ruling := Decisive(r.rulings(of))
+	switch {
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrClosed):
+		ruling = Ruling{Verdict: Refuses, Refusal: PeerGone}
+	case ruling.Verdict == Waits: // a decision that has ended by now counted
+		ruling = Ruling{Verdict: Passes}
+	}
+	if ruling.Verdict != Passes {
+		c.withdraw(h)
+	} else if err != nil {
+		h.note = "it was sent without being on record, for that could not be saved"
+	}
+	return ruling
 }
 
 // needApproval counts the hand-out among those that wait, and asks.
@@ -193,8 +230,9 @@ func (h *Handout) Received(note string) {
 	if c.gone {
 		properties = nil
 	}
+	r.end(h, Arrived)
 	event := h.event(SecretSent)
-	event.Properties, event.Note = properties, note
+	event.Properties, event.Note = properties, joined(note, h.note)
 	events := []Event{event}
 	if c.arrived(h.from.Address.Addr()) {
 		events = append(events, h.event(NewAddress))
@@ -209,8 +247,17 @@ func (h *Handout) NotReceived(err error) {
 	r := h.registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.end(h, NotArrived)
 	event := h.event(SecretNotReceived)
-	event.Err = err
-	r.note(event)
+	event.Err, event.Note = err, h.note
+	r.touch(h.Client, event)
 	h.approvalOver()
+}
+
+// joined is what both say, of which each may be nothing.
+func joined(note, more string) string {
+	if note == "" || more == "" {
+		return note + more
+	}
+	return note + "; " + more
 }

@@ -30,7 +30,11 @@ func (r *Registry) Load(configured []Settings, saved []Record) (Reloaded, error)
 		}
 		r.queue.unsaved[h.Name] = struct{}{}
 	}
+	for _, c := range r.ordered() {
+		r.tellUnderway(&c.Record, r.view(c))
+	}
 	for _, record := range next.gone {
+		r.tellUnderway(&record, View{Settings: record.Settings, State: record.State})
 		r.setAbsent(record.Name, absentee{Record: record})
 	}
 	for _, name := range next.leaving {

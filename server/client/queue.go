@@ -278,6 +278,9 @@ func (r *Registry) plan(saveAll bool) batch {
 	}
 	r.queue.serverUnsaved = false
 	b.records = slices.AppendSeq(make([]Record, 0, len(planned)), maps.Values(planned))
+	for i := range b.records {
+		b.records[i].Handed = r.handedToSave(b.records[i].Handed)
+	}
 	return b
 }
 
@@ -287,6 +290,9 @@ func (r *Registry) commit(b batch, saveErr, serverErr error) []Event {
 	defer r.mu.Unlock()
 	var events []Event
 	r.saveAgain(&b, saveErr)
+	if len(b.records) > 0 {
+		r.stateUnsaved = failureOf(saveErr) == all
+	}
 	r.queue.serverUnsaved = r.queue.serverUnsaved || b.server != nil && serverErr != nil
 	for _, it := range b.items {
 		err := it.unsaved(saveErr)

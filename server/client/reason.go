@@ -35,6 +35,7 @@ const (
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
 	NotFromThere     Refusal = "not-from-there" // as allow_from says
+	NotRecorded      Refusal = "not-recorded"   // the state cannot be saved, and record_required says so
 	IsRemoved        Refusal = "removed"        // while it waited
 	PeerGone         Refusal = "peer-gone"      // while it waited
 	ShuttingDown     Refusal = "server-exiting"
@@ -42,4 +43,4 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}

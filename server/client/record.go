@@ -23,6 +23,8 @@ type Record struct {
 	Standing
 	// Sources are those that it fetched its secret from, the latest last; see [SourceOf].
 	Sources []netip.Prefix
+	// Handed are the hand-outs on record, the latest last.
+	Handed []Handed
 	// Gone is since when the configuration has no section of that name; zero
 	// while it has one.
 	Gone time.Time

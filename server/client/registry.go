@@ -59,6 +59,7 @@ type Registry struct {
 	pending           int                 // on how many a connection waits for approval
 	absent            map[string]absentee // what is known of clients that are not there
 	lockdown          *lockdown           // nil if there is none
+	stateUnsaved      bool                // saving failed the last time
 	started           bool
 	closed            bool
 	queue             queue

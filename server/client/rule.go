@@ -18,10 +18,11 @@ const (
 	RuleEnabled   Rule = "enabled"    // it is valid
 	RuleAllowFrom Rule = "allow-from" // it is where it is to be
 	RuleApproval  Rule = "approval"   // a person lets it, if one has to
+	RuleRecord    Rule = "record"     // it is on record before, if it has to be
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval}
+var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval, RuleRecord}
 
 // Verdict is a code for what a rule says to a hand-out.
 type Verdict string
@@ -47,10 +48,11 @@ const (
 	ToApprove     Remedy = "approve"
 	ToAllowFrom   Remedy = "set-allow-from"
 	ToMendSection Remedy = "mend-section"
+	ToMendState   Remedy = "mend-state"
 )
 
 // Remedies are all of them.
-var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToMendSection}
+var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToMendSection, ToMendState}
 
 // Ruling is what one rule says to a hand-out.
 type Ruling struct {
@@ -82,6 +84,10 @@ type request struct {
 	origin Origin
 	// supposed is one that somebody asks about, who need not say from where.
 	supposed bool
+	// entered is the ID of the hand-out, once it is on record, and unrecorded says that
+	// this could not be saved.
+	entered    string
+	unrecorded bool
 	// late is one that has waited for the client's approval delay.
 	late bool
 }
@@ -97,6 +103,7 @@ var rules = []struct {
 	{RuleEnabled, judgeEnabled},
 	{RuleAllowFrom, judgeAllowFrom},
 	{RuleApproval, judgeApproval},
+	{RuleRecord, judgeRecord},
 }
 
 // rulings are what all rules say, in their order.
@@ -198,4 +205,14 @@ func judgeApproval(_ *Registry, of *request) Ruling {
 		return Ruling{Verdict: Refuses, Refusal: ApprovalTimedOut, Remedy: ToApprove}
 	}
 	return Ruling{Verdict: Waits, Remedy: ToApprove}
+}
+
+// judgeRecord is about a disk that takes nothing: that is no reason for a rack to stay
+// dark, unless somebody has said so.
+func judgeRecord(r *Registry, of *request) Ruling {
+	failing := of.unrecorded || of.supposed && r.stateUnsaved
+	if !failing || !of.client.RecordRequired {
+		return Ruling{Verdict: Passes}
+	}
+	return Ruling{Verdict: Refuses, Refusal: NotRecorded, Remedy: ToMendState, Note: "the hand-out could not be put on record before"}
 }

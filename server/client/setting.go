@@ -78,6 +78,10 @@ var AllSettings = []Setting{
 		Key: "approved_by_default", Property: PropApprovedByDefault, Default: "True",
 		in: func(s *Settings) any { return &s.ApprovedByDefault },
 	},
+	{
+		Key: "record_required", Property: PropRecordRequired, Default: "False",
+		in: func(s *Settings) any { return &s.RecordRequired },
+	},
 }
 
 // SettingOf is the setting that has that property.

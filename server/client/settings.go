@@ -36,6 +36,9 @@ type Settings struct {
 	ApprovalDuration  time.Duration
 	ApprovedByDefault bool
 
+	// RecordRequired says that a hand-out which cannot be put on record is refused.
+	RecordRequired bool
+
 	// Enabled is what the configuration says of a client's validity. In settings
 	// in force it is the validity itself, as [Record] works it out.
 	Enabled bool

@@ -268,6 +268,12 @@ func (k *kin) lend(heir *Record) (goesOn bool) {
 		return false
 	}
 	heir.State, heir.Sources = former.State, former.Sources
+	heir.Handed = slices.Clone(former.Handed)
+	for i := range heir.Handed {
+		if handed := &heir.Handed[i]; handed.Outcome == Underway { // which the former one tells of
+			handed.Outcome = NeverKnown
+		}
+	}
 	heir.DisabledSince, heir.DisabledBecause, heir.DisabledBy = time.Time{}, "", Actor{}
 	heir.DeniedUntil, heir.DeniedFor, heir.DeniedKey = time.Time{}, 0, Key{} // which is bequeathed
 	return true

@@ -106,6 +106,7 @@ var descriptions = map[client.EventKind]description{
 	client.ApprovalOver:      always(slog.LevelDebug, "Nobody waits for approval of client %s any more"),
 	client.SecretSent:        always(slog.LevelInfo, "Sending secret to %s succeeded"),
 	client.SecretNotReceived: always(slog.LevelWarn, "Sending secret to %s failed"),
+	client.MayHaveBeenSent:   always(slog.LevelWarn, "The secret may have been sent to %s when the server ended"),
 	client.NewAddress:        always(slog.LevelWarn, "Client %s received its secret at an address that it never did at before"),
 	client.Rejected:          describeRejected,
 	client.NotFound: func(e client.Event) (slog.Level, string) {
@@ -182,6 +183,7 @@ var refusals = map[client.Refusal]description{
 	client.WasDenied:        always(slog.LevelWarn, "Client %s was not approved"),
 	client.ApprovalTimedOut: always(slog.LevelWarn, "Client %s timed out while waiting for approval"),
 	client.NotFromThere:     always(slog.LevelWarn, "Client %s must not fetch its secret from that address"),
+	client.NotRecorded:      always(slog.LevelError, "Client %s is refused since the hand-out cannot be put on record"),
 	client.IsRemoved:        always(slog.LevelInfo, "Client %s was removed while waiting for approval"),
 	client.PeerGone:         always(slog.LevelInfo, "Client %s went away while waiting for approval"),
 	client.ShuttingDown:     always(slog.LevelInfo, "Client %s was refused since the server exits"),

@@ -138,6 +138,10 @@ var events = map[client.EventKind][]struct {
 		client.Event{Identity: raw, Address: peer, Err: errors.New("connection reset")},
 		`WARNING: Sending secret to foo failed client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 error="connection reset"`,
 	}},
+	client.MayHaveBeenSent: {{
+		client.Event{Identity: raw, Address: peer},
+		`WARNING: The secret may have been sent to foo when the server ended client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
+	}},
 	client.NewAddress: {{
 		client.Event{Identity: raw, Address: peer},
 		`WARNING: Client foo received its secret at an address that it never did at before client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
@@ -148,6 +152,9 @@ var events = map[client.EventKind][]struct {
 	}, {
 		client.Event{Identity: raw, Address: peer, Refusal: client.NotFromThere, Note: "allow_from is 192.0.2.0/24"},
 		`WARNING: Client foo must not fetch its secret from that address client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=not-from-there note="allow_from is 192.0.2.0/24"`,
+	}, {
+		client.Event{Refusal: client.NotRecorded},
+		`ERROR: Client foo is refused since the hand-out cannot be put on record client=foo key_id=00AA reason=not-recorded`,
 	}, {
 		client.Event{Refusal: client.IsNotFound},
 		`INFO: Client foo is not found by its key client=foo key_id=00AA reason=not-found`,

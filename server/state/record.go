@@ -49,6 +49,7 @@ type record struct {
 	Secret   []byte `json:",omitempty"`
 	Standing standing
 	Sources  []netip.Prefix `json:",omitempty"`
+	Handed   []handed       `json:",omitempty"`
 	Gone     time.Time      `json:",omitzero"`
 }
 
@@ -58,6 +59,33 @@ type configuration struct {
 	Settings            settings
 	Enabled, EnabledOwn bool
 	Word                client.Word `json:",omitempty"`
+}
+
+// handed is [client.Handed].
+type handed struct {
+	ID      string
+	At      time.Time
+	Kind    client.KeyKind
+	Key     string
+	Address netip.AddrPort `json:",omitzero"`
+	Outcome client.Outcome `json:",omitempty"`
+	Ago     time.Duration
+}
+
+func handedOf(all []client.Handed) (saved []handed) {
+	for _, h := range all {
+		saved = append(saved, handed{ID: h.ID, At: h.At.UTC(), Kind: h.Identity.Kind, Key: h.Identity.Hex, Address: h.Address, Outcome: h.Outcome, Ago: h.Ago})
+	}
+	return saved
+}
+
+func handedIn(saved []handed) (all []client.Handed) {
+	for _, h := range saved {
+		all = append(all, client.Handed{
+			ID: h.ID, At: h.At, Identity: client.Identity{Kind: h.Kind, Hex: h.Key}, Address: h.Address, Outcome: h.Outcome, Ago: h.Ago,
+		})
+	}
+	return all
 }
 
 // standing is [client.Standing].
@@ -200,6 +228,7 @@ func recordOf(r *client.Record) record {
 		State:      progressOf(&r.State),
 		Standing:   standingOf(&r.Standing),
 		Sources:    r.Sources,
+		Handed:     handedOf(r.Handed),
 		Gone:       r.Gone.UTC(),
 	}
 }
@@ -213,6 +242,7 @@ func (r *record) of(name string, secret client.Secret) client.Record {
 		State:      r.State.state(),
 		Standing:   r.Standing.standing(),
 		Sources:    r.Sources,
+		Handed:     handedIn(r.Handed),
 		Gone:       r.Gone,
 	}.Judged()
 }

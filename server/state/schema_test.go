@@ -36,7 +36,7 @@ func ofTheSchema() []client.Record {
 		Name: "lowered", KeyID: "AB", Fingerprint: "CD", Secret: secret("secret"), Host: "lowered.example.org", Checker: "fping -q -- %(host)s",
 		Timeout: 5 * time.Minute, ExtendedTimeout: 15 * time.Minute, Interval: 2 * time.Minute, ApprovalDelay: 30 * time.Second,
 		ApprovalDuration: time.Second, ApprovedByDefault: true, Enabled: true, EnabledOwn: true,
-		AllowFrom: "192.0.2.0/24",
+		AllowFrom: "192.0.2.0/24", RecordRequired: true,
 	}
 	inForce := configured
 	inForce.Host, inForce.EnabledOwn = "192.0.2.7", false
@@ -53,7 +53,11 @@ func ofTheSchema() []client.Record {
 			Life:      client.Life{Enables: 4, Witnesses: 5, Expiry: &client.Lowering{ID: "3", Reason: client.TimedOut, By: client.ByItself, At: at(10), Name: "lowered", Key: key}},
 		},
 		Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")},
-		Gone:    at(11),
+		Handed: []client.Handed{{
+			ID: "4", At: at(13), Identity: client.Identity{Kind: client.RawPublicKey, Hex: "AB"}, Address: netip.MustParseAddrPort("192.0.2.7:1234"),
+			Outcome: client.Arrived, Ago: time.Minute,
+		}},
+		Gone: at(11),
 	}
 	healthy := client.Record{Settings: inForce, Configured: configured, State: client.State{Expires: at(12), LastCheckerStatus: client.NeverChecked}}
 	healthy.Settings.Name, healthy.Configured.Name = "healthy", "healthy"
@@ -133,7 +137,8 @@ func TestEverySchemaThatWasReleasedIsRead(t *testing.T) {
 // lack takes from a record what was new in a later schema.
 func lack(r *client.Record, version int) {
 	if version < 4 {
-		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources = "", "", nil
+		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources, r.Handed = "", "", nil, nil
+		r.Settings.RecordRequired, r.Configured.RecordRequired = false, false
 	}
 }
 

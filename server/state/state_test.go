@@ -76,11 +76,17 @@ func fill(v reflect.Value, n *int64) { fillAll(v.NumField(), v.Field, n) }
 func fillAll(number int, at func(int) reflect.Value, n *int64) {
 	for i := range number {
 		*n++
-		switch field := at(i); field.Interface().(type) {
+		field := at(i)
+		if !field.CanSet() { // it is the registry's own
+			continue
+		}
+		switch field.Interface().(type) {
 		case time.Time:
 			field.Set(reflect.ValueOf(time.Date(2026, 11, 23, 5, 0, int(*n), 123456789, time.UTC)))
 		case time.Duration:
 			field.SetInt(*n * int64(time.Second))
+		case netip.AddrPort:
+			field.Set(reflect.ValueOf(netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(*n)}), uint16(*n))))
 		case netip.Prefix:
 			field.Set(reflect.ValueOf(netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(*n)}), 32)))
 		case client.Secret:
