@@ -50,6 +50,9 @@ type Client struct {
 	ApprovalsPending  int
 	DeniedUntil       time.Time // when a decision that is in force ends
 	ApprovedUntil     time.Time
+	AbsenceUntil      time.Time // when a planned absence is over at the latest
+	AbsenceID         string
+	AbsenceReason     string // in somebody's words
 
 	// Other are settings that are none of these, by their names in clients.conf, as they
 	// are written there: those that the Python server does not have.
@@ -129,6 +132,12 @@ func (c *Client) field(property string) any {
 		return &c.DeniedUntil
 	case "ApprovedUntil":
 		return &c.ApprovedUntil
+	case "AbsenceUntil":
+		return &c.AbsenceUntil
+	case "AbsenceID":
+		return &c.AbsenceID
+	case "AbsenceReason":
+		return &c.AbsenceReason
 	}
 	return c.DisabledBy.field("DisabledBy", property)
 }

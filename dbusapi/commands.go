@@ -45,6 +45,16 @@ func (conn *Connection) Approve(ctx context.Context, c Client, approve bool) err
 	return conn.call(ctx, c.Path, ClientInterface+".Approve", []any{approve})
 }
 
+// Expect plans that the client is away for d at most, without expiring.
+func (conn *Connection) Expect(ctx context.Context, c Client, d time.Duration, why string) error {
+	return conn.call(ctx, c.Path, ClientInterface1+".Expect", []any{uint64(d / time.Millisecond), why})
+}
+
+// EndAbsence ends a planned absence, if there is one.
+func (conn *Connection) EndAbsence(ctx context.Context, c Client) error {
+	return conn.call(ctx, c.Path, ClientInterface1+".EndAbsence", nil)
+}
+
 // Remove takes a client out until somebody enables it.
 func (conn *Connection) Remove(ctx context.Context, c Client) error {
 	return conn.call(ctx, ServerPath, ServerInterface+".RemoveClient", []any{c.Path})

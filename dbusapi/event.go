@@ -22,6 +22,9 @@ const (
 	Disabled          EventKind = "disabled"            // By, Reason
 	Changed           EventKind = "changed"             // By, Changes
 	Vouched           EventKind = "vouched"             // By; taken as checked OK without a checker
+	AbsencePlanned    EventKind = "absence-planned"     // By, Note: why
+	CameBack          EventKind = "came-back"           // from a planned absence
+	AbsenceOver       EventKind = "absence-over"        // By; it has not come back, or somebody has ended it
 	CheckerStarted    EventKind = "checker-started"     // Command
 	CheckerCompleted  EventKind = "checker-completed"   // Command, Status, Signal, Output
 	CheckerStopped    EventKind = "checker-stopped"     // By
@@ -55,7 +58,7 @@ const (
 
 // EventKinds are all of them, without Refreshed.
 var EventKinds = []EventKind{
-	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
+	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,

@@ -116,7 +116,7 @@ are on standard error, each mistake on a line.`,
 		}},
 		{"Steer clients:", []*cobra.Command{
 			newApproveCommand(p), newDenyCommand(p), newEnableCommand(p), newDisableCommand(p), newCheckCommand(p),
-			newStopCheckCommand(p), newAliveCommand(p), newSetCommand(p), newSecretCommand(p), newRemoveCommand(p), newForgetCommand(p),
+			newStopCheckCommand(p), newAliveCommand(p), newExpectCommand(p), newSetCommand(p), newSecretCommand(p), newRemoveCommand(p), newForgetCommand(p),
 			newLockdownCommand(p),
 		}},
 		{"Configure the server:", []*cobra.Command{

@@ -48,6 +48,7 @@ The STATE of a client is the first of these that holds:
   pending   a connection waits for approval: see approve and deny
   expiring  it will be disabled soon unless a check succeeds
   failing   its last check failed
+  away      its last check failed, and its absence is planned: see expect
   expired   disabled by the server, for want of a successful check
   untested  enabled, but not checked yet
   enabled   all is well
@@ -67,7 +68,7 @@ With --json, an object with "schemaVersion": 1 and "clients": [{
   "approvedByDefault", "created", "lastEnabled", "expires", "lastCheckedOK",
   "secretProblem", "lastCheckerStatus", "lastCheckerOutput", "checkerRunning",
   "approvalPending", "lastApprovalRequest", "lastHandout", "lastHandoutKey",
-  "disabledSince", "disabledBecause"
+  "absenceUntil", "absenceReason", "disabledSince", "disabledBecause"
 }]. Times are RFC 3339 in UTC and null for none; durations are seconds;
 lastCheckerStatus is an exit status, -1 for a crash, null before the first check.
 Fields may be added under the same version.

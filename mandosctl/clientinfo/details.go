@@ -29,6 +29,7 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 		[]Line{
 			{"state", state},
 			{"expires", when(c.Expires)},
+			{"planned absence", plannedAbsence(c, when(c.AbsenceUntil))},
 			{"disabled since", when(c.DisabledSince)},
 		},
 		[]Line{
@@ -103,6 +104,16 @@ func lastCheck(c *dbusapi.Client) string {
 		return last + "; one runs now"
 	}
 	return last
+}
+
+func plannedAbsence(c *dbusapi.Client, until string) string {
+	switch {
+	case until == "":
+		return ""
+	case c.AbsenceReason == "":
+		return "until " + until
+	}
+	return "until " + until + ": " + c.AbsenceReason
 }
 
 func lastHandout(c *dbusapi.Client, when string) string {

@@ -26,13 +26,18 @@ type account struct {
 
 // accounts are those of each kind of event.
 var accounts = map[dbusapi.EventKind]account{
-	dbusapi.Added:          {tone: console.Plain, say: doneBy("added")},
-	dbusapi.Removed:        {tone: console.Plain, say: func(e *dbusapi.Event) string { return "removed" + by(e.By) + because(e) }},
-	dbusapi.Forgotten:      {tone: console.Plain, say: doneBy("forgotten")},
-	dbusapi.Enabled:        {tone: console.Good, say: doneBy("enabled")},
-	dbusapi.Disabled:       {toneOf: toneOfDisabled, say: func(e *dbusapi.Event) string { return "disabled" + by(e.By) + because(e) }},
-	dbusapi.Changed:        {tone: console.Plain, say: func(e *dbusapi.Event) string { return "changed" + by(e.By) + ": " + changes(e) }},
-	dbusapi.Vouched:        {tone: console.Plain, say: doneBy("taken as checked OK")},
+	dbusapi.Added:     {tone: console.Plain, say: doneBy("added")},
+	dbusapi.Removed:   {tone: console.Plain, say: func(e *dbusapi.Event) string { return "removed" + by(e.By) + because(e) }},
+	dbusapi.Forgotten: {tone: console.Plain, say: doneBy("forgotten")},
+	dbusapi.Enabled:   {tone: console.Good, say: doneBy("enabled")},
+	dbusapi.Disabled:  {toneOf: toneOfDisabled, say: func(e *dbusapi.Event) string { return "disabled" + by(e.By) + because(e) }},
+	dbusapi.Changed:   {tone: console.Plain, say: func(e *dbusapi.Event) string { return "changed" + by(e.By) + ": " + changes(e) }},
+	dbusapi.Vouched:   {tone: console.Plain, say: doneBy("taken as checked OK")},
+	dbusapi.AbsencePlanned: {tone: console.Plain, say: func(e *dbusapi.Event) string {
+		return "absence planned" + by(e.By) + note(e)
+	}},
+	dbusapi.CameBack:       {tone: console.Good, say: func(*dbusapi.Event) string { return "back from its planned absence" }},
+	dbusapi.AbsenceOver:    {tone: console.Plain, say: func(e *dbusapi.Event) string { return "planned absence over" + ended(e) }},
 	dbusapi.CheckerStarted: {tone: console.Routine, say: func(e *dbusapi.Event) string { return "check started: " + e.Command }},
 	dbusapi.CheckerCompleted: {toneOf: toneOfCheck, say: func(e *dbusapi.Event) string {
 		return "check " + CheckResult(e.Status, e.Signal)
@@ -169,7 +174,7 @@ func UserName(uid uint32) string {
 	return number
 }
 
-// ended is who ended a lockdown, or that its time was over.
+// ended is who ended what would end by itself, or that its time was over.
 func ended(e *dbusapi.Event) string {
 	if who := by(e.By); who != "" {
 		return ", ended" + who

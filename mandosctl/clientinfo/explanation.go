@@ -290,6 +290,9 @@ func placeInWords(r *dbusapi.Ruling, from string) string {
 // expirySteps tells what threatens an enabled client.
 func expirySteps(c *dbusapi.Client, now time.Time) []Step {
 	left := Step{Answer: Yes, Text: "unless a check succeeds it expires " + humantime.Relative(c.Expires, now)}
+	if c.AbsenceUntil.After(now) {
+		left.Text = "its absence is planned, " + AbsenceInWords(c, now) + "; " + left.Text
+	}
 	switch StateOf(c, now) {
 	case Failing, Expiring:
 		left.Answer = Note

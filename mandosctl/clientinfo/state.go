@@ -23,6 +23,7 @@ const (
 	Pending  State = "pending"  // a connection waits for approval
 	Expiring State = "expiring" // it will be disabled soon unless a check succeeds
 	Failing  State = "failing"  // its last check failed
+	Away     State = "away"     // its last check failed, and somebody expects it to be away
 	Expired  State = "expired"  // disabled by the server, for want of a check
 	Untested State = "untested" // enabled and not checked yet
 	Enabled  State = "enabled"
@@ -30,7 +31,7 @@ const (
 )
 
 // States are all states, the most urgent first.
-var States = []State{Pending, Expiring, Failing, Expired, Untested, Enabled, Disabled}
+var States = []State{Pending, Expiring, Failing, Away, Expired, Untested, Enabled, Disabled}
 
 // Tone is how good it is that a client stands so.
 func (s State) Tone() console.Tone {
@@ -58,6 +59,8 @@ func StateOf(c *dbusapi.Client, now time.Time) State {
 		return Expiring
 	case c.LastCheckerStatus == dbusapi.NeverChecked:
 		return Untested
+	case c.LastCheckerStatus != 0 && c.AbsenceUntil.After(now):
+		return Away
 	case c.LastCheckerStatus != 0:
 		return Failing
 	}
@@ -88,6 +91,12 @@ func Reason(c *dbusapi.Client, now time.Time) string {
 		return "no check has ended yet"
 	case Expiring, Failing:
 		return checkReason(c.LastCheckerStatus)
+	case Away:
+		return "as planned"
+	case Enabled:
+		if c.AbsenceUntil.After(now) {
+			return "absence planned"
+		}
 	}
 	return ""
 }
@@ -112,8 +121,19 @@ func ReasonInFull(c *dbusapi.Client, now time.Time) string {
 		return fmt.Sprintf("%s, %s", reason, humantime.Relative(c.DisabledSince, now))
 	case state == Pending && ApprovalDeadline(c).After(now):
 		return fmt.Sprintf("%s; %s by default %s", reason, DecisionByDefault(c), humantime.Relative(ApprovalDeadline(c), now))
+	case (state == Away || state == Enabled) && c.AbsenceUntil.After(now):
+		return reason + ", " + AbsenceInWords(c, now)
 	}
 	return reason
+}
+
+// AbsenceInWords tells how long a planned absence may last yet, and why.
+func AbsenceInWords(c *dbusapi.Client, now time.Time) string {
+	text := "for another " + humantime.Rough(c.AbsenceUntil.Sub(now)) + " at most"
+	if c.AbsenceReason != "" {
+		text += ": " + c.AbsenceReason
+	}
+	return text
 }
 
 // ApprovalDeadline is when the connection that came last and waits for approval is

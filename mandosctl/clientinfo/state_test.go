@@ -35,7 +35,17 @@ func TestHowAClientStands(t *testing.T) {
 		"expiry is more urgent than the failure that leads to it": {func(c *dbusapi.Client) {
 			c.LastCheckerStatus, c.Expires = 1, now.Add(time.Minute)
 		}, Expiring, "checker failed with exit status 1"},
-		"a new client is untested": {func(c *dbusapi.Client) { c.LastCheckerStatus = dbusapi.NeverChecked }, Untested, "no check has ended yet"},
+		"who is away as planned does not fail": {func(c *dbusapi.Client) {
+			c.LastCheckerStatus, c.AbsenceUntil, c.Expires, c.AbsenceReason = 1, now.Add(time.Hour), now.Add(time.Hour), "new firmware"
+		}, Away, "as planned, for another 1h at most: new firmware"},
+		"who is to be away is well yet": {func(c *dbusapi.Client) {
+			c.AbsenceUntil, c.Expires = now.Add(time.Hour), now.Add(time.Hour)
+		}, Enabled, "absence planned, for another 1h at most"},
+		"who is away as planned expires soon at its end": {func(c *dbusapi.Client) {
+			c.LastCheckerStatus, c.AbsenceUntil, c.Expires = 1, now.Add(time.Minute), now.Add(time.Minute)
+		}, Expiring, "checker failed with exit status 1"},
+		"an absence that is over is none": {func(c *dbusapi.Client) { c.LastCheckerStatus, c.AbsenceUntil = 2, now }, Failing, "checker failed with exit status 2"},
+		"a new client is untested":        {func(c *dbusapi.Client) { c.LastCheckerStatus = dbusapi.NeverChecked }, Untested, "no check has ended yet"},
 		"waiting for approval is the most urgent, with a countdown": {func(c *dbusapi.Client) {
 			c.ApprovalPending, c.LastApprovalRequest, c.ApprovalDelay, c.LastCheckerStatus = true, now.Add(-10*time.Second), 30*time.Second, 1
 		}, Pending, "waits for approval; denied by default in 20s"},

@@ -34,8 +34,8 @@ type Client struct {
 	Name string `json:"name"`
 	// State is the first of these that holds: "pending" (a connection waits
 	// for approval), "expiring" (disabled soon unless a check succeeds),
-	// "failing" (its last check failed), "expired" (disabled for want of a
-	// successful check), "untested" (enabled, not checked yet), "enabled",
+	// "failing" (its last check failed), "away" (the same, but its absence is
+	// planned), "expired" (disabled for want of a successful check), "untested" (enabled, not checked yet), "enabled",
 	// "disabled" (as somebody wanted).
 	State   clientinfo.State `json:"state"`
 	Reason  string           `json:"reason"` // why it stands so; may be empty
@@ -65,6 +65,8 @@ type Client struct {
 	LastApprovalRequest *time.Time        `json:"lastApprovalRequest"`
 	LastHandout         *time.Time        `json:"lastHandout"`
 	LastHandoutKey      dbusapi.KeyKind   `json:"lastHandoutKey"` // "raw-public-key", "openpgp-key", or empty
+	AbsenceUntil        *time.Time        `json:"absenceUntil"`   // null unless one is planned
+	AbsenceReason       string            `json:"absenceReason"`  // in somebody's words, or empty
 	DisabledSince       *time.Time        `json:"disabledSince"`
 	DisabledBecause     dbusapi.Reason    `json:"disabledBecause"`
 	DisabledBy          *Actor            `json:"disabledBy"`              // null for nobody
@@ -110,6 +112,8 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		LastApprovalRequest: orNull(c.LastApprovalRequest),
 		LastHandout:         orNull(c.LastHandout),
 		LastHandoutKey:      c.LastHandoutKey,
+		AbsenceUntil:        orNull(c.AbsenceUntil),
+		AbsenceReason:       c.AbsenceReason,
 		DisabledSince:       orNull(c.DisabledSince),
 		DisabledBecause:     c.DisabledBecause,
 		DisabledBy:          actorOrNull(c.DisabledBy),

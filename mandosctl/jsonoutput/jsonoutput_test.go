@@ -47,6 +47,8 @@ func ExampleOfClients() {
 	//       "lastApprovalRequest": null,
 	//       "lastHandout": null,
 	//       "lastHandoutKey": "",
+	//       "absenceUntil": null,
+	//       "absenceReason": "",
 	//       "disabledSince": null,
 	//       "disabledBecause": "",
 	//       "disabledBy": null

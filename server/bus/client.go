@@ -57,6 +57,16 @@ var clientInterface1 = &iface{
 			return []any{all}, err
 		}},
 		"Explain": {in: "s", out: "aa{sv}", do: explain},
+		"Expect": {in: "ts", do: changing(func(c *call, by client.Actor) error {
+			d, err := duration("the time", c.args[0])
+			if err != nil {
+				return err
+			}
+			return c.service.registry.Expect(c.ctx, by, c.client.Name, d, c.args[1].(string))
+		})},
+		"EndAbsence": {do: changing(func(c *call, by client.Actor) error {
+			return c.service.registry.EndAbsence(c.ctx, by, c.client.Name)
+		})},
 	},
 	properties: append(settings(dbusapi.ClientInterface1),
 		of("LastHandout", func(v *client.View) any { return v.LastHandout }),
@@ -73,6 +83,9 @@ var clientInterface1 = &iface{
 		of("ApprovalsPending", func(v *client.View) any { return uint32(v.ApprovalsPending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver),
 		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }),
 		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }),
+		of("AbsenceUntil", func(v *client.View) any { return v.AbsenceUntil }),
+		of("AbsenceID", func(v *client.View) any { return v.Absence.ID }).following(client.PropAbsenceUntil),
+		of("AbsenceReason", func(v *client.View) any { return v.Absence.Why }).following(client.PropAbsenceUntil),
 	),
 }
 

@@ -33,6 +33,7 @@ func asDBusError(err error) error {
 	var noSection *client.NoSectionError
 	var stillThere *client.StillThereError
 	var overtaken *client.OvertakenError
+	var notEnabled *client.NotEnabledError
 	switch {
 	case errors.As(err, &answer):
 		return answer
@@ -40,7 +41,7 @@ func asDBusError(err error) error {
 		return errorf(dbusapi.ErrorUnknownObject, "%v", err)
 	case errors.Is(err, client.ErrBadSetting):
 		return errorf(dbusapi.ErrorInvalidArgs, "%v", err)
-	case errors.As(err, &noSection), errors.As(err, &stillThere), errors.As(err, &overtaken):
+	case errors.As(err, &noSection), errors.As(err, &stillThere), errors.As(err, &overtaken), errors.As(err, &notEnabled):
 		return errorf(dbusapi.ErrorRefused, "%v", err)
 	case errors.Is(err, ErrBadConfiguration):
 		return errorf(dbusapi.ErrorBadConfiguration, "%s", strings.TrimPrefix(err.Error(), ErrBadConfiguration.Error()+": "))

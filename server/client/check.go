@@ -42,7 +42,7 @@ func (r *Registry) after(c *client, d time.Duration, f func()) *time.Timer {
 	timer = time.AfterFunc(d, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if c.gone || r.closed || (timer != c.expiry && timer != c.nextCheck && timer != c.approvalUp) {
+		if c.gone || r.closed || (timer != c.expiry && timer != c.nextCheck && timer != c.approvalUp && timer != c.absenceCount) {
 			return
 		}
 		f()
@@ -93,10 +93,14 @@ func (r *Registry) checkEnded(c *client, k *check, result CheckResult, err error
 
 func (r *Registry) checkCompleted(c *client, command string, result CheckResult) {
 	properties := append([]Property{PropCheckerRunning}, c.lastCheck(result.Status, result.Output)...)
-	if result.OK() {
+	switch {
+	case result.OK():
 		properties = append(properties, r.provedAlive(c)...)
+	case result.Status > 0:
+		c.wasAway()
 	}
-	r.touch(c.Name, Event{Kind: CheckerCompleted, Time: r.wall(), Client: r.view(c), Command: command, Check: result, Properties: properties})
+	completed := Event{Kind: CheckerCompleted, Time: r.wall(), Client: r.view(c), Command: command, Check: result, Properties: properties}
+	r.touch(c.Name, andBack(completed)...)
 }
 
 // lastCheck notes how the last check ended, and tells what is another than before.

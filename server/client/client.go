@@ -11,7 +11,8 @@
 // vouching for the client, sets its expiry to one timeout from then; a hand-out
 // sets it to one extended timeout from then, if that is later. When the expiry
 // comes the client is disabled, and only a person enables it again. An enabled
-// client that was disabled before has two intervals to prove itself.
+// client that was disabled before has two intervals to prove itself. During a planned
+// absence no client expires: see [PlannedAbsence].
 //
 // Whatever lowers a client is a fact that stays, by the client's name and by its
 // key, until a person raises the client: see [Standing]. It outlives the client's
@@ -53,16 +54,19 @@ type client struct {
 	gone         bool // dropped; whoever still holds a pointer must refuse
 	needsOpenPGP bool // and is counted by the registry
 
-	deadline   time.Time // Expires on the monotonic clock
-	expiry     *time.Timer
-	nextCheck  *time.Timer
-	nextDue    time.Time
-	check      *check    // the running checker, or one that is being killed
-	approved   *bool     // the decision in force
-	decided    time.Time // when it ends
-	approvalUp *time.Timer
-	pending    int           // connections that asked for approval
-	stirred    chan struct{} // closed and replaced when those who wait must look again
+	deadline     time.Time // Expires on the monotonic clock
+	expiry       *time.Timer
+	awayUntil    time.Time // when a planned absence is over, on the monotonic clock; zero without one
+	backBy       time.Time // the same as time of day
+	absenceCount *time.Timer
+	nextCheck    *time.Timer
+	nextDue      time.Time
+	check        *check    // the running checker, or one that is being killed
+	approved     *bool     // the decision in force
+	decided      time.Time // when it ends
+	approvalUp   *time.Timer
+	pending      int           // connections that asked for approval
+	stirred      chan struct{} // closed and replaced when those who wait must look again
 }
 
 func newClient(record Record, objectPath string, position int) *client {
@@ -82,7 +86,11 @@ func (r *Registry) view(c *client) View {
 		CheckerRunning:   c.check.running(),
 		ApprovalsPending: c.pending,
 	}
-	v.Expires = r.expires(c)
+	v.AbsenceUntil = r.timeOfDay(c.awayUntil, c.backBy)
+	v.Expires = r.timeOfDay(c.deadline, c.Expires)
+	if c.due() == c.awayUntil {
+		v.Expires = v.AbsenceUntil
+	}
 	if c.approved != nil && *c.approved {
 		v.ApprovedUntil = c.decided
 	}
@@ -91,21 +99,24 @@ func (r *Registry) view(c *client) View {
 
 func (r *Registry) recordOf(c *client) Record {
 	record := c.Record
-	record.Expires = r.expires(c)
+	record.Expires = r.timeOfDay(c.deadline, c.Expires)
+	if c.isPlannedAway() {
+		record.Absence.Left = max(time.Until(c.awayUntil), time.Nanosecond)
+	}
 	return record
 }
 
-// expires is the time of day at which the client expires, which is another one
-// after the wall clock was set.
-func (r *Registry) expires(c *client) time.Time {
-	if c.deadline.IsZero() {
+// timeOfDay is that of a moment on the monotonic clock, which was told as such a time of
+// day: another one after the wall clock was set.
+func (r *Registry) timeOfDay(moment, told time.Time) time.Time {
+	if moment.IsZero() {
 		return time.Time{}
 	}
-	expires := r.wall().Add(time.Until(c.deadline))
-	if drift := expires.Sub(c.Expires).Abs(); drift > time.Second {
-		return expires
+	now := r.wall().Add(time.Until(moment))
+	if drift := now.Sub(told).Abs(); drift > time.Second {
+		return now
 	}
-	return c.Expires
+	return told
 }
 
 // stir makes those who wait for a decision about the client look again.

@@ -140,7 +140,7 @@ func (r *Registry) CheckedOK(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
 		properties := r.provedAlive(c)
 		properties = slices.Insert(properties, 1, c.lastCheck(0, "")...)
-		return r.durably(name, Event{Kind: Vouched, Time: r.wall(), Client: r.view(c), By: by, Properties: properties})
+		return r.durably(name, andBack(Event{Kind: Vouched, Time: r.wall(), Client: r.view(c), By: by, Properties: properties})...)
 	})
 }
 
@@ -246,14 +246,13 @@ func set[T comparable](changed []Property, to, from *T, name Property) []Propert
 // settled draws the consequences of settings that were changed from before.
 func (r *Registry) settled(c *client, before Settings, changed []Property, by Actor) []Event {
 	told := changes(&c.Settings, changed)
-	left := time.Until(c.deadline) + c.Timeout - before.Timeout
 	if c.Enabled && c.Timeout != before.Timeout {
-		r.expireIn(c, left)
+		r.expireIn(c, time.Until(c.deadline)+c.Timeout-before.Timeout)
 		changed = append(changed, PropExpires)
 	}
 	event := Event{Kind: Changed, Time: r.wall(), Client: r.view(c), By: by, Properties: changed, Changes: told}
 	switch {
-	case c.Enabled && left <= 0:
+	case c.Enabled && !time.Now().Before(c.due()):
 		r.expire(c, TimedOut, by)
 	case c.Enabled && c.Interval != before.Interval:
 		r.schedule(c, c.Interval)

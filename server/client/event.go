@@ -19,6 +19,9 @@ const (
 	Disabled          EventKind = "disabled"            // By, Reason
 	Changed           EventKind = "changed"             // By, Changes
 	Vouched           EventKind = "vouched"             // By; taken as checked OK without a checker
+	AbsencePlanned    EventKind = "absence-planned"     // By, Note
+	CameBack          EventKind = "came-back"           // from a planned absence
+	AbsenceOver       EventKind = "absence-over"        // By; it has not come back, or somebody has ended it
 	CheckerStarted    EventKind = "checker-started"     // Command
 	CheckerCompleted  EventKind = "checker-completed"   // Command, Check
 	CheckerStopped    EventKind = "checker-stopped"     // By
@@ -42,7 +45,7 @@ const (
 
 // EventKinds are all of them.
 var EventKinds = []EventKind{
-	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched,
+	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,
@@ -95,6 +98,7 @@ type Property string
 
 // The properties, as mandos(8) and its D-Bus interface call them.
 const (
+	PropAbsenceUntil        Property = "AbsenceUntil"
 	PropAllowFrom           Property = "AllowFrom"
 	PropApprovalDelay       Property = "ApprovalDelay"
 	PropApprovalDuration    Property = "ApprovalDuration"

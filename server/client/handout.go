@@ -219,6 +219,7 @@ func (h *Handout) Received(note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expireIfDue(c)
+	c.wasAway()
 	var properties []Property
 	if c.Enabled && !c.gone && time.Until(c.deadline) < c.ExtendedTimeout {
 		r.expireIn(c, c.ExtendedTimeout)

@@ -76,12 +76,13 @@ func (r *Registry) restoreDenial(c *client) {
 
 // restoreExpiry follows the rule for restarts in the package comment.
 func (r *Registry) restoreExpiry(c *client) {
+	r.resumeAbsence(c)
 	left := c.Expires.Sub(r.wall())
 	switch {
 	case c.graceful() && left < c.Timeout:
 		left = c.Timeout
 		c.GraceSpent = true
-	case left > 0:
+	case left > 0, c.isPlannedAway():
 	case c.LastCheckerStatus == NeverChecked:
 		r.expire(c, NeverCheckedOK, ByItself)
 		return
@@ -94,7 +95,7 @@ func (r *Registry) restoreExpiry(c *client) {
 	}
 	left = min(left, max(c.Timeout, c.ExtendedTimeout, c.probation()))
 	r.expireIn(c, left)
-	r.schedule(c, r.randomUpTo(min(c.Interval, left/2)))
+	r.schedule(c, r.randomUpTo(min(c.Interval, time.Until(c.due())/2)))
 }
 
 func (r *Registry) randomUpTo(d time.Duration) time.Duration {
@@ -241,6 +242,9 @@ func (r *Registry) Close(ctx context.Context) error {
 	r.closed = true
 	r.queue.serverUnsaved = r.queue.serverUnsaved || r.lockdown != nil // of which less is left
 	for _, c := range r.clients {
+		if c.isPlannedAway() { // of which less is left
+			r.queue.unsaved[c.Name] = struct{}{}
+		}
 		r.stopChecker(c)
 		c.stir()
 	}

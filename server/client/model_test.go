@@ -20,6 +20,7 @@ type model struct {
 	enabled  bool
 	// latest is the last moment at which the rules could still call the client valid.
 	latest      time.Time
+	awayUntil   time.Time // when a planned absence is over, zero without one
 	deniedUntil time.Time
 }
 
@@ -48,7 +49,7 @@ type step struct {
 var genStep = rapid.Custom(func(t *rapid.T) step {
 	return step{
 		what: rapid.SampledFrom([]string{
-			"fetch", "fetch", "fetch", "enable", "disable", "approve", "check", "vouch", "checks succeed", "checks fail", "checks hang",
+			"fetch", "fetch", "fetch", "enable", "disable", "approve", "check", "vouch", "expect", "end absence", "checks succeed", "checks fail", "checks hang",
 			"timeout", "interval", "approval delay", "default", "remove", "reload", "restart", "disk full", "disk free", "kill",
 		}).Draw(t, "what"),
 		wait:   time.Duration(rapid.IntRange(0, 400).Draw(t, "wait")) * time.Second,
@@ -92,7 +93,7 @@ func play(t *testing.T, steps []step) (failed string) {
 			}
 		case "enable":
 			if w.Enable(ctx, admin, "a") == nil && (!m.present || !m.enabled) {
-				m.present, m.enabled = true, true
+				m.present, m.enabled, m.awayUntil = true, true, time.Time{}
 				m.latest = time.Now().Add(2 * m.settings.Interval)
 			}
 		case "disable":
@@ -109,6 +110,13 @@ func play(t *testing.T, steps []step) (failed string) {
 		case "vouch":
 			w.CheckedOK(ctx, admin, "a")
 			w.pass(0)
+		case "expect":
+			if w.Expect(ctx, admin, "a", s.length, "") == nil {
+				m.awayUntil = time.Now().Add(s.length)
+			}
+		case "end absence":
+			w.EndAbsence(ctx, admin, "a")
+			m.awayUntil = time.Time{}
 		case "checks succeed":
 			w.checks.behave(succeed)
 		case "checks fail":
@@ -138,6 +146,7 @@ func play(t *testing.T, steps []step) (failed string) {
 			w.pass(2 * SaveDelay)
 			w.restart(s.length, []Settings{a})
 			m.restarted(w)
+			m.stretch(s.length)
 		case "disk full":
 			w.disk.setFull(true)
 		case "disk free":
@@ -156,12 +165,13 @@ func play(t *testing.T, steps []step) (failed string) {
 			}
 			m.present, m.enabled = still, still && after.Enabled
 			m.restarted(w)
+			m.stretch(absenceCount + SaveDelay)
 			if _, saved := w.disk.get("a"); full || !saved {
 				m.atLeast(after.Expires) // the server could not know better
 			}
 		}
 		m.follow(w)
-		if v, ok := w.Client("a"); ok && v.Enabled && (!m.enabled || time.Now().After(m.latest)) {
+		if v, ok := w.Client("a"); ok && v.Enabled && (!m.enabled || m.expiredAt(time.Now())) {
 			return "after " + s.what + " the client is enabled though it should not be"
 		}
 	}
@@ -198,6 +208,9 @@ func (m *model) follow(w *world) {
 		m.enabled = false
 		return
 	}
+	if v.AbsenceUntil.IsZero() {
+		m.awayUntil = time.Time{}
+	}
 	m.learnChecks(w)
 	if !v.LastHandout.IsZero() {
 		m.atLeast(v.LastHandout.Add(v.ExtendedTimeout))
@@ -221,6 +234,15 @@ func (m *model) learnHandouts(w *world, butLast bool) {
 	}
 	for _, event := range sent {
 		m.atLeast(event.Time.Add(event.Client.ExtendedTimeout))
+	}
+}
+
+func (m *model) expiredAt(at time.Time) bool { return at.After(m.latest) && at.After(m.awayUntil) }
+
+// stretch is for time during which a planned absence does not pass.
+func (m *model) stretch(d time.Duration) {
+	if !m.awayUntil.IsZero() {
+		m.awayUntil = m.awayUntil.Add(d)
 	}
 }
 
@@ -249,7 +271,7 @@ func (m *model) forbids(at time.Time, delay time.Duration) string {
 		return "was removed"
 	case !m.enabled:
 		return "was disabled"
-	case at.After(m.latest):
+	case m.expiredAt(at):
 		return "had expired"
 	case delay > 0 && at.Before(m.deniedUntil):
 		return "was denied"

@@ -78,7 +78,7 @@ func (r *Record) judge() {
 		r.DisabledSince, r.DisabledBecause, r.DisabledBy = first.At, first.Reason, first.By
 	}
 	if !r.Enabled {
-		r.Expires = time.Time{}
+		r.Expires, r.Absence = time.Time{}, PlannedAbsence{}
 	}
 }
 

@@ -4,21 +4,35 @@ package client
 
 import "time"
 
-// expireIn makes the client expire after d.
+// expireIn makes the client expire after d, or after its planned absence.
 func (r *Registry) expireIn(c *client, d time.Duration) {
+	c.deadline = time.Now().Add(d)
+	c.Expires = r.wall().Add(d)
+	r.awaitExpiry(c)
+}
+
+// awaitExpiry makes the client expire when that is due, which may have moved.
+func (r *Registry) awaitExpiry(c *client) {
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}
-	c.deadline = time.Now().Add(d)
-	c.Expires = r.wall().Add(d)
-	c.expiry = r.after(c, d, func() { r.expire(c, TimedOut, ByItself) })
+	c.expiry = r.after(c, time.Until(c.due()), func() { r.expireIfDue(c) })
+}
+
+// due is when the client expires: at its deadline, but not during a planned absence.
+func (c *client) due() time.Time {
+	if c.awayUntil.After(c.deadline) {
+		return c.awayUntil
+	}
+	return c.deadline
 }
 
 // expireIfDue lets a client expire whose deadline has passed. The timer may be
 // late: when the process goes on after a pause it is one of many that want to
 // run. Whatever rests on the client's being valid must call this before.
 func (r *Registry) expireIfDue(c *client) {
-	if c.Enabled && !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+	r.endAbsenceIfDue(c)
+	if c.Enabled && !c.deadline.IsZero() && !time.Now().Before(c.due()) {
 		r.expire(c, TimedOut, ByItself)
 	}
 }
@@ -38,8 +52,13 @@ func (r *Registry) provedAlive(c *client) []Property {
 	if !c.Enabled {
 		return []Property{PropLastCheckedOK}
 	}
+	properties := []Property{PropLastCheckedOK, PropExpires}
+	if c.Absence.Begun {
+		r.dropAbsence(c)
+		properties = append(properties, PropAbsenceUntil)
+	}
 	r.expireIn(c, c.Timeout)
-	return []Property{PropLastCheckedOK, PropExpires}
+	return properties
 }
 
 // lowered takes the client's validity away, for what its standing has got. To a
@@ -49,8 +68,11 @@ func (r *Registry) lowered(c *client, by Actor, why Reason) <-chan error {
 	if !c.Enabled {
 		return r.durably(c.Name)
 	}
-	r.idleTimers(c)
 	properties := []Property{PropExpires}
+	if c.isPlannedAway() {
+		properties = append(properties, PropAbsenceUntil)
+	}
+	r.idleTimers(c)
 	if r.stopChecker(c) {
 		properties = append(properties, PropCheckerRunning)
 	}
@@ -62,7 +84,8 @@ func (r *Registry) lowered(c *client, by Actor, why Reason) <-chan error {
 	})
 }
 
-// idleTimers stops what makes an enabled client's time pass.
+// idleTimers stops what makes an enabled client's time pass, and ends what was planned
+// for it.
 func (r *Registry) idleTimers(c *client) {
 	for _, timer := range []*time.Timer{c.expiry, c.nextCheck} {
 		if timer != nil {
@@ -71,6 +94,7 @@ func (r *Registry) idleTimers(c *client) {
 	}
 	c.expiry, c.nextCheck = nil, nil
 	c.Expires, c.deadline = time.Time{}, time.Time{}
+	r.dropAbsence(c)
 }
 
 // probation is how long a client that was enabled has to prove itself.

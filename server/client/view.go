@@ -18,6 +18,8 @@ type View struct {
 	// ApprovalsPending counts the connections that wait for an approval or are
 	// being served after one.
 	ApprovalsPending int
+	// AbsenceUntil is when a planned absence is over at the latest; zero without one.
+	AbsenceUntil time.Time
 	// ApprovedUntil is when an approval in force ends; zero without one.
 	ApprovedUntil time.Time
 }
@@ -31,6 +33,8 @@ type State struct {
 	// Expires is when the client will be disabled unless a check succeeds
 	// before; zero for a disabled client.
 	Expires time.Time
+	// Absence is what is planned; without one it is zero.
+	Absence PlannedAbsence
 	// LastCheckedOK is when a checker last succeeded or somebody vouched for the client.
 	LastCheckedOK time.Time
 	// LastCheckerStatus is the last checker's exit status, or NeverChecked, or

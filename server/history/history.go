@@ -73,6 +73,7 @@ const (
 var kept = map[client.EventKind]keep{
 	client.Added: always, client.Removed: always, client.Enabled: always, client.Disabled: always,
 	client.Changed: always, client.Vouched: always,
+	client.AbsencePlanned: always, client.CameBack: always, client.AbsenceOver: always,
 	client.CheckerStarted: never, client.CheckerCompleted: ifNews, client.CheckerStopped: never, client.CheckerNotStarted: ifNews,
 	client.ApprovalNeeded: always, client.Approved: always, client.Denied: always, client.ApprovalOver: never,
 	client.SecretSent: always, client.SecretNotReceived: always, client.MayHaveBeenSent: always, client.NewAddress: always, client.Rejected: always,

@@ -96,6 +96,9 @@ var descriptions = map[client.EventKind]description{
 	client.Disabled:          describeDisabled,
 	client.Changed:           describeChanged,
 	client.Vouched:           always(slog.LevelInfo, "Client %s was vouched for"),
+	client.AbsencePlanned:    always(slog.LevelInfo, "Client %s is expected to be away for a while"),
+	client.CameBack:          always(slog.LevelInfo, "Client %s is back from its planned absence"),
+	client.AbsenceOver:       always(slog.LevelInfo, "The planned absence of client %s is over"),
 	client.CheckerStarted:    always(slog.LevelDebug, "Starting checker for %s"),
 	client.CheckerCompleted:  describeCompleted,
 	client.CheckerStopped:    always(slog.LevelInfo, "Checker for %s was stopped"),
@@ -216,6 +219,8 @@ func fields(e client.Event) []slog.Attr {
 		attrs = append(attrs, lastCheck(e.Client)...)
 	case client.Changed:
 		attrs = append(attrs, newValues(e)...)
+	case client.AbsencePlanned:
+		attrs = append(attrs, slog.Time("until", e.Client.AbsenceUntil))
 	case client.CheckerCompleted:
 		attrs = append(attrs, result(e.Check)...)
 	case client.ApprovalNeeded:

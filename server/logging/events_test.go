@@ -80,6 +80,18 @@ var events = map[client.EventKind][]struct {
 		client.Event{By: person},
 		`INFO: Client foo was vouched for client=foo key_id=00AA actor="uid 1000, pid 77"`,
 	}},
+	client.AbsencePlanned: {{
+		client.Event{By: person, Note: "new firmware"},
+		`INFO: Client foo is expected to be away for a while client=foo key_id=00AA actor="uid 1000, pid 77" until=0001-01-01T00:00:00Z note="new firmware"`,
+	}},
+	client.CameBack: {{
+		client.Event{},
+		`INFO: Client foo is back from its planned absence client=foo key_id=00AA`,
+	}},
+	client.AbsenceOver: {{
+		client.Event{By: person},
+		`INFO: The planned absence of client foo is over client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
 	client.CheckerStarted: {{
 		client.Event{Command: "fping -q -- foo.example"},
 		`DEBUG: Starting checker for foo client=foo key_id=00AA command="fping -q -- foo.example"`,

@@ -144,6 +144,25 @@ type progress struct {
 	DeniedUntil         time.Time      `json:",omitzero"`
 	DeniedFor           time.Duration  `json:",omitempty"`
 	DeniedKey           key            `json:",omitzero"`
+	Absence             absence        `json:",omitzero"`
+}
+
+// absence is [client.PlannedAbsence].
+type absence struct {
+	ID    string
+	By    actor
+	At    time.Time
+	Why   string `json:",omitempty"`
+	Left  time.Duration
+	Begun bool `json:",omitempty"`
+}
+
+func absenceOf(a client.PlannedAbsence) absence {
+	return absence{ID: a.ID, By: actor(a.By), At: a.At.UTC(), Why: a.Why, Left: a.Left, Begun: a.Begun}
+}
+
+func (a absence) planned() client.PlannedAbsence {
+	return client.PlannedAbsence{ID: a.ID, By: client.Actor(a.By), At: a.At, Why: a.Why, Left: a.Left, Begun: a.Begun}
 }
 
 func configuredOf(r *client.Record) configuration {
@@ -162,7 +181,7 @@ func progressOf(s *client.State) progress {
 		LastCheckedOK: s.LastCheckedOK, LastCheckerStatus: s.LastCheckerStatus, LastApprovalRequest: s.LastApprovalRequest,
 		LastHandout: s.LastHandout, LastHandoutKey: s.LastHandoutKey, LastCheckerOutput: s.LastCheckerOutput, GraceSpent: s.GraceSpent,
 		DisabledSince: s.DisabledSince, DisabledBecause: s.DisabledBecause, DisabledBy: actor(s.DisabledBy),
-		DeniedUntil: s.DeniedUntil, DeniedFor: s.DeniedFor, DeniedKey: key(s.DeniedKey),
+		DeniedUntil: s.DeniedUntil, DeniedFor: s.DeniedFor, DeniedKey: key(s.DeniedKey), Absence: absenceOf(s.Absence),
 	}
 	for _, t := range []*time.Time{
 		&p.Created, &p.LastEnabled, &p.Expires, &p.LastCheckedOK, &p.LastApprovalRequest, &p.LastHandout, &p.DisabledSince, &p.DeniedUntil,
@@ -178,7 +197,7 @@ func (p *progress) state() client.State {
 		LastCheckedOK: p.LastCheckedOK, LastCheckerStatus: p.LastCheckerStatus, LastApprovalRequest: p.LastApprovalRequest,
 		LastHandout: p.LastHandout, LastHandoutKey: p.LastHandoutKey, LastCheckerOutput: p.LastCheckerOutput, GraceSpent: p.GraceSpent,
 		DisabledSince: p.DisabledSince, DisabledBecause: p.DisabledBecause, DisabledBy: client.Actor(p.DisabledBy),
-		DeniedUntil: p.DeniedUntil, DeniedFor: p.DeniedFor, DeniedKey: client.Key(p.DeniedKey),
+		DeniedUntil: p.DeniedUntil, DeniedFor: p.DeniedFor, DeniedKey: client.Key(p.DeniedKey), Absence: p.Absence.planned(),
 	}
 }
 

@@ -61,6 +61,7 @@ func ofTheSchema() []client.Record {
 	}
 	healthy := client.Record{Settings: inForce, Configured: configured, State: client.State{Expires: at(12), LastCheckerStatus: client.NeverChecked}}
 	healthy.Settings.Name, healthy.Configured.Name = "healthy", "healthy"
+	healthy.Absence = client.PlannedAbsence{ID: "4", By: person, At: at(13), Why: "new firmware", Left: time.Hour, Begun: true}
 	return []client.Record{lowered.Judged(), healthy.Judged()}
 }
 
@@ -139,6 +140,7 @@ func lack(r *client.Record, version int) {
 	if version < 4 {
 		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources, r.Handed = "", "", nil, nil
 		r.Settings.RecordRequired, r.Configured.RecordRequired = false, false
+		r.Absence = client.PlannedAbsence{}
 	}
 }
 
