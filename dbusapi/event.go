@@ -41,6 +41,8 @@ const (
 	NotFound          EventKind = "not-found"           // Key, Address, Note; no Client
 	LockdownOn        EventKind = "lockdown-on"         // By, Note: why; no Client
 	LockdownOff       EventKind = "lockdown-off"        // By; no Client
+	MassFailure       EventKind = "mass-failure"        // Failing, Enabled; most clients began to fail their checks within an interval; no Client
+	MassFailureOver   EventKind = "mass-failure-over"   // Failing, Enabled, Expired; no Client
 	StateNotSaved     EventKind = "state-not-saved"     // Error; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
 	EventsDropped     EventKind = "events-dropped"      // Dropped; no Client
@@ -61,7 +63,7 @@ var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
-	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,
+	LockdownOn, LockdownOff, MassFailure, MassFailureOver, StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }
 
@@ -86,7 +88,10 @@ type Event struct {
 	Error          string
 	Note           string // what is odd about it, as a sentence
 	Dropped        int
-	Times          int // how often in a row, if more than once; only in a history
+	// Failing is how many of the clients that are enabled fail their checks, and Expired how
+	// many have expired meanwhile.
+	Failing, Enabled, Expired int
+	Times                     int // how often in a row, if more than once; only in a history
 
 	// Now is the client as a watch knows it after the event; its name is empty for
 	// one that it does not know.
@@ -120,6 +125,9 @@ var eventFields = dictionary[Event]{
 	{"error", func(e *Event) any { return &e.Error }},
 	{"note", func(e *Event) any { return &e.Note }},
 	{"dropped", func(e *Event) any { return &e.Dropped }},
+	{"failing", func(e *Event) any { return &e.Failing }},
+	{"enabled", func(e *Event) any { return &e.Enabled }},
+	{"expired", func(e *Event) any { return &e.Expired }},
 	{"times", func(e *Event) any { return &e.Times }},
 }
 

@@ -34,6 +34,8 @@ type Status struct {
 	StateDir         string
 	StateProblem     string // why the state cannot be saved; empty if it can
 	ReloadProblem    string // why the configuration cannot be read again; empty if it can
+	// MassFailureSince is since when most clients fail their checks; zero if they do not.
+	MassFailureSince time.Time
 
 	Lockdown Lockdown
 }
@@ -96,6 +98,8 @@ func (s *Status) field(property string) any {
 		return &s.StateProblem
 	case "ReloadProblem":
 		return &s.ReloadProblem
+	case "MassFailureSince":
+		return &s.MassFailureSince
 	case "Lockdown":
 		return &s.Lockdown.On
 	case "LockdownID":

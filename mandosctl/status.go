@@ -30,6 +30,7 @@ With --json, an object with "schemaVersion": 1, "version", "startedAt", "address
 "clientsByState": {STATE: number}, "gone", "goneRefused", "pendingApprovals",
 "configDir", "stateDir", "stateProblem" (empty when the state is saved),
 "reloadProblem" (empty when the configuration can be read again), "logLevel",
+"massFailureSince" (since when most clients fail their checks; null if they do not),
 "lockdown" (null without one): {"id", "since", "until" (null without end), "why", "by"}.`,
 		Example: `  mandosctl status
   mandosctl status --json | jq .clientsByState`,
@@ -94,6 +95,9 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients,
 	}
 	if s.Lockdown.On {
 		p.showLine(clientinfo.Line{Name: "LOCKDOWN", Value: clientinfo.LockdownInWords(s.Lockdown, now)}, colours.Bad)
+	}
+	if !s.MassFailureSince.IsZero() {
+		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: clientinfo.MassFailureInWords(s.MassFailureSince, now)}, colours.Bad)
 	}
 	if s.ListenProblem != "" {
 		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: s.ListenProblem}, colours.Bad)

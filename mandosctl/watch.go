@@ -64,8 +64,8 @@ Not on a terminal, the fields of a line are separated by tabs: time, client, kin
 and the whole in words. With --json, each line is an object with "schemaVersion": 1,
 "time" (RFC 3339, UTC), "kind", and what the event has of "client", "by" ({"kind",
 "uid", "pid", "user", "busName", "for"}), "reason", "refusal", "key", "keyKind",
-"address", "command", "status", "signal", "output", "error", "note", "dropped", "clients",
-"changes". The kinds are
+"address", "command", "status", "signal", "output", "error", "note", "dropped", "failing",
+"enabled", "expired", "clients", "changes". The kinds are
 ` + kindsOfEvents + `.
 
 With --exec, a shell runs COMMAND for each event, one after the other, with standard

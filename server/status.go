@@ -110,6 +110,9 @@ func (d *daemon) sentence() string {
 	if pending > 0 {
 		sentence += fmt.Sprintf(", %d waiting for approval", pending)
 	}
+	if !d.registry.MassFailureSince().IsZero() {
+		sentence += ", more than half of them failing their checks"
+	}
 	if _, _, on := d.registry.LockedDown(); on {
 		sentence = "LOCKDOWN, nobody gets a secret; " + sentence
 	}

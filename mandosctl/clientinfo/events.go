@@ -67,7 +67,13 @@ var accounts = map[dbusapi.EventKind]account{
 	dbusapi.LockdownOn: {tone: console.Bad, say: func(e *dbusapi.Event) string {
 		return "lockdown: nobody gets a secret from now on" + by(e.By) + note(e)
 	}},
-	dbusapi.LockdownOff:     {tone: console.Good, say: func(e *dbusapi.Event) string { return "the lockdown is over" + ended(e) }},
+	dbusapi.LockdownOff: {tone: console.Good, say: func(e *dbusapi.Event) string { return "the lockdown is over" + ended(e) }},
+	dbusapi.MassFailure: {tone: console.Bad, say: func(e *dbusapi.Event) string {
+		return fmt.Sprintf("%d of %s have begun to fail their checks within an interval: %s", e.Failing, numberOf(e.Enabled), lookAtNetwork)
+	}},
+	dbusapi.MassFailureOver: {tone: console.Warning, say: func(e *dbusapi.Event) string {
+		return fmt.Sprintf("no more than half of the clients fail their checks any more: %d of %d; %d have expired meanwhile", e.Failing, e.Enabled, e.Expired)
+	}},
 	dbusapi.StateNotSaved:   {tone: console.Bad, say: func(e *dbusapi.Event) string { return "the server cannot save its state: " + e.Error }},
 	dbusapi.StateSavedAgain: {tone: console.Good, say: func(*dbusapi.Event) string { return "the server saves its state again" }},
 	dbusapi.EventsDropped: {tone: console.Warning, say: func(e *dbusapi.Event) string {

@@ -44,6 +44,8 @@ func TestWhatHappenedInWords(t *testing.T) {
 		{dbusapi.Event{Kind: dbusapi.NotFound, Key: "AB", Note: "but foo has"}, "somebody came with a key that no client has: AB; but foo has", console.Warning},
 		{dbusapi.Event{Kind: dbusapi.StateNotSaved, Error: "no space"}, "the server cannot save its state: no space", console.Bad},
 		{dbusapi.Event{Kind: dbusapi.StateSavedAgain}, "the server saves its state again", console.Good},
+		{dbusapi.Event{Kind: dbusapi.MassFailure, Failing: 3, Enabled: 5}, "3 of 5 clients have begun to fail their checks within an interval: look whether the server's own network works", console.Bad},
+		{dbusapi.Event{Kind: dbusapi.MassFailureOver, Failing: 1, Enabled: 4, Expired: 1}, "no more than half of the clients fail their checks any more: 1 of 4; 1 have expired meanwhile", console.Warning},
 		{dbusapi.Event{Kind: dbusapi.EventsDropped, Dropped: 12}, "12 refusals came too fast to tell them", console.Warning},
 		{dbusapi.Event{Kind: dbusapi.ServerUp, Clients: make([]dbusapi.Client, 3)}, "server up: it has 3 clients", console.Plain},
 		{dbusapi.Event{Kind: dbusapi.ServerDown}, "server down", console.Warning},

@@ -39,6 +39,9 @@ type Event struct {
 	Error   string            `json:"error,omitempty"`
 	Note    string            `json:"note,omitempty"`
 	Dropped int               `json:"dropped,omitempty"`
+	Failing int               `json:"failing,omitempty"` // how many of those that are enabled fail their checks
+	Enabled int               `json:"enabled,omitempty"`
+	Expired int               `json:"expired,omitempty"` // meanwhile
 	Times   int               `json:"times,omitempty"`   // how often in a row, in a history
 	Clients *int              `json:"clients,omitempty"` // how many a server has that is up
 	// Changes are the settings that changed, by their names in clients.conf, as they
@@ -86,7 +89,7 @@ func ofEvent(e *dbusapi.Event) Event {
 	out := Event{
 		Time: orNull(e.Time), Kind: e.Kind, Client: e.Client, By: actorOrNull(e.By), Reason: e.Reason, Refusal: e.Refusal,
 		Key: e.Key, KeyKind: e.KeyKind, Address: e.Address, Command: e.Command, Signal: e.Signal, Output: e.Output,
-		Error: e.Error, Note: e.Note, Dropped: e.Dropped, Times: e.Times, Changes: e.Changes,
+		Error: e.Error, Note: e.Note, Dropped: e.Dropped, Failing: e.Failing, Enabled: e.Enabled, Expired: e.Expired, Times: e.Times, Changes: e.Changes,
 	}
 	switch e.Kind {
 	case dbusapi.CheckerCompleted:

@@ -33,7 +33,8 @@ type Status struct {
 	StateProblem     string                   `json:"stateProblem"`  // why the state is not saved; empty if it is
 	ReloadProblem    string                   `json:"reloadProblem"` // why the configuration cannot be read again; empty if it can
 	LogLevel         string                   `json:"logLevel"`
-	Lockdown         *Lockdown                `json:"lockdown"` // null without one
+	MassFailureSince *time.Time               `json:"massFailureSince"` // most clients fail their checks; null if they do not
+	Lockdown         *Lockdown                `json:"lockdown"`         // null without one
 }
 
 // Lockdown is one that is on.
@@ -77,6 +78,7 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		StateProblem:     s.StateProblem,
 		ReloadProblem:    s.ReloadProblem,
 		LogLevel:         s.LogLevel,
+		MassFailureSince: orNull(s.MassFailureSince),
 		Lockdown:         lockdownOrNull(s.Lockdown),
 	}
 }

@@ -38,6 +38,9 @@ func eventOf(e client.Event) dbusapi.Event {
 		Signal:  e.Check.Signal,
 		Output:  field(e.Check.Output),
 		Dropped: e.Dropped,
+		Failing: e.Failing,
+		Enabled: e.Enabled,
+		Expired: e.Expired,
 		Note:    field(e.Note),
 		Times:   e.Times,
 	}

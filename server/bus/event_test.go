@@ -61,6 +61,10 @@ func TestWhatHappenedIsToldInFull(t *testing.T) {
 			client.Event{Kind: client.EventsDropped, Dropped: 12},
 			dbusapi.Event{Kind: dbusapi.EventsDropped, Dropped: 12},
 		},
+		"of many clients": {
+			client.Event{Kind: client.MassFailureOver, Failing: 1, Enabled: 2, Expired: 3},
+			dbusapi.Event{Kind: dbusapi.MassFailureOver, Failing: 1, Enabled: 2, Expired: 3},
+		},
 	} {
 		c.event.Time, c.want.Time = now, now
 		got, err := dbusapi.DecodeEvent(encoded(c.event))

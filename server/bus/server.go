@@ -129,6 +129,7 @@ var serverInterface1 = &iface{
 		ofServer("StateDir", func(s *dbusapi.Status) any { return s.StateDir }),
 		ofServer("StateProblem", func(s *dbusapi.Status) any { return s.StateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
 		ofServer("ReloadProblem", func(s *dbusapi.Status) any { return s.ReloadProblem }),
+		ofServer("MassFailureSince", func(s *dbusapi.Status) any { return s.MassFailureSince }).toldAt(client.MassFailure, client.MassFailureOver),
 		ofLockdown("Lockdown", func(l *dbusapi.Lockdown) any { return l.On }),
 		ofLockdown("LockdownID", func(l *dbusapi.Lockdown) any { return l.ID }),
 		ofLockdown("LockdownSince", func(l *dbusapi.Lockdown) any { return l.Since }),

@@ -92,7 +92,7 @@ func (r *Registry) checkEnded(c *client, k *check, result CheckResult, err error
 }
 
 func (r *Registry) checkCompleted(c *client, command string, result CheckResult) {
-	properties := append([]Property{PropCheckerRunning}, c.lastCheck(result.Status, result.Output)...)
+	properties := append([]Property{PropCheckerRunning}, r.lastCheck(c, result.Status, result.Output)...)
 	switch {
 	case result.OK():
 		properties = append(properties, r.provedAlive(c)...)
@@ -104,14 +104,15 @@ func (r *Registry) checkCompleted(c *client, command string, result CheckResult)
 }
 
 // lastCheck notes how the last check ended, and tells what is another than before.
-func (c *client) lastCheck(status int, output string) (changed []Property) {
+func (r *Registry) lastCheck(c *client, status int, output string) (changed []Property) {
 	changed = set(changed, &c.LastCheckerStatus, &status, PropLastCheckerStatus)
+	r.checked(c)
 	return set(changed, &c.LastCheckerOutput, &output, PropLastCheckerOutput)
 }
 
 // checkFailedToStart counts as a failed check; the next interval tries again.
 func (r *Registry) checkFailedToStart(c *client, command string, err error, properties []Property) {
-	properties = append(properties, c.lastCheck(CheckerCrashed, err.Error())...)
+	properties = append(properties, r.lastCheck(c, CheckerCrashed, err.Error())...)
 	r.touch(c.Name, Event{Kind: CheckerNotStarted, Time: r.wall(), Client: r.view(c), Command: command, Err: err, Properties: properties})
 }
 

@@ -51,8 +51,9 @@ type client struct {
 	objectPath string
 	position   int // in the order of the configuration
 
-	gone         bool // dropped; whoever still holds a pointer must refuse
-	needsOpenPGP bool // and is counted by the registry
+	gone         bool      // dropped; whoever still holds a pointer must refuse
+	failingSince time.Time // when its checks began to fail; zero while they do not
+	needsOpenPGP bool      // and is counted by the registry
 
 	deadline     time.Time // Expires on the monotonic clock
 	expiry       *time.Timer

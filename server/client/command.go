@@ -139,7 +139,7 @@ func (r *Registry) decideFor(c *client, approve bool, d time.Duration) {
 func (r *Registry) CheckedOK(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
 		properties := r.provedAlive(c)
-		properties = slices.Insert(properties, 1, c.lastCheck(0, "")...)
+		properties = slices.Insert(properties, 1, r.lastCheck(c, 0, "")...)
 		return r.durably(name, andBack(Event{Kind: Vouched, Time: r.wall(), Client: r.view(c), By: by, Properties: properties})...)
 	})
 }

@@ -38,6 +38,8 @@ const (
 	NotFound          EventKind = "not-found"           // Identity, Address, Note; no Client
 	LockdownOn        EventKind = "lockdown-on"         // By, Note; no Client
 	LockdownOff       EventKind = "lockdown-off"        // By; no Client
+	MassFailure       EventKind = "mass-failure"        // Failing, Enabled; most clients began to fail their checks within an interval; no Client
+	MassFailureOver   EventKind = "mass-failure-over"   // Failing, Enabled, Expired; no Client
 	StateNotSaved     EventKind = "state-not-saved"     // Err; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
 	EventsDropped     EventKind = "events-dropped"      // Dropped; no Client
@@ -48,7 +50,7 @@ var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
-	LockdownOn, LockdownOff, StateNotSaved, StateSavedAgain, EventsDropped,
+	LockdownOn, LockdownOff, MassFailure, MassFailureOver, StateNotSaved, StateSavedAgain, EventsDropped,
 }
 
 // Event is something that happened. Subscribers see all of them in one order,
@@ -70,7 +72,10 @@ type Event struct {
 	Command  string
 	Check    CheckResult
 	Dropped  int
-	Err      error
+	// Failing is how many of the clients that are enabled fail their checks, and Expired how
+	// many have expired meanwhile.
+	Failing, Enabled, Expired int
+	Err                       error
 	// Note is a sentence, mostly empty, about what is odd about the event.
 	Note string
 	// Times is how often the same happened in a row, if more than once. It is known

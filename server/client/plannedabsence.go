@@ -113,6 +113,7 @@ func (r *Registry) resumeAbsence(c *client) {
 	c.awayUntil = time.Now().Add(c.Absence.Left)
 	c.backBy = r.wall().Add(c.Absence.Left)
 	r.countAbsence(c)
+	r.lookAtFailures()
 }
 
 // countAbsence ends a planned absence when its time has come, and saves meanwhile what is
@@ -135,6 +136,7 @@ func (r *Registry) dropAbsence(c *client) {
 		c.absenceCount.Stop()
 	}
 	c.absenceCount = nil
+	r.lookAtFailures()
 	c.Absence, c.awayUntil, c.backBy = PlannedAbsence{}, time.Time{}, time.Time{}
 	if !c.deadline.IsZero() {
 		r.awaitExpiry(c)
@@ -172,9 +174,9 @@ func andBack(alive Event) []Event {
 	return events
 }
 
-// convertAbsence is for a record whose section is gone: it expires when it would have
-// done, and its absence is planned no more.
-func (r *Record) convertAbsence(now time.Time) {
+// ConvertAbsence is for who knows no planned absence, or whose section is gone: the record
+// expires when it would have done, and nothing is planned any more.
+func (r *Record) ConvertAbsence(now time.Time) {
 	if back := now.Add(r.Absence.Left); r.Absence.ID != "" && back.After(r.Expires) {
 		r.Expires = back
 	}

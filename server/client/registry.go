@@ -59,7 +59,8 @@ type Registry struct {
 	pending           int                 // on how many a connection waits for approval
 	absent            map[string]absentee // what is known of clients that are not there
 	lockdown          *lockdown           // nil if there is none
-	stateUnsaved      bool                // saving failed the last time
+	massFailure       massFailure
+	stateUnsaved      bool // saving failed the last time
 	started           bool
 	closed            bool
 	queue             queue
@@ -288,6 +289,7 @@ func (r *Registry) drop(c *client) {
 		r.pending--
 	}
 	c.gone = true
+	r.lookAtFailures()
 	r.countOpenPGP(c)
 	r.idleTimers(c)
 	r.stopChecker(c)

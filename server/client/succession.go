@@ -106,7 +106,7 @@ func newSuccession(configured []Settings, records []Record, now time.Time, unsee
 		}
 		if record.Gone.IsZero() {
 			record.Gone = now
-			record.convertAbsence(now)
+			record.ConvertAbsence(now)
 			next.leaving = append(next.leaving, record.Name)
 		}
 		next.gone[record.Name] = record

@@ -78,6 +78,10 @@ func (r *Registry) lowered(c *client, by Actor, why Reason) <-chan error {
 	}
 	c.judge()
 	c.stir()
+	r.lookAtFailures()
+	if why == TimedOut {
+		r.massFailure.expired++
+	}
 	return r.durably(c.Name, Event{
 		Kind: Disabled, Time: c.DisabledSince, Client: r.view(c), By: by, Reason: why,
 		Properties: append(properties, PropEnabled),
@@ -93,6 +97,7 @@ func (r *Registry) idleTimers(c *client) {
 		}
 	}
 	c.expiry, c.nextCheck = nil, nil
+	c.failingSince = time.Time{}
 	c.Expires, c.deadline = time.Time{}, time.Time{}
 	r.dropAbsence(c)
 }

@@ -144,6 +144,7 @@ func (d *disk) all() (all []Record) {
 type checks struct {
 	mu       sync.Mutex
 	run      func(ctx context.Context) (CheckResult, error)
+	each     func(command string) CheckResult // in place of run, if there is one
 	commands []string
 	started  []time.Time
 	at, most int
@@ -156,6 +157,9 @@ func (c *checks) Check(ctx context.Context, _, command string) (CheckResult, err
 	c.at++
 	c.most = max(c.most, c.at)
 	run := c.run
+	if each := c.each; each != nil {
+		run = func(context.Context) (CheckResult, error) { return each(command), nil }
+	}
 	c.mu.Unlock()
 	defer func() { c.mu.Lock(); c.at--; c.mu.Unlock() }()
 	return run(ctx)
@@ -165,6 +169,13 @@ func (c *checks) behave(run func(context.Context) (CheckResult, error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.run = run
+}
+
+// behaveEach has each command end as it is told.
+func (c *checks) behaveEach(each func(command string) CheckResult) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.each = each
 }
 
 func (c *checks) count() int {

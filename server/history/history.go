@@ -77,8 +77,8 @@ var kept = map[client.EventKind]keep{
 	client.CheckerStarted: never, client.CheckerCompleted: ifNews, client.CheckerStopped: never, client.CheckerNotStarted: ifNews,
 	client.ApprovalNeeded: always, client.Approved: always, client.Denied: always, client.ApprovalOver: never,
 	client.SecretSent: always, client.SecretNotReceived: always, client.MayHaveBeenSent: always, client.NewAddress: always, client.Rejected: always,
-	client.Forgotten: never,                                                                                                                                               // there is no history any more
-	client.NotFound:  never, client.LockdownOn: never, client.LockdownOff: never, client.StateNotSaved: never, client.StateSavedAgain: never, client.EventsDropped: never, // of no client
+	client.Forgotten: never,                                                                                                                                                                                                         // there is no history any more
+	client.NotFound:  never, client.LockdownOn: never, client.LockdownOff: never, client.MassFailure: never, client.MassFailureOver: never, client.StateNotSaved: never, client.StateSavedAgain: never, client.EventsDropped: never, // of no client
 }
 
 // belongs reports whether the event says something about a client that stays of

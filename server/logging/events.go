@@ -33,12 +33,14 @@ const (
 func Events(log *slog.Logger, limits *Limits) func(client.Event) {
 	strangers := limits.Strangers()
 	var broken brokenCheckers
+	var mass massFailure
 	return func(e client.Event) {
 		to := log
 		if e.Kind == client.NotFound {
 			to = strangers
 		}
 		level, sentence := descriptions[e.Kind](e)
+		level = mass.levelOf(e, level)
 		if broken.isNew(e) {
 			level, sentence = slog.LevelWarn, "Checker for "+e.Client.Name+" cannot run: a program that it needs is missing or must not be run"
 		}
@@ -61,6 +63,23 @@ func isOfConnection(kind client.EventKind) bool {
 		return true
 	}
 	return false
+}
+
+// massFailure is whether the log has said that most clients fail their checks.
+type massFailure bool
+
+// levelOf is that of an event about which, if one of many, the warning of all has said
+// what matters.
+func (m *massFailure) levelOf(e client.Event, usual slog.Level) slog.Level {
+	switch {
+	case e.Kind == client.MassFailure, e.Kind == client.MassFailureOver:
+		*m = e.Kind == client.MassFailure
+	case bool(*m) && e.Kind == client.Disabled && e.Reason == client.TimedOut:
+		return min(usual, slog.LevelInfo)
+	case bool(*m) && e.Kind == client.CheckerCompleted && !e.Check.OK():
+		return slog.LevelDebug
+	}
+	return usual
 }
 
 // brokenCheckers are the checkers, as configured, that were warned of.
@@ -120,6 +139,12 @@ var descriptions = map[client.EventKind]description{
 	},
 	client.LockdownOff: func(client.Event) (slog.Level, string) {
 		return slog.LevelWarn, "The lockdown is over"
+	},
+	client.MassFailure: func(client.Event) (slog.Level, string) {
+		return slog.LevelWarn, "More than half of the clients have begun to fail their checks within an interval; look whether the server's own network works"
+	},
+	client.MassFailureOver: func(client.Event) (slog.Level, string) {
+		return slog.LevelWarn, "No more than half of the clients fail their checks any more"
 	},
 	client.StateNotSaved: func(e client.Event) (slog.Level, string) {
 		if errors.As(e.Err, new(client.UnsavableError)) {
@@ -225,6 +250,10 @@ func fields(e client.Event) []slog.Attr {
 		attrs = append(attrs, result(e.Check)...)
 	case client.ApprovalNeeded:
 		attrs = append(attrs, setting(e.Client, client.PropApprovalDelay), setting(e.Client, client.PropApprovedByDefault))
+	case client.MassFailure:
+		attrs = append(attrs, slog.Int("failing", e.Failing), slog.Int("enabled", e.Enabled))
+	case client.MassFailureOver:
+		attrs = append(attrs, slog.Int("failing", e.Failing), slog.Int("enabled", e.Enabled), slog.Int("expired", e.Expired))
 	case client.EventsDropped:
 		attrs = append(attrs, slog.Int("left_out", e.Dropped))
 	}

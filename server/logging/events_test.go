@@ -203,6 +203,14 @@ var events = map[client.EventKind][]struct {
 		client.Event{By: person, Note: "a burglary"},
 		`WARNING: Lockdown: nobody gets a secret from now on actor="uid 1000, pid 77" note="a burglary"`,
 	}},
+	client.MassFailure: {{
+		client.Event{Failing: 3, Enabled: 5},
+		"WARNING: More than half of the clients have begun to fail their checks within an interval; look whether the server's own network works failing=3 enabled=5",
+	}},
+	client.MassFailureOver: {{
+		client.Event{Failing: 0, Enabled: 2, Expired: 3},
+		"WARNING: No more than half of the clients fail their checks any more failing=0 enabled=2 expired=3",
+	}},
 	client.LockdownOff: {{
 		client.Event{By: client.ByItself},
 		"WARNING: The lockdown is over actor=server",
@@ -223,7 +231,7 @@ var events = map[client.EventKind][]struct {
 
 // withoutClient are the events that are about no client.
 var withoutClient = map[client.EventKind]bool{
-	client.NotFound: true, client.LockdownOn: true, client.LockdownOff: true, client.StateNotSaved: true, client.StateSavedAgain: true, client.EventsDropped: true,
+	client.NotFound: true, client.LockdownOn: true, client.LockdownOff: true, client.MassFailure: true, client.MassFailureOver: true, client.StateNotSaved: true, client.StateSavedAgain: true, client.EventsDropped: true,
 }
 
 func TestEvents(t *testing.T) {
@@ -263,6 +271,29 @@ func TestEveryKindOfEventAndEveryRefusalIsTested(t *testing.T) {
 		if !slices.Contains(tested, refusal) {
 			t.Errorf("no test has the refusal %q", refusal)
 		}
+	}
+}
+
+// TestOneWarningIsInPlaceOfMany has clients expire before, during and after a mass failure.
+func TestOneWarningIsInPlaceOfMany(t *testing.T) {
+	var out bytes.Buffer
+	log, _, _ := newLog(logging.StreamTo(&out))
+	tell := logging.Events(log, logging.NewLimits(log))
+	failed := client.Event{Kind: client.CheckerCompleted, Client: foo(), Check: client.CheckResult{Status: 1}}
+	expired := client.Event{Kind: client.Disabled, Client: foo(), Reason: client.TimedOut, By: client.ByItself}
+	for _, e := range []client.Event{failed, expired, {Kind: client.MassFailure}, failed, expired, {Kind: client.MassFailureOver}, failed, expired} {
+		tell(e)
+	}
+	var levels []string
+	for line := range strings.Lines(out.String()) {
+		_, rest, _ := strings.Cut(line, "]: ")
+		level, sentence, _ := strings.Cut(rest, ": ")
+		sentence, _, _ = strings.Cut(sentence, " ")
+		levels = append(levels, level+" "+sentence)
+	}
+	want := []string{"INFO Checker", "WARNING Disabling", "WARNING More", "INFO Disabling", "WARNING No", "INFO Checker", "WARNING Disabling"}
+	if !slices.Equal(levels, want) {
+		t.Errorf("logged\n%q, want\n%q", levels, want)
 	}
 }
 

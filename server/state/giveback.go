@@ -39,6 +39,7 @@ func GiveBack(dir string) (given GivenBack, err error) {
 			continue
 		}
 		record := r.of(name, client.Secret{})
+		record.ConvertAbsence(time.Now())
 		if server.Lockdown != nil {
 			record.Enabled, record.Expires = false, time.Time{}
 		}

@@ -18,7 +18,7 @@ func TestWhatIsGivenBackIsTakenOverAsItWas(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	healthy := ofTheSchema()[1]
 	healthy.Created, healthy.Expires, healthy.LastCheckedOK, healthy.LastCheckerStatus = now, now.Add(time.Hour), now, 0
-	healthy.Settings.Secret = secret("set at run time")
+	healthy.Settings.Secret, healthy.Absence = secret("set at run time"), client.PlannedAbsence{}
 	lowered := ofTheSchema()[0]
 	lowered.Gone = time.Time{}
 	removed := healthy
@@ -52,6 +52,29 @@ func TestWhatIsGivenBackIsTakenOverAsItWas(t *testing.T) {
 	}
 	if len(got) != 3 {
 		t.Errorf("there are %d", len(got))
+	}
+}
+
+func TestAPlannedAbsenceIsGivenBackAsTheTimeThatItLasts(t *testing.T) {
+	s := open(t, t.TempDir())
+	dir := filepath.Dir(s.path)
+	away := ofTheSchema()[1]
+	away.Expires = time.Now().Add(-time.Hour)
+	save(t, s, away)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	if _, err := GiveBack(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
+	}
+	back := recordsOf(t, open(t, dir), away.Configured)["healthy"]
+	left := away.Absence.Left
+	if earliest, latest := before.Add(left-time.Second), time.Now().Add(left); !back.Enabled || back.Expires.Before(earliest) || back.Expires.After(latest) {
+		t.Errorf("it is %+v, and expires between %v and %v", back.State, earliest, latest)
 	}
 }
 
