@@ -52,11 +52,15 @@ type Client struct {
 	ApprovedUntil     time.Time
 	AbsenceUntil      time.Time // when a planned absence is over at the latest
 	AbsenceID         string
-	AbsenceReason     string // in somebody's words
+	AbsenceReason     string    // in somebody's words
+	HandoutsAllowed   int       // left of its grants
+	AllowedUntil      time.Time // when the last of these ends; zero for none that ends
 
 	// Other are settings that are none of these, by their names in clients.conf, as they
 	// are written there: those that the Python server does not have.
 	Other map[string]string
+	// AsDefault are those of Other that are as they would be without a line.
+	AsDefault map[string]bool
 
 	// unknown are properties that have no field, as text, until it is known which of
 	// them are settings.
@@ -130,6 +134,10 @@ func (c *Client) field(property string) any {
 		return &c.ApprovalsPending
 	case "DeniedUntil":
 		return &c.DeniedUntil
+	case "HandoutsAllowed":
+		return &c.HandoutsAllowed
+	case "AllowedUntil":
+		return &c.AllowedUntil
 	case "ApprovedUntil":
 		return &c.ApprovedUntil
 	case "AbsenceUntil":
@@ -171,11 +179,11 @@ func (c *Client) resolve(settings []Setting) error {
 		if err != nil {
 			return fmt.Errorf("property %s: %w", s.Property, err)
 		}
-		c.Other = maps.Clone(c.Other) // which others may look at
+		c.Other, c.AsDefault = maps.Clone(c.Other), maps.Clone(c.AsDefault) // which others may look at
 		if c.Other == nil {
-			c.Other = make(map[string]string)
+			c.Other, c.AsDefault = make(map[string]string), make(map[string]bool)
 		}
-		c.Other[s.Key] = text
+		c.Other[s.Key], c.AsDefault[s.Key] = text, s.isDefault(text)
 	}
 	c.unknown = nil
 	return nil

@@ -36,6 +36,8 @@ const (
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
 	NotFromThere     Refusal = "not-from-there" // as allow_from says
+	TooOften         Refusal = "too-often"      // as handout_limit says
+	NotGranted       Refusal = "not-granted"    // and handouts says that it needs a grant
 	NotRecorded      Refusal = "not-recorded"   // the state cannot be saved, and record_required says so
 	IsRemoved        Refusal = "removed"        // while it waited
 	PeerGone         Refusal = "peer-gone"      // while it waited
@@ -44,7 +46,7 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
 
 // RejectedTexts are what the signal Rejected of se.recompile.Mandos.Client says of each
 // refusal.
@@ -54,6 +56,8 @@ var RejectedTexts = map[Refusal]string{
 	WasDenied:        "Denied",
 	ApprovalTimedOut: "Approval timed out",
 	NotFromThere:     "Not from there",
+	TooOften:         "Too often",
+	NotGranted:       "Not granted",
 	NotRecorded:      "Not recorded",
 	IsRemoved:        "Removed",
 	PeerGone:         "Peer gone",

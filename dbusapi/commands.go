@@ -55,6 +55,16 @@ func (conn *Connection) EndAbsence(ctx context.Context, c Client) error {
 	return conn.call(ctx, c.Path, ClientInterface1+".EndAbsence", nil)
 }
 
+// Allow grants a client so many hand-outs: within d, or, if that is 0, whenever they are.
+func (conn *Connection) Allow(ctx context.Context, c Client, times uint32, d time.Duration) error {
+	return conn.call(ctx, c.Path, ClientInterface1+".Allow", []any{times, uint64(d / time.Millisecond)})
+}
+
+// Revoke takes back what is left of a client's grants.
+func (conn *Connection) Revoke(ctx context.Context, c Client) error {
+	return conn.call(ctx, c.Path, ClientInterface1+".Revoke", nil)
+}
+
 // Remove takes a client out until somebody enables it.
 func (conn *Connection) Remove(ctx context.Context, c Client) error {
 	return conn.call(ctx, ServerPath, ServerInterface+".RemoveClient", []any{c.Path})

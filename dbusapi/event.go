@@ -32,6 +32,8 @@ const (
 	ApprovalNeeded    EventKind = "approval-needed"     // Key, Address
 	Approved          EventKind = "approved"            // By
 	Denied            EventKind = "denied"              // By
+	Allowed           EventKind = "allowed"             // By, Note: what was granted
+	Revoked           EventKind = "revoked"             // By
 	ApprovalOver      EventKind = "approval-over"
 	SecretSent        EventKind = "secret-sent"         // Key, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Key, Address, Error, Note
@@ -62,7 +64,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, MassFailure, MassFailureOver, StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }

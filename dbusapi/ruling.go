@@ -16,16 +16,18 @@ type Rule string
 
 // The rules, in the order in which a server tells them.
 const (
-	RuleLockdown  Rule = "lockdown"   // nobody has locked everybody out
-	RuleKnown     Rule = "known"      // the client is there, and has the key
-	RuleEnabled   Rule = "enabled"    // it is valid
-	RuleAllowFrom Rule = "allow-from" // it is where it is to be
-	RuleApproval  Rule = "approval"   // a person lets it, if one has to
-	RuleRecord    Rule = "record"     // it is on record before, if it has to be
+	RuleLockdown  Rule = "lockdown"      // nobody has locked everybody out
+	RuleKnown     Rule = "known"         // the client is there, and has the key
+	RuleEnabled   Rule = "enabled"       // it is valid
+	RuleAllowFrom Rule = "allow-from"    // it is where it is to be
+	RuleLimit     Rule = "handout-limit" // it was not handed out too often
+	RuleGrant     Rule = "grant"         // somebody has granted it, if that is needed
+	RuleApproval  Rule = "approval"      // a person lets it, if one has to
+	RuleRecord    Rule = "record"        // it is on record before, if it has to be
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval, RuleRecord}
+var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleLimit, RuleGrant, RuleApproval, RuleRecord}
 
 // Verdict is a code for what a rule says to a hand-out.
 type Verdict string
@@ -51,12 +53,14 @@ const (
 	ToEnable      Remedy = "enable"
 	ToApprove     Remedy = "approve"
 	ToAllowFrom   Remedy = "set-allow-from"
+	ToSetLimit    Remedy = "set-handout-limit"
+	ToAllow       Remedy = "allow"
 	ToMendSection Remedy = "mend-section"
 	ToMendState   Remedy = "mend-state"
 )
 
 // Remedies are all of them.
-var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToMendSection, ToMendState}
+var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToSetLimit, ToAllow, ToMendSection, ToMendState}
 
 // Ruling is what one rule says to a hand-out.
 type Ruling struct {

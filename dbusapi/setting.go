@@ -150,6 +150,19 @@ func (s *Setting) fromText(text string) (string, error) {
 	return text, nil
 }
 
+// isDefault reports whether a value, as fromText writes it, is what there is without a line.
+func (s *Setting) isDefault(text string) bool {
+	switch s.Type {
+	case "t":
+		d, err := notation.ParseDuration(s.Default)
+		return err == nil && text == notation.FormatDuration(d)
+	case "b":
+		b, err := notation.ParseBool(s.Default)
+		return err == nil && text == notation.FormatBool(b)
+	}
+	return text == s.Default
+}
+
 // Set changes a setting of a client's at run time: to a string, a bool or a
 // [time.Duration], of which the bus carries whole milliseconds, as the setting's type
 // is.

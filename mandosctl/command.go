@@ -115,7 +115,7 @@ are on standard error, each mistake on a line.`,
 			newStatusCommand(p), newIsEnabledCommand(p),
 		}},
 		{"Steer clients:", []*cobra.Command{
-			newApproveCommand(p), newDenyCommand(p), newEnableCommand(p), newDisableCommand(p), newCheckCommand(p),
+			newApproveCommand(p), newDenyCommand(p), newAllowCommand(p), newEnableCommand(p), newDisableCommand(p), newCheckCommand(p),
 			newStopCheckCommand(p), newAliveCommand(p), newExpectCommand(p), newSetCommand(p), newSecretCommand(p), newRemoveCommand(p), newForgetCommand(p),
 			newLockdownCommand(p),
 		}},

@@ -32,7 +32,12 @@ func parseDuration(text string) (time.Duration, error) {
 // durationFlag is the value of a flag that takes a duration.
 type durationFlag time.Duration
 
-func (d *durationFlag) String() string { return notation.FormatDuration(time.Duration(*d)) }
+func (d *durationFlag) String() string {
+	if *d == 0 {
+		return "" // for no default
+	}
+	return notation.FormatDuration(time.Duration(*d))
+}
 
 func (d *durationFlag) Set(text string) error {
 	parsed, err := parseDuration(text)

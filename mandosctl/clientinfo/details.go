@@ -49,6 +49,7 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 			{"last asked for", when(c.LastApprovalRequest)},
 			{"denied until", when(c.DeniedUntil)},
 			{"approved until", when(c.ApprovedUntil)},
+			{"granted", grantedInWords(c, now)},
 			{"key ID", c.KeyID},
 			{"fingerprint", c.Fingerprint},
 		},
@@ -60,10 +61,10 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 	)
 }
 
-// otherSettings are those that only this kind of server has.
+// otherSettings are those that only this kind of server has, where they say something.
 func otherSettings(c *dbusapi.Client) (lines []Line) {
 	for _, key := range slices.Sorted(maps.Keys(c.Other)) {
-		if c.Other[key] == notation.FormatBool(false) { // nothing that one has to know
+		if c.AsDefault[key] { // nothing that one has to know
 			continue
 		}
 		lines = append(lines, Line{strings.ReplaceAll(key, "_", " "), c.Other[key]})
@@ -121,6 +122,14 @@ func lastHandout(c *dbusapi.Client, when string) string {
 		return orNever(when)
 	}
 	return when + ", by " + keyKind(c.LastHandoutKey)
+}
+
+// grantedInWords is empty if nothing is left of any grant.
+func grantedInWords(c *dbusapi.Client, now time.Time) string {
+	if c.HandoutsAllowed == 0 {
+		return ""
+	}
+	return Allowed(c, now)
 }
 
 func approvalInWords(c *dbusapi.Client) string {

@@ -204,6 +204,16 @@ func rulingSteps(r *dbusapi.Ruling, q *Question, now time.Time) []Step {
 		}
 	case dbusapi.RuleAllowFrom:
 		step.Text = placeInWords(r, q.From)
+	case dbusapi.RuleLimit:
+		if step.Answer == Yes && r.Note == "" {
+			return nil
+		}
+		step.Text = limitInWords(r, now)
+	case dbusapi.RuleGrant:
+		if step.Answer == Yes && r.Note == "" {
+			return nil
+		}
+		step.Text = grantInWords(r, q.Client, now)
 	case dbusapi.RuleRecord:
 		if step.Answer == Yes { // as ever
 			return nil
@@ -240,6 +250,10 @@ func remedyOf(r *dbusapi.Ruling, name string) string {
 		return "mandosctl enable " + quoted(name)
 	case dbusapi.ToApprove:
 		return "mandosctl approve " + quoted(name)
+	case dbusapi.ToSetLimit:
+		return "mandosctl set " + quoted(name) + " handout_limit=TIMES/DURATION"
+	case dbusapi.ToAllow:
+		return "mandosctl allow " + quoted(name)
 	case dbusapi.ToAllowFrom:
 		return "mandosctl set " + quoted(name) + " allow_from=PLACES"
 	}
@@ -272,6 +286,37 @@ func validity(c *dbusapi.Client, answer Answer, now time.Time) string {
 		return fmt.Sprintf("it was disabled %s: %s", humantime.Relative(c.DisabledSince, now), reasonOf(c.DisabledBecause).said)
 	}
 	return "it is disabled"
+}
+
+// limitInWords tells of the ruling on how often it gets its secret.
+func limitInWords(r *dbusapi.Ruling, now time.Time) string {
+	switch {
+	case r.Verdict == dbusapi.Passes:
+		return "it has not got it too often, for " + r.Note
+	case r.Until.After(now):
+		return "it has got it too often, for " + r.Note + ", which holds for another " + humantime.Rough(r.Until.Sub(now))
+	}
+	return "it has got it too often, for " + r.Note
+}
+
+// grantInWords tells of the ruling on grants.
+func grantInWords(r *dbusapi.Ruling, c *dbusapi.Client, now time.Time) string {
+	if r.Verdict != dbusapi.Passes {
+		return "nobody has granted it a hand-out, and " + r.Note
+	}
+	return "somebody has granted it " + Allowed(c, now)
+}
+
+// Allowed tells what is left of a client's grants.
+func Allowed(c *dbusapi.Client, now time.Time) string {
+	left := "1 hand-out"
+	if c.HandoutsAllowed != 1 {
+		left = fmt.Sprintf("%d hand-outs", c.HandoutsAllowed)
+	}
+	if c.AllowedUntil.After(now) {
+		left += ", for another " + humantime.Rough(c.AllowedUntil.Sub(now))
+	}
+	return left
 }
 
 // placeInWords tells of the ruling on the address.

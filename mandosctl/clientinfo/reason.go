@@ -55,6 +55,8 @@ var refusals = map[dbusapi.Refusal]string{
 	dbusapi.WasDenied:        "it was denied",
 	dbusapi.ApprovalTimedOut: "nobody approved it in time",
 	dbusapi.NotFromThere:     "it must not fetch it from there",
+	dbusapi.TooOften:         "it asks too often",
+	dbusapi.NotGranted:       "nobody has granted it",
 	dbusapi.NotRecorded:      "the server cannot put the hand-out on record",
 	dbusapi.IsRemoved:        "it was removed while it waited",
 	dbusapi.PeerGone:         "it went away while it waited",

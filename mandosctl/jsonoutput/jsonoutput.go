@@ -64,9 +64,11 @@ type Client struct {
 	ApprovalPending     bool              `json:"approvalPending"`
 	LastApprovalRequest *time.Time        `json:"lastApprovalRequest"`
 	LastHandout         *time.Time        `json:"lastHandout"`
-	LastHandoutKey      dbusapi.KeyKind   `json:"lastHandoutKey"` // "raw-public-key", "openpgp-key", or empty
-	AbsenceUntil        *time.Time        `json:"absenceUntil"`   // null unless one is planned
-	AbsenceReason       string            `json:"absenceReason"`  // in somebody's words, or empty
+	LastHandoutKey      dbusapi.KeyKind   `json:"lastHandoutKey"`  // "raw-public-key", "openpgp-key", or empty
+	AbsenceUntil        *time.Time        `json:"absenceUntil"`    // null unless one is planned
+	AbsenceReason       string            `json:"absenceReason"`   // in somebody's words, or empty
+	HandoutsAllowed     int               `json:"handoutsAllowed"` // left of its grants
+	AllowedUntil        *time.Time        `json:"allowedUntil"`    // when the last of these ends
 	DisabledSince       *time.Time        `json:"disabledSince"`
 	DisabledBecause     dbusapi.Reason    `json:"disabledBecause"`
 	DisabledBy          *Actor            `json:"disabledBy"`              // null for nobody
@@ -114,6 +116,8 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		LastHandoutKey:      c.LastHandoutKey,
 		AbsenceUntil:        orNull(c.AbsenceUntil),
 		AbsenceReason:       c.AbsenceReason,
+		HandoutsAllowed:     c.HandoutsAllowed,
+		AllowedUntil:        orNull(c.AllowedUntil),
 		DisabledSince:       orNull(c.DisabledSince),
 		DisabledBecause:     c.DisabledBecause,
 		DisabledBy:          actorOrNull(c.DisabledBy),

@@ -56,6 +56,16 @@ var clientInterface1 = &iface{
 			}
 			return []any{all}, err
 		}},
+		"Allow": {in: "ut", do: changing(func(c *call, by client.Actor) error {
+			d, err := duration("the time", c.args[1])
+			if err != nil {
+				return err
+			}
+			return c.service.registry.Allow(c.ctx, by, c.client.Name, int(c.args[0].(uint32)), d)
+		})},
+		"Revoke": {do: changing(func(c *call, by client.Actor) error {
+			return c.service.registry.Revoke(c.ctx, by, c.client.Name)
+		})},
 		"Explain": {in: "s", out: "aa{sv}", do: explain},
 		"Expect": {in: "ts", do: changing(func(c *call, by client.Actor) error {
 			d, err := duration("the time", c.args[0])
@@ -82,6 +92,8 @@ var clientInterface1 = &iface{
 		of("DisabledByFor", func(v *client.View) any { return v.DisabledBy.For }).toldAt(client.Disabled, client.Enabled),
 		of("ApprovalsPending", func(v *client.View) any { return uint32(v.ApprovalsPending) }).toldAt(client.ApprovalNeeded, client.ApprovalOver),
 		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }),
+		of("HandoutsAllowed", func(v *client.View) any { return uint32(v.HandoutsAllowed) }),
+		of("AllowedUntil", func(v *client.View) any { return v.AllowedUntil }),
 		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }),
 		of("AbsenceUntil", func(v *client.View) any { return v.AbsenceUntil }),
 		of("AbsenceID", func(v *client.View) any { return v.Absence.ID }).following(client.PropAbsenceUntil),

@@ -120,7 +120,7 @@ func told(fixed bool) []client.Property {
 		client.PropApprovalPending, client.PropCheckerRunning, client.PropEnabled, client.PropExpires,
 		client.PropLastApprovalRequest, client.PropLastCheckedOK, client.PropLastCheckerOutput, client.PropLastCheckerStatus,
 		client.PropLastEnabled, client.PropLastHandout, client.PropLastHandoutKey, client.PropDeniedUntil, client.PropApprovedUntil,
-		client.PropAbsenceUntil,
+		client.PropAbsenceUntil, client.PropHandoutsAllowed, client.PropAllowedUntil,
 	}
 	for _, setting := range client.AllSettings {
 		if fixed || !setting.Fixed {

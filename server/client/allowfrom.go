@@ -3,6 +3,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -21,17 +22,18 @@ type places []place
 // interfaceEntry begins an entry that is an interface's name.
 const interfaceEntry = "interface:"
 
-// parseAllowFrom reads what allow_from is. Entries are separated by commas or blanks.
+// parseAllowFrom reads what allow_from is. Entries are separated by commas or blanks. No
+// error shows an entry: it may be a secret that was swallowed by a slip in clients.conf.
 func parseAllowFrom(text string) (all places, err error) {
-	for _, entry := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' }) {
+	for i, entry := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' }) {
 		p, err := parsePlace(entry)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("entry %d of allow_from %w", i+1, err)
 		}
 		all = append(all, p)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("allow_from has no entry; leave it empty to allow from anywhere")
+		return nil, errors.New("allow_from has no entry; leave it empty to allow from anywhere")
 	}
 	return all, nil
 }
@@ -40,7 +42,7 @@ func parsePlace(entry string) (place, error) {
 	if name, is := strings.CutPrefix(entry, interfaceEntry); is {
 		const longest = 15 // IFNAMSIZ in netdevice(7), less its end
 		if name == "" || len(name) > longest || strings.Contains(name, "/") {
-			return place{}, fmt.Errorf("allow_from: %q is no name of an interface; write for example interface:eth0", name)
+			return place{}, errors.New("is no name of an interface; write for example interface:eth0")
 		}
 		return place{iface: name}, nil
 	}
@@ -53,13 +55,13 @@ func parsePlace(entry string) (place, error) {
 	const mapped = 96 // bits before the IPv4 address in one of IPv6, RFC 4291 section 2.5.5.2
 	switch {
 	case err != nil:
-		return place{}, fmt.Errorf("allow_from: %q is neither an address nor a network nor an interface; "+
-			"write for example 192.0.2.0/24, 2001:db8::7 or interface:eth0", entry)
+		return place{}, errors.New("is neither an address nor a network nor an interface; " +
+			"write for example 192.0.2.0/24, 2001:db8::7 or interface:eth0")
 	case network.Addr().Is4In6() && network.Bits() >= mapped:
 		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-mapped)
 	}
 	if network != network.Masked() {
-		return place{}, fmt.Errorf("allow_from: %s has bits beyond its length; write %s", entry, network.Masked())
+		return place{}, fmt.Errorf("has bits beyond its length; write %s", network.Masked())
 	}
 	return place{network: network}, nil
 }

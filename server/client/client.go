@@ -92,6 +92,7 @@ func (r *Registry) view(c *client) View {
 	if c.due() == c.awayUntil {
 		v.Expires = v.AbsenceUntil
 	}
+	v.HandoutsAllowed, v.AllowedUntil = c.allowed(r.wall())
 	if c.approved != nil && *c.approved {
 		v.ApprovedUntil = c.decided
 	}

@@ -29,6 +29,8 @@ const (
 	ApprovalNeeded    EventKind = "approval-needed"     // Identity, Address
 	Approved          EventKind = "approved"            // By
 	Denied            EventKind = "denied"              // By
+	Allowed           EventKind = "allowed"             // By, Note: what was granted
+	Revoked           EventKind = "revoked"             // By
 	ApprovalOver      EventKind = "approval-over"
 	SecretSent        EventKind = "secret-sent"         // Identity, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Identity, Address, Err, Note
@@ -49,7 +51,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, MassFailure, MassFailureOver, StateNotSaved, StateSavedAgain, EventsDropped,
 }
 
@@ -117,6 +119,10 @@ const (
 	PropExpires             Property = "Expires"
 	PropExtendedTimeout     Property = "ExtendedTimeout"
 	PropFingerprint         Property = "Fingerprint"
+	PropAllowedUntil        Property = "AllowedUntil"
+	PropHandoutLimit        Property = "HandoutLimit"
+	PropHandouts            Property = "Handouts"
+	PropHandoutsAllowed     Property = "HandoutsAllowed"
 	PropHost                Property = "Host"
 	PropInterval            Property = "Interval"
 	PropKeyID               Property = "KeyID"

@@ -63,6 +63,9 @@ func (c *client) begin(h *Handout) {
 	c.Handed = append(all[max(0, len(all)-maxHanded+1):], Handed{
 		ID: h.number, At: h.registry.wall(), Identity: h.id, Address: h.from.Address, since: time.Now(),
 	})
+	if c.granted() {
+		c.use(h.number, h.registry.wall())
+	}
 }
 
 // end notes what became of a hand-out, wherever the record of its client is by now.
@@ -93,6 +96,7 @@ func (r *Registry) end(h *Handout, outcome Outcome) {
 // withdraw takes a hand-out back of which nothing was sent.
 func (c *client) withdraw(h *Handout) {
 	c.Handed = slices.DeleteFunc(slices.Clone(c.Handed), func(handed Handed) bool { return handed.ID == h.number })
+	c.giveBack(h.number, false)
 	h.registry.touch(c.Name)
 }
 

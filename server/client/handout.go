@@ -232,6 +232,9 @@ func (h *Handout) Received(note string) {
 		properties = nil
 	}
 	r.end(h, Arrived)
+	if c.granted() {
+		properties = append(properties, grantProperties...)
+	}
 	event := h.event(SecretSent)
 	event.Properties, event.Note = properties, joined(note, h.note)
 	events := []Event{event}
@@ -249,8 +252,15 @@ func (h *Handout) NotReceived(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.end(h, NotArrived)
+	note := h.note
+	if c := r.clients[h.Client]; c != nil && c.giveBack(h.number, true) {
+		note = joined(note, "its grant is given back")
+	}
 	event := h.event(SecretNotReceived)
-	event.Err, event.Note = err, h.note
+	event.Err, event.Note = err, note
+	if h.client.granted() {
+		event.Properties = grantProperties
+	}
 	r.touch(h.Client, event)
 	h.approvalOver()
 }

@@ -25,6 +25,8 @@ type Record struct {
 	Sources []netip.Prefix
 	// Handed are the hand-outs on record, the latest last.
 	Handed []Handed
+	// Grants are what people have granted; none to a disabled client.
+	Grants []Grant
 	// Gone is since when the configuration has no section of that name; zero
 	// while it has one.
 	Gone time.Time
@@ -78,7 +80,7 @@ func (r *Record) judge() {
 		r.DisabledSince, r.DisabledBecause, r.DisabledBy = first.At, first.Reason, first.By
 	}
 	if !r.Enabled {
-		r.Expires, r.Absence = time.Time{}, PlannedAbsence{}
+		r.Expires, r.Absence, r.Grants = time.Time{}, PlannedAbsence{}, nil
 	}
 }
 

@@ -13,16 +13,18 @@ type Rule string
 
 // The rules, in the order in which they are told.
 const (
-	RuleLockdown  Rule = "lockdown"   // nobody has locked everybody out
-	RuleKnown     Rule = "known"      // it is there, and has the key
-	RuleEnabled   Rule = "enabled"    // it is valid
-	RuleAllowFrom Rule = "allow-from" // it is where it is to be
-	RuleApproval  Rule = "approval"   // a person lets it, if one has to
-	RuleRecord    Rule = "record"     // it is on record before, if it has to be
+	RuleLockdown  Rule = "lockdown"      // nobody has locked everybody out
+	RuleKnown     Rule = "known"         // it is there, and has the key
+	RuleEnabled   Rule = "enabled"       // it is valid
+	RuleAllowFrom Rule = "allow-from"    // it is where it is to be
+	RuleLimit     Rule = "handout-limit" // it was not handed out too often
+	RuleGrant     Rule = "grant"         // somebody has granted it, if that is needed
+	RuleApproval  Rule = "approval"      // a person lets it, if one has to
+	RuleRecord    Rule = "record"        // it is on record before, if it has to be
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleApproval, RuleRecord}
+var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleAllowFrom, RuleLimit, RuleGrant, RuleApproval, RuleRecord}
 
 // Verdict is a code for what a rule says to a hand-out.
 type Verdict string
@@ -47,12 +49,14 @@ const (
 	ToEnable      Remedy = "enable"
 	ToApprove     Remedy = "approve"
 	ToAllowFrom   Remedy = "set-allow-from"
+	ToSetLimit    Remedy = "set-handout-limit"
+	ToAllow       Remedy = "allow"
 	ToMendSection Remedy = "mend-section"
 	ToMendState   Remedy = "mend-state"
 )
 
 // Remedies are all of them.
-var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToMendSection, ToMendState}
+var Remedies = []Remedy{ToEndLockdown, ToEnable, ToApprove, ToAllowFrom, ToSetLimit, ToAllow, ToMendSection, ToMendState}
 
 // Ruling is what one rule says to a hand-out.
 type Ruling struct {
@@ -102,6 +106,8 @@ var rules = []struct {
 	{RuleKnown, judgeKnown},
 	{RuleEnabled, judgeEnabled},
 	{RuleAllowFrom, judgeAllowFrom},
+	{RuleLimit, judgeLimit},
+	{RuleGrant, judgeGrant},
 	{RuleApproval, judgeApproval},
 	{RuleRecord, judgeRecord},
 }
@@ -208,10 +214,11 @@ func judgeApproval(_ *Registry, of *request) Ruling {
 }
 
 // judgeRecord is about a disk that takes nothing: that is no reason for a rack to stay
-// dark, unless somebody has said so.
+// dark, unless somebody has said so, or hand-outs are counted.
 func judgeRecord(r *Registry, of *request) Ruling {
 	failing := of.unrecorded || of.supposed && r.stateUnsaved
-	if !failing || !of.client.RecordRequired {
+	c := of.client
+	if !failing || !c.RecordRequired && c.HandoutLimit == "" && !c.granted() {
 		return Ruling{Verdict: Passes}
 	}
 	return Ruling{Verdict: Refuses, Refusal: NotRecorded, Remedy: ToMendState, Note: "the hand-out could not be put on record before"}

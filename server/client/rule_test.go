@@ -62,11 +62,11 @@ func TestWhatIsAllowedFromWhere(t *testing.T) {
 func TestWhatAllowFromCannotBe(t *testing.T) {
 	for text, want := range map[string]string{
 		",":                           "allow_from has no entry; leave it empty to allow from anywhere",
-		"192.0.2.7/24":                "allow_from: 192.0.2.7/24 has bits beyond its length; write 192.0.2.0/24",
-		"eth0":                        `allow_from: "eth0" is neither an address nor a network nor an interface; write for example 192.0.2.0/24, 2001:db8::7 or interface:eth0`,
-		"192.0.2.0/24, 192.0.2":       `allow_from: "192.0.2" is neither an address nor a network nor an interface; write for example 192.0.2.0/24, 2001:db8::7 or interface:eth0`,
-		"interface:":                  `allow_from: "" is no name of an interface; write for example interface:eth0`,
-		"interface:wireless-uplink-0": `allow_from: "wireless-uplink-0" is no name of an interface; write for example interface:eth0`,
+		"192.0.2.7/24":                "entry 1 of allow_from has bits beyond its length; write 192.0.2.0/24",
+		"eth0":                        "entry 1 of allow_from is neither an address nor a network nor an interface; write for example 192.0.2.0/24, 2001:db8::7 or interface:eth0",
+		"192.0.2.0/24, 192.0.2":       "entry 2 of allow_from is neither an address nor a network nor an interface; write for example 192.0.2.0/24, 2001:db8::7 or interface:eth0",
+		"interface:":                  "entry 1 of allow_from is no name of an interface; write for example interface:eth0",
+		"interface:wireless-uplink-0": "entry 1 of allow_from is no name of an interface; write for example interface:eth0",
 	} {
 		s := host("a", keyA)
 		s.AllowFrom = text
@@ -176,11 +176,11 @@ func TestExplanationsAreTheRulings(t *testing.T) {
 			from Origin
 			want []Verdict
 		}{
-			{"a", Origin{}, []Verdict{Passes, Passes, Passes, Depends, Waits, Passes}},
-			{"a", at("192.0.2.7", ""), []Verdict{Passes, Passes, Passes, Passes, Waits, Passes}},
-			{"a", at("192.0.3.7", ""), []Verdict{Passes, Passes, Passes, Refuses, Waits, Passes}},
-			{"b", Origin{}, []Verdict{Passes, Refuses, Passes, Passes, Passes, Passes}},
-			{"off", Origin{}, []Verdict{Passes, Passes, Refuses, Passes, Passes, Passes}},
+			{"a", Origin{}, []Verdict{Passes, Passes, Passes, Depends, Passes, Passes, Waits, Passes}},
+			{"a", at("192.0.2.7", ""), []Verdict{Passes, Passes, Passes, Passes, Passes, Passes, Waits, Passes}},
+			{"a", at("192.0.3.7", ""), []Verdict{Passes, Passes, Passes, Refuses, Passes, Passes, Waits, Passes}},
+			{"b", Origin{}, []Verdict{Passes, Refuses, Passes, Passes, Passes, Passes, Passes, Passes}},
+			{"off", Origin{}, []Verdict{Passes, Passes, Refuses, Passes, Passes, Passes, Passes, Passes}},
 		} {
 			if got := verdicts(c.name, c.from); !slices.Equal(got, c.want) {
 				t.Errorf("%s from %v: %v, want %v", c.name, c.from, got, c.want)

@@ -67,6 +67,14 @@ var AllSettings = []Setting{
 		in: func(s *Settings) any { return &s.AllowFrom }, fault: judgeAllowFromSetting,
 	},
 	{
+		Key: "handout_limit", Property: PropHandoutLimit,
+		in: func(s *Settings) any { return &s.HandoutLimit }, fault: judgeLimitSetting,
+	},
+	{
+		Key: "handouts", Property: PropHandouts, Default: handoutsFree,
+		in: func(s *Settings) any { return &s.Handouts }, fault: judgeHandoutsSetting,
+	},
+	{
 		Key: "approval_delay", Property: PropApprovalDelay, Default: "PT0S",
 		in: func(s *Settings) any { return &s.ApprovalDelay }, fault: from(0),
 	},

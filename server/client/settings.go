@@ -36,6 +36,11 @@ type Settings struct {
 	ApprovalDuration  time.Duration
 	ApprovedByDefault bool
 
+	// HandoutLimit is how often it may get its secret, as clients.conf has it; empty for
+	// as often as it asks.
+	HandoutLimit string
+	// Handouts says whether it takes a grant each time: "free" or "granted".
+	Handouts string
 	// RecordRequired says that a hand-out which cannot be put on record is refused.
 	RecordRequired bool
 

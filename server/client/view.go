@@ -20,6 +20,10 @@ type View struct {
 	ApprovalsPending int
 	// AbsenceUntil is when a planned absence is over at the latest; zero without one.
 	AbsenceUntil time.Time
+	// HandoutsAllowed is how many hand-outs are left of the client's grants, and
+	// AllowedUntil when the last of these ends; zero if one has no end.
+	HandoutsAllowed int
+	AllowedUntil    time.Time
 	// ApprovedUntil is when an approval in force ends; zero without one.
 	ApprovedUntil time.Time
 }

@@ -204,7 +204,7 @@ func host(name, keyID string) Settings {
 	return Settings{
 		Name: name, KeyID: keyID, Secret: NewSecret([]byte("secret of " + name)), Host: name + ".example.org",
 		Checker: "fping -q -- %(host)s", Timeout: 5 * time.Minute, ExtendedTimeout: 15 * time.Minute, Interval: 2 * time.Minute,
-		ApprovalDuration: time.Second, ApprovedByDefault: true, Enabled: true,
+		ApprovalDuration: time.Second, ApprovedByDefault: true, Handouts: handoutsFree, Enabled: true,
 	}
 }
 

@@ -132,6 +132,14 @@ var events = map[client.EventKind][]struct {
 		client.Event{By: person},
 		`INFO: Client foo was denied client=foo key_id=00AA actor="uid 1000, pid 77"`,
 	}},
+	client.Allowed: {{
+		client.Event{By: person, Note: "1 hand-out within 20m"},
+		`INFO: Client foo was granted its secret client=foo key_id=00AA actor="uid 1000, pid 77" note="1 hand-out within 20m"`,
+	}},
+	client.Revoked: {{
+		client.Event{By: person},
+		`INFO: What was granted to client foo was revoked client=foo key_id=00AA actor="uid 1000, pid 77"`,
+	}},
 	client.ApprovalOver: {{
 		client.Event{},
 		"DEBUG: Nobody waits for approval of client foo any more client=foo key_id=00AA",
@@ -164,6 +172,12 @@ var events = map[client.EventKind][]struct {
 	}, {
 		client.Event{Identity: raw, Address: peer, Refusal: client.NotFromThere, Note: "allow_from is 192.0.2.0/24"},
 		`WARNING: Client foo must not fetch its secret from that address client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=not-from-there note="allow_from is 192.0.2.0/24"`,
+	}, {
+		client.Event{Refusal: client.TooOften, Note: "handout_limit is 3/PT1H"},
+		`WARNING: Client foo asks for its secret too often client=foo key_id=00AA reason=too-often note="handout_limit is 3/PT1H"`,
+	}, {
+		client.Event{Refusal: client.NotGranted},
+		`WARNING: Client foo asks for its secret without a grant client=foo key_id=00AA reason=not-granted`,
 	}, {
 		client.Event{Refusal: client.NotRecorded},
 		`ERROR: Client foo is refused since the hand-out cannot be put on record client=foo key_id=00AA reason=not-recorded`,

@@ -50,6 +50,7 @@ type record struct {
 	Standing standing
 	Sources  []netip.Prefix `json:",omitempty"`
 	Handed   []handed       `json:",omitempty"`
+	Grants   []grant        `json:",omitempty"`
 	Gone     time.Time      `json:",omitzero"`
 }
 
@@ -84,6 +85,32 @@ func handedIn(saved []handed) (all []client.Handed) {
 		all = append(all, client.Handed{
 			ID: h.ID, At: h.At, Identity: client.Identity{Kind: h.Kind, Hex: h.Key}, Address: h.Address, Outcome: h.Outcome, Ago: h.Ago,
 		})
+	}
+	return all
+}
+
+// grant is [client.Grant].
+type grant struct {
+	ID       string
+	By       actor
+	At       time.Time
+	Times    int
+	Until    time.Time     `json:",omitzero"`
+	For      time.Duration `json:",omitempty"`
+	Used     []string      `json:",omitempty"`
+	Returned int           `json:",omitempty"`
+}
+
+func grantsOf(all []client.Grant) (saved []grant) {
+	for _, g := range all {
+		saved = append(saved, grant{ID: g.ID, By: actor(g.By), At: g.At.UTC(), Times: g.Times, Until: g.Until.UTC(), For: g.For, Used: g.Used, Returned: g.Returned})
+	}
+	return saved
+}
+
+func grantsIn(saved []grant) (all []client.Grant) {
+	for _, g := range saved {
+		all = append(all, client.Grant{ID: g.ID, By: client.Actor(g.By), At: g.At, Times: g.Times, Until: g.Until, For: g.For, Used: g.Used, Returned: g.Returned})
 	}
 	return all
 }
@@ -248,6 +275,7 @@ func recordOf(r *client.Record) record {
 		Standing:   standingOf(&r.Standing),
 		Sources:    r.Sources,
 		Handed:     handedOf(r.Handed),
+		Grants:     grantsOf(r.Grants),
 		Gone:       r.Gone.UTC(),
 	}
 }
@@ -262,6 +290,7 @@ func (r *record) of(name string, secret client.Secret) client.Record {
 		Standing:   r.Standing.standing(),
 		Sources:    r.Sources,
 		Handed:     handedIn(r.Handed),
+		Grants:     grantsIn(r.Grants),
 		Gone:       r.Gone,
 	}.Judged()
 }

@@ -35,8 +35,8 @@ func ofTheSchema() []client.Record {
 	configured := client.Settings{
 		Name: "lowered", KeyID: "AB", Fingerprint: "CD", Secret: secret("secret"), Host: "lowered.example.org", Checker: "fping -q -- %(host)s",
 		Timeout: 5 * time.Minute, ExtendedTimeout: 15 * time.Minute, Interval: 2 * time.Minute, ApprovalDelay: 30 * time.Second,
-		ApprovalDuration: time.Second, ApprovedByDefault: true, Enabled: true, EnabledOwn: true,
-		AllowFrom: "192.0.2.0/24", RecordRequired: true,
+		ApprovalDuration: time.Second, ApprovedByDefault: true, Handouts: "free", Enabled: true, EnabledOwn: true,
+		AllowFrom: "192.0.2.0/24", RecordRequired: true, HandoutLimit: "3/PT1H",
 	}
 	inForce := configured
 	inForce.Host, inForce.EnabledOwn = "192.0.2.7", false
@@ -60,6 +60,9 @@ func ofTheSchema() []client.Record {
 		Gone: at(11),
 	}
 	healthy := client.Record{Settings: inForce, Configured: configured, State: client.State{Expires: at(12), LastCheckerStatus: client.NeverChecked}}
+	healthy.Grants = []client.Grant{{
+		ID: "5", By: person, At: at(14), Times: 2, Until: at(15), For: time.Minute, Used: []string{"6"}, Returned: 1,
+	}}
 	healthy.Settings.Name, healthy.Configured.Name = "healthy", "healthy"
 	healthy.Absence = client.PlannedAbsence{ID: "4", By: person, At: at(13), Why: "new firmware", Left: time.Hour, Begun: true}
 	return []client.Record{lowered.Judged(), healthy.Judged()}
@@ -138,9 +141,10 @@ func TestEverySchemaThatWasReleasedIsRead(t *testing.T) {
 // lack takes from a record what was new in a later schema.
 func lack(r *client.Record, version int) {
 	if version < 4 {
-		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources, r.Handed = "", "", nil, nil
+		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources, r.Handed, r.Grants = "", "", nil, nil, nil
 		r.Settings.RecordRequired, r.Configured.RecordRequired = false, false
 		r.Absence = client.PlannedAbsence{}
+		r.Settings.HandoutLimit, r.Configured.HandoutLimit, r.Settings.Handouts, r.Configured.Handouts = "", "", "", ""
 	}
 }
 

@@ -123,6 +123,8 @@ func full(name string) (r client.Record) {
 	fill(reflect.ValueOf(&r).Elem(), &n)
 	r.Settings.Name, r.Configured.Name = name, name
 	r.Settings.AllowFrom, r.Configured.AllowFrom = "192.0.2.7", "192.0.2.8"
+	r.Settings.HandoutLimit, r.Configured.HandoutLimit = "3/PT1H", "4/PT1H"
+	r.Settings.Handouts, r.Configured.Handouts = "free", "granted"
 	r.Settings.EnabledOwn, r.Dropped = false, false
 	return r.Judged()
 }
