@@ -153,6 +153,7 @@ func changeClient(r *client.Registry, now client.Settings, say func(word, name, 
 // and finds everything that it acknowledged each time. On a slow machine it takes
 // more kills until enough was acknowledged.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	const enough = 250
 	kills := 0
 	dir := t.TempDir()
@@ -319,6 +320,7 @@ type zeros struct{}
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
 func TestFullAndReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	disk := child("fill", t.TempDir())
 	disk.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Getuid() != 0 {

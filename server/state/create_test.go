@@ -63,6 +63,7 @@ func TestANewFileThatCannotBeMade(t *testing.T) {
 }
 
 func TestANewFileThatAnotherServerMakes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, newName)
 	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {

@@ -414,8 +414,13 @@ func getSummary(tx *bolt.Tx) (total summary, err error) {
 	return total, nil
 }
 
-// readAll verifies everything and decodes it into saved.
-func readAll(tx *bolt.Tx, saved map[string]*record) error {
+// readAll verifies everything and decodes the records.
+func readAll(db *bolt.DB) (saved map[string]*record, err error) {
+	saved = make(map[string]*record)
+	return saved, db.View(func(tx *bolt.Tx) error { return decodeAll(tx, saved) })
+}
+
+func decodeAll(tx *bolt.Tx, saved map[string]*record) error {
 	want, err := getSummary(tx)
 	if err != nil {
 		return err
@@ -451,5 +456,3 @@ func readAll(tx *bolt.Tx, saved map[string]*record) error {
 	}
 	return nil
 }
-
-func verify(tx *bolt.Tx) error { return readAll(tx, make(map[string]*record)) }

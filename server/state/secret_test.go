@@ -131,6 +131,7 @@ func TestAStartDecryptsNothing(t *testing.T) {
 // TestTenThousandClientsAreTakenOverAtOnce: to decrypt all of their secrets takes
 // twenty minutes of a processor, and a start must not.
 func TestTenThousandClientsAreTakenOverAtOnce(t *testing.T) {
+	t.Parallel()
 	const many = 10_000
 	dir := t.TempDir()
 	message := costly(t, "set at run time", "configured")

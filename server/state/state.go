@@ -59,7 +59,8 @@ type Store struct {
 	log  *slog.Logger
 
 	mu     sync.Mutex
-	db     *bolt.DB // nil when it must be opened again
+	db     *bolt.DB           // nil when it must be opened again
+	read   map[string]*record // what there was when it was opened, until that is asked for or changed
 	mine   mine
 	closed bool
 	sealed map[string]sealedSecret
@@ -194,13 +195,14 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
-	if err := db.View(verify); err != nil {
+	read, err := readAll(db)
+	if err != nil {
 		return errors.Join(unusable(s.path, err), db.Close())
 	}
 	if err := s.mine.is(s.path); err != nil {
 		return errors.Join(unusable(s.path, err), db.Close())
 	}
-	s.db = db
+	s.db, s.read = db, read
 	return nil
 }
 
@@ -345,9 +347,13 @@ func (s *Store) Records(configured []client.Settings) ([]client.Record, error) {
 	if err := s.reopen(); err != nil {
 		return nil, waysOn(err)
 	}
-	saved := make(map[string]*record)
-	if err := s.db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
-		return nil, waysOn(unusable(s.path, err))
+	saved := s.read
+	s.read = nil
+	if saved == nil {
+		var err error
+		if saved, err = readAll(s.db); err != nil {
+			return nil, waysOn(unusable(s.path, err))
+		}
 	}
 	return s.unseal(saved, configured), nil
 }
@@ -416,6 +422,7 @@ func (s *Store) write(change func(*bolt.Tx) error) (err error) {
 	if err := s.mine.is(s.path); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
+	s.read = nil
 	err = s.db.Update(func(tx *bolt.Tx) error { return s.mine.update(tx, change) })
 	if err != nil {
 		err = errors.Join(err, s.db.Close())

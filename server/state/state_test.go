@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -208,6 +209,19 @@ func TestSave(t *testing.T) {
 
 // TestStartsAtTheSameTime has servers race for a new directory, and for one that
 // a server begins anew.
+func TestWhatWasSavedSinceTheFileWasOpenedIsRead(t *testing.T) {
+	s := open(t, t.TempDir())
+	save(t, s, full("before"), full("dropped since"))
+	s = reopen(t, s)
+	dropped := full("dropped since")
+	dropped.Dropped = true
+	save(t, s, full("since"), dropped)
+	got := recordsOf(t, s)
+	if _, ok := got["since"]; !ok || len(got) != 2 {
+		t.Errorf("got %v", slices.Sorted(maps.Keys(got)))
+	}
+}
+
 func TestStartsAtTheSameTime(t *testing.T) {
 	for range 5 {
 		dir := t.TempDir()
@@ -274,7 +288,7 @@ func TestASavedSettingThatCannotBeInForceLocksNobodyOut(t *testing.T) {
 	configured := full("a").Configured
 	saved := full("a")
 	saved.Configured = configured
-	saved.Settings.Checker, saved.Settings.Host = strings.Repeat("x", 17<<20), strings.Repeat("y", 17<<20)
+	saved.Settings.Checker, saved.Settings.Host = strings.Repeat("x", client.MaxCommand+1), strings.Repeat("y", client.MaxHost+1)
 	saved.Settings.Interval, saved.Settings.Timeout = 0, 147*364*24*time.Hour
 	gone := saved
 	gone.Settings.Name, gone.Configured.Name = "gone", "gone"
@@ -343,8 +357,8 @@ func TestSecrets(t *testing.T) {
 
 func savedMessage(t *testing.T, s *Store, name string) []byte {
 	t.Helper()
-	saved := make(map[string]*record)
-	if err := s.db.View(func(tx *bolt.Tx) error { return readAll(tx, saved) }); err != nil {
+	saved, err := readAll(s.db)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return saved[name].Secret
@@ -497,6 +511,7 @@ func ls(t *testing.T, dir string) (names []string) {
 }
 
 func TestASecondServerIsRefused(t *testing.T) {
+	t.Parallel()
 	s := open(t, t.TempDir())
 	save(t, s, full("a"))
 	var others sync.WaitGroup
@@ -717,11 +732,12 @@ func another(_ *testing.T, path string) error {
 // TestDamageIsNoticed changes bytes all over a file: it is either refused, or
 // the change was where nothing is, and every record is as it was.
 func TestDamageIsNoticed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
 	want := make(map[string]client.Record)
 	var configured []client.Settings
-	for _, r := range hundred()[:40] {
+	for _, r := range hundred()[:16] { // several pages of records, and a page above them
 		save(t, s, r)
 		want[r.Settings.Name] = r
 		configured = append(configured, r.Configured)

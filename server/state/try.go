@@ -73,7 +73,7 @@ func tryFile(path string, saved map[string]*record) (server client.ServerRecord,
 		return server, err
 	}
 	if err := db.View(func(tx *bolt.Tx) error {
-		if err := readAll(tx, saved); err != nil {
+		if err := decodeAll(tx, saved); err != nil {
 			return err
 		}
 		server, err = getServer(tx)
