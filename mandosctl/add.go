@@ -42,7 +42,8 @@ and was disabled, removed or has expired, is refused: see "mandosctl list --gone
 
 A section may bring the command of its checker, which the server then runs. It is
 shown first, and taken if somebody at the terminal agrees, or with --yes.`,
-		Example: `  ssh laptop-7 mandos-keygen --password | mandosctl add -
+		Example: `  ssh -t root@laptop-7 'mandos-keygen --password >section'
+  ssh root@laptop-7 cat section | mandosctl add -
   mandosctl add --yes laptop-7.conf`,
 		Args: takes("[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -82,7 +82,8 @@ are on standard error, each mistake on a line.`,
   mandosctl disable laptop-7         it was stolen: it gets nothing any more
   mandosctl enable 'web*'            quote patterns
   mandosctl monitor                  everything live, on the whole screen
-  ssh laptop-7 mandos-keygen --password | mandosctl add -`,
+  ssh -t root@laptop-7 'mandos-keygen --password >section'
+  ssh root@laptop-7 cat section | mandosctl add -`,
 		Version:           version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
