@@ -35,11 +35,12 @@ type Handed struct {
 	ended time.Time // when the outcome came, on the monotonic clock
 }
 
-// What is kept of hand-outs: so many of those that were last, and the older of them so
-// long.
+// What is kept of hand-outs: so many of those that were last, fewer where nothing counts
+// them, and none of them longer than so.
 const (
-	maxHanded  = 200
-	keepHanded = 24 * time.Hour
+	maxHanded          = 2 * maxTimes
+	maxHandedUncounted = 20
+	keepHanded         = 24 * time.Hour
 )
 
 // settleTime is how long a hand-out stays under way on disk after its end, so that this
@@ -60,7 +61,11 @@ func (c *client) begin(h *Handout) {
 	all := slices.DeleteFunc(slices.Clone(c.Handed), func(other Handed) bool {
 		return other.Outcome != Underway && other.age() > keepHanded
 	})
-	c.Handed = append(all[max(0, len(all)-maxHanded+1):], Handed{
+	most := maxHanded
+	if c.HandoutLimit == "" {
+		most = maxHandedUncounted
+	}
+	c.Handed = append(all[max(0, len(all)-most+1):], Handed{
 		ID: h.number, At: h.registry.wall(), Identity: h.id, Address: h.from.Address, since: time.Now(),
 	})
 	if c.granted() {

@@ -184,7 +184,7 @@ func TestAHandoutIsOnRecordBeforeTheSecretLeaves(t *testing.T) {
 				w.fetch(keyA)
 			}
 			w.pass(settleTime + 2*SaveDelay)
-			if got := outcomes(w); len(got) != maxHanded {
+			if got := outcomes(w); len(got) != maxHandedUncounted {
 				w.t.Errorf("%d are kept", len(got))
 			}
 			w.pass(keepHanded)
