@@ -40,21 +40,24 @@ type Client struct {
 	LastCheckerStatus   int // an exit status, CheckerCrashed or NeverChecked
 
 	// The rest is unknown, and zero, with a server that has no ClientInterface1.
-	LastHandout       time.Time
-	LastHandoutKey    KeyKind
-	SecretProblem     string // why the secret can hardly be meant; empty if it can
-	LastCheckerOutput string // the last line printed, if the last check failed
-	DisabledSince     time.Time
-	DisabledBecause   Reason
-	DisabledBy        Actor
-	ApprovalsPending  int
-	DeniedUntil       time.Time // when a decision that is in force ends
-	ApprovedUntil     time.Time
-	AbsenceUntil      time.Time // when a planned absence is over at the latest
-	AbsenceID         string
-	AbsenceReason     string    // in somebody's words
-	HandoutsAllowed   int       // left of its grants
-	AllowedUntil      time.Time // when the last of these ends; zero for none that ends
+	LastHandout        time.Time
+	LastHandoutKey     KeyKind
+	SecretProblem      string // why the secret can hardly be meant; empty if it can
+	LastCheckerOutput  string // the last line printed, if the last check failed
+	DisabledSince      time.Time
+	DisabledBecause    Reason
+	DisabledBy         Actor
+	ApprovalsPending   int
+	DeniedUntil        time.Time // when a decision that is in force ends
+	ApprovedUntil      time.Time
+	AbsenceUntil       time.Time // when a planned absence is over at the latest
+	AbsenceID          string
+	AbsenceReason      string    // in somebody's words
+	HandoutsAllowed    int       // left of its grants
+	ApprovalsAhead     int       // hand-outs that are approved in advance
+	ApprovedAheadUntil time.Time // when that ends; zero for no end
+	ApprovalsNeeded    int       // people who have to approve; 0 with a server that does not tell
+	AllowedUntil       time.Time // when the last of these ends; zero for none that ends
 
 	// Other are settings that are none of these, by their names in clients.conf, as they
 	// are written there: those that the Python server does not have.
@@ -134,6 +137,12 @@ func (c *Client) field(property string) any {
 		return &c.ApprovalsPending
 	case "DeniedUntil":
 		return &c.DeniedUntil
+	case "ApprovalsAhead":
+		return &c.ApprovalsAhead
+	case "ApprovedAheadUntil":
+		return &c.ApprovedAheadUntil
+	case "ApprovalsNeeded":
+		return &c.ApprovalsNeeded
 	case "HandoutsAllowed":
 		return &c.HandoutsAllowed
 	case "AllowedUntil":

@@ -60,6 +60,12 @@ func (conn *Connection) Allow(ctx context.Context, c Client, times uint32, d tim
 	return conn.call(ctx, c.Path, ClientInterface1+".Allow", []any{times, uint64(d / time.Millisecond)})
 }
 
+// ApproveAhead approves so many of a client's hand-outs in advance: within d, or, if that
+// is 0, whenever they are.
+func (conn *Connection) ApproveAhead(ctx context.Context, c Client, times uint32, d time.Duration) error {
+	return conn.call(ctx, c.Path, ClientInterface1+".ApproveAhead", []any{times, uint64(d / time.Millisecond)})
+}
+
 // Revoke takes back what is left of a client's grants.
 func (conn *Connection) Revoke(ctx context.Context, c Client) error {
 	return conn.call(ctx, c.Path, ClientInterface1+".Revoke", nil)

@@ -30,10 +30,11 @@ const (
 	CheckerStopped    EventKind = "checker-stopped"     // By
 	CheckerNotStarted EventKind = "checker-not-started" // Command, Error
 	ApprovalNeeded    EventKind = "approval-needed"     // Key, Address
-	Approved          EventKind = "approved"            // By
+	Approved          EventKind = "approved"            // By, Note: how many of those needed, while they are not enough
 	Denied            EventKind = "denied"              // By
 	Allowed           EventKind = "allowed"             // By, Note: what was granted
 	Revoked           EventKind = "revoked"             // By
+	ApprovedAhead     EventKind = "approved-ahead"      // By, Note: what was approved in advance
 	ApprovalOver      EventKind = "approval-over"
 	SecretSent        EventKind = "secret-sent"         // Key, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Key, Address, Error, Note
@@ -64,7 +65,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovedAhead, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, MassFailure, MassFailureOver, StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }

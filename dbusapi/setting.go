@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ type Setting struct {
 	Property  string // of the client
 	Interface string // that has the property
 	// Type is the property's: "s" a text, "t" a duration in milliseconds, "b" a
-	// boolean, "ay" the secret.
+	// boolean, "u" a number from 1 on, "ay" the secret.
 	Type string
 	// Writable says that it can be changed at run time.
 	Writable bool
@@ -127,6 +128,8 @@ func (s *Setting) text(value any) (string, error) {
 		return value, nil
 	case bool:
 		return notation.FormatBool(value), nil
+	case uint32:
+		return strconv.FormatUint(uint64(value), 10), nil
 	case uint64:
 		return notation.FormatDuration(time.Duration(value) * time.Millisecond), nil
 	case []byte:
@@ -163,7 +166,7 @@ func (s *Setting) isDefault(text string) bool {
 	return text == s.Default
 }
 
-// Set changes a setting of a client's at run time: to a string, a bool or a
+// Set changes a setting of a client's at run time: to a string, a bool, a uint32 or a
 // [time.Duration], of which the bus carries whole milliseconds, as the setting's type
 // is.
 func (conn *Connection) Set(ctx context.Context, c Client, s Setting, value any) error {

@@ -77,7 +77,7 @@ func (o *allowOptions) do(ctx context.Context, server *dbusapi.Connection, c dbu
 // refusedBecauseUnknown is for other Mandos servers.
 func refusedBecauseUnknown(err error) error {
 	if errors.Is(err, dbusapi.ErrNotSupported) {
-		return errors.New("the server knows no grants")
+		return errors.New("the server grants and approves nothing in advance")
 	}
 	return err
 }

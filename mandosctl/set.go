@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,6 +135,12 @@ func readValue(kind, text string) (value any, understood string, err error) {
 	case "t":
 		d, err := parseDuration(text)
 		return d, notation.FormatDuration(d), err
+	case "u":
+		n, err := notation.ParseCount(text)
+		if err != nil {
+			return nil, "", fmt.Errorf("%q %w", text, err)
+		}
+		return uint32(n), strconv.Itoa(n), nil
 	case "b":
 		b, err := notation.ParseBool(text)
 		if err != nil {
@@ -153,7 +160,7 @@ func keysOf(settings []dbusapi.Setting) []string {
 }
 
 // typeNames are the types as people call them.
-var typeNames = map[string]string{"s": "text", "t": "duration", "b": "yes or no"}
+var typeNames = map[string]string{"s": "text", "t": "duration", "u": "number", "b": "yes or no"}
 
 func (p *program) listSettings(ctx context.Context, o setOptions) error {
 	if len(o.names) > 0 || len(o.assignments) > 0 || o.all {

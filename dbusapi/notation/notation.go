@@ -10,6 +10,7 @@ package notation
 
 import (
 	"errors"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -76,4 +77,21 @@ func FormatBool(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// ErrCount completes a sentence that begins with what was written.
+var ErrCount = errors.New("is not a number from 1 on")
+
+// ParseCount reads a number of things of which there is at least one.
+func ParseCount(s string) (int, error) {
+	n, err := ParseInt(s)
+	switch {
+	case err != nil:
+		return 0, err
+	case n < 1:
+		return 0, ErrCount
+	case n > math.MaxInt32:
+		return 0, ErrLargeNumber
+	}
+	return int(n), nil
 }

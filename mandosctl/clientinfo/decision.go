@@ -12,6 +12,9 @@ import (
 // Outcome says what follows from the decision about a client that stood so when it was
 // made.
 func Outcome(c *dbusapi.Client, approve bool) string {
+	if approve && c.ApprovalsNeeded > 1 {
+		return fmt.Sprintf("approved; it gets its secret when %d people have approved while it waits", c.ApprovalsNeeded)
+	}
 	word, waiter, comer := "denied", "is refused", "is refused"
 	if approve {
 		word, waiter, comer = "approved", "gets its secret", "gets it"

@@ -49,6 +49,7 @@ func Details(c *dbusapi.Client, now time.Time, when func(time.Time) string) []Li
 			{"last asked for", when(c.LastApprovalRequest)},
 			{"denied until", when(c.DeniedUntil)},
 			{"approved until", when(c.ApprovedUntil)},
+			{"approved ahead", aheadInWords(c, now)},
 			{"granted", grantedInWords(c, now)},
 			{"key ID", c.KeyID},
 			{"fingerprint", c.Fingerprint},
@@ -132,9 +133,21 @@ func grantedInWords(c *dbusapi.Client, now time.Time) string {
 	return Allowed(c, now)
 }
 
+// aheadInWords is empty if nothing is approved in advance.
+func aheadInWords(c *dbusapi.Client, now time.Time) string {
+	if c.ApprovalsAhead == 0 {
+		return ""
+	}
+	return approvedAhead(c, now)
+}
+
 func approvalInWords(c *dbusapi.Client) string {
 	if c.ApprovalDelay == 0 {
 		return "not needed"
+	}
+	if c.ApprovalsNeeded > 1 {
+		return fmt.Sprintf("asked for, from %d people; after %s it is denied; a decision holds for %s",
+			c.ApprovalsNeeded, notation.FormatDuration(c.ApprovalDelay), notation.FormatDuration(c.ApprovalDuration))
 	}
 	return fmt.Sprintf("asked for; after %s it is %s by default; a decision holds for %s",
 		notation.FormatDuration(c.ApprovalDelay), DecisionByDefault(c), notation.FormatDuration(c.ApprovalDuration))

@@ -45,10 +45,11 @@ var accounts = map[dbusapi.EventKind]account{
 	dbusapi.CheckerStopped:    {tone: console.Plain, say: doneBy("check stopped")},
 	dbusapi.CheckerNotStarted: {tone: console.Bad, say: func(e *dbusapi.Event) string { return "checker could not be started: " + e.Error }},
 	dbusapi.ApprovalNeeded:    {tone: console.Warning, say: func(e *dbusapi.Event) string { return "waits for approval" + place(e) }},
-	dbusapi.Approved:          {tone: console.Plain, say: doneBy("approved")},
+	dbusapi.Approved:          {tone: console.Plain, say: func(e *dbusapi.Event) string { return "approved" + by(e.By) + note(e) }},
 	dbusapi.Denied:            {tone: console.Plain, say: doneBy("denied")},
 	dbusapi.Allowed:           {tone: console.Plain, say: func(e *dbusapi.Event) string { return "granted its secret" + by(e.By) + note(e) }},
 	dbusapi.Revoked:           {tone: console.Plain, say: func(e *dbusapi.Event) string { return "what was granted was revoked" + by(e.By) }},
+	dbusapi.ApprovedAhead:     {tone: console.Plain, say: func(e *dbusapi.Event) string { return "approved in advance" + by(e.By) + note(e) }},
 	dbusapi.ApprovalOver:      {tone: console.Routine, say: func(*dbusapi.Event) string { return "nobody waits for approval any more" }},
 	dbusapi.SecretSent:        {tone: console.Good, say: func(e *dbusapi.Event) string { return "received its secret" + place(e) + note(e) }},
 	dbusapi.SecretNotReceived: {tone: console.Warning, say: func(e *dbusapi.Event) string {

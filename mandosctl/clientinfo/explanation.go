@@ -307,14 +307,24 @@ func grantInWords(r *dbusapi.Ruling, c *dbusapi.Client, now time.Time) string {
 	return "somebody has granted it " + Allowed(c, now)
 }
 
+// approvedAhead tells how much is approved in advance.
+func approvedAhead(c *dbusapi.Client, now time.Time) string {
+	return counted(c.ApprovalsAhead, c.ApprovedAheadUntil, now)
+}
+
 // Allowed tells what is left of a client's grants.
 func Allowed(c *dbusapi.Client, now time.Time) string {
+	return counted(c.HandoutsAllowed, c.AllowedUntil, now)
+}
+
+// counted is so many hand-outs until then, if there is an end.
+func counted(handouts int, until, now time.Time) string {
 	left := "1 hand-out"
-	if c.HandoutsAllowed != 1 {
-		left = fmt.Sprintf("%d hand-outs", c.HandoutsAllowed)
+	if handouts != 1 {
+		left = fmt.Sprintf("%d hand-outs", handouts)
 	}
-	if c.AllowedUntil.After(now) {
-		left += ", for another " + humantime.Rough(c.AllowedUntil.Sub(now))
+	if until.After(now) {
+		left += ", for another " + humantime.Rough(until.Sub(now))
 	}
 	return left
 }
@@ -351,12 +361,18 @@ func expirySteps(c *dbusapi.Client, now time.Time) []Step {
 func approvalOf(r *dbusapi.Ruling, c *dbusapi.Client, now time.Time) string {
 	left := humantime.Rough(r.Until.Sub(now))
 	switch {
+	case r.Verdict == dbusapi.Passes && c.ApprovalsAhead > 0:
+		return "it is approved in advance, for " + approvedAhead(c, now)
 	case r.Verdict == dbusapi.Refuses:
 		return "somebody denied it, which holds for another " + left
 	case r.Verdict == dbusapi.Passes && !r.Until.IsZero():
 		return "somebody approved it, which holds for another " + left
 	case r.Verdict == dbusapi.Passes:
 		return "it needs no approval"
+	}
+	if c.ApprovalsNeeded > 1 {
+		return fmt.Sprintf("it needs the approval of %d people while it waits, and has %s; after %s without that it is denied",
+			c.ApprovalsNeeded, r.Note, notation.FormatDuration(c.ApprovalDelay))
 	}
 	text := fmt.Sprintf("it needs approval; after %s without a decision it is %s", notation.FormatDuration(c.ApprovalDelay), DecisionByDefault(c))
 	if c.ApprovalPending {

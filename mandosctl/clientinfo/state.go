@@ -142,7 +142,7 @@ func ApprovalDeadline(c *dbusapi.Client) time.Time { return c.LastApprovalReques
 
 // DecisionByDefault is what becomes of a connection that nobody decides about.
 func DecisionByDefault(c *dbusapi.Client) string {
-	if c.ApprovedByDefault {
+	if c.ApprovedByDefault && c.ApprovalsNeeded <= 1 {
 		return "approved"
 	}
 	return "denied"

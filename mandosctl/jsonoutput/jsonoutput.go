@@ -67,6 +67,9 @@ type Client struct {
 	LastHandoutKey      dbusapi.KeyKind   `json:"lastHandoutKey"`  // "raw-public-key", "openpgp-key", or empty
 	AbsenceUntil        *time.Time        `json:"absenceUntil"`    // null unless one is planned
 	AbsenceReason       string            `json:"absenceReason"`   // in somebody's words, or empty
+	ApprovalsNeeded     int               `json:"approvalsNeeded"` // people who have to approve, if any has to
+	ApprovalsAhead      int               `json:"approvalsAhead"`  // hand-outs that are approved in advance
+	ApprovedAheadUntil  *time.Time        `json:"approvedAheadUntil"`
 	HandoutsAllowed     int               `json:"handoutsAllowed"` // left of its grants
 	AllowedUntil        *time.Time        `json:"allowedUntil"`    // when the last of these ends
 	DisabledSince       *time.Time        `json:"disabledSince"`
@@ -116,6 +119,9 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		LastHandoutKey:      c.LastHandoutKey,
 		AbsenceUntil:        orNull(c.AbsenceUntil),
 		AbsenceReason:       c.AbsenceReason,
+		ApprovalsNeeded:     max(c.ApprovalsNeeded, 1),
+		ApprovalsAhead:      c.ApprovalsAhead,
+		ApprovedAheadUntil:  orNull(c.ApprovedAheadUntil),
 		HandoutsAllowed:     c.HandoutsAllowed,
 		AllowedUntil:        orNull(c.AllowedUntil),
 		DisabledSince:       orNull(c.DisabledSince),

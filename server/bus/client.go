@@ -63,6 +63,13 @@ var clientInterface1 = &iface{
 			}
 			return c.service.registry.Allow(c.ctx, by, c.client.Name, int(c.args[0].(uint32)), d)
 		})},
+		"ApproveAhead": {in: "ut", do: changing(func(c *call, by client.Actor) error {
+			d, err := duration("the time", c.args[1])
+			if err != nil {
+				return err
+			}
+			return c.service.registry.ApproveAhead(c.ctx, by, c.client.Name, int(c.args[0].(uint32)), d)
+		})},
 		"Revoke": {do: changing(func(c *call, by client.Actor) error {
 			return c.service.registry.Revoke(c.ctx, by, c.client.Name)
 		})},
@@ -94,6 +101,8 @@ var clientInterface1 = &iface{
 		of("DeniedUntil", func(v *client.View) any { return v.DeniedUntil }),
 		of("HandoutsAllowed", func(v *client.View) any { return uint32(v.HandoutsAllowed) }),
 		of("AllowedUntil", func(v *client.View) any { return v.AllowedUntil }),
+		of("ApprovalsAhead", func(v *client.View) any { return uint32(v.ApprovalsAhead) }),
+		of("ApprovedAheadUntil", func(v *client.View) any { return v.ApprovedAheadUntil }),
 		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }),
 		of("AbsenceUntil", func(v *client.View) any { return v.AbsenceUntil }),
 		of("AbsenceID", func(v *client.View) any { return v.Absence.ID }).following(client.PropAbsenceUntil),

@@ -36,7 +36,7 @@ func settings(face string) (all []property) {
 // only be written.
 func setting(s *client.Setting) property {
 	name := string(s.Property)
-	p := of(name, func(v *client.View) any { return s.Value(&v.Settings) })
+	p := of(name, func(v *client.View) any { return onBus(s.Value(&v.Settings)) })
 	if typeOf(s) == "ay" {
 		p.read = nil
 	}
@@ -52,6 +52,14 @@ func setting(s *client.Setting) property {
 	})
 }
 
+// onBus is the value of a setting as the bus has it. A number that is not set is 1.
+func onBus(value any) any {
+	if n, is := value.(int); is {
+		return uint32(max(n, 1))
+	}
+	return value
+}
+
 // typeOf is the D-Bus type of a setting's property.
 func typeOf(s *client.Setting) string {
 	switch s.Field(new(client.Settings)).(type) {
@@ -59,6 +67,8 @@ func typeOf(s *client.Setting) string {
 		return "t"
 	case *bool:
 		return "b"
+	case *int:
+		return "u"
 	case *client.Secret:
 		return "ay"
 	}
@@ -72,6 +82,8 @@ func decode(s *client.Setting, name string, value any) (any, error) {
 		return duration(name, value)
 	case "b":
 		return truth(name, value)
+	case "u":
+		return count(name, value)
 	case "ay":
 		return secret(name, value)
 	}

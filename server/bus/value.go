@@ -3,6 +3,7 @@
 package bus
 
 import (
+	"math"
 	"reflect"
 	"time"
 
@@ -40,6 +41,18 @@ func truth(name string, value any) (bool, error) {
 		return v.Uint() != 0, nil
 	}
 	return false, errorf(dbusapi.ErrorInvalidArgs, "%s must be a boolean", name)
+}
+
+// count takes a number of things of which there is at least one.
+func count(name string, value any) (int, error) {
+	v := reflect.ValueOf(value)
+	switch {
+	case v.CanInt() && v.Int() >= 1 && v.Int() <= math.MaxInt32:
+		return int(v.Int()), nil
+	case v.CanUint() && v.Uint() >= 1 && v.Uint() <= math.MaxInt32:
+		return int(v.Uint()), nil
+	}
+	return 0, errorf(dbusapi.ErrorInvalidArgs, "%s must be a number from 1 to %d", name, math.MaxInt32)
 }
 
 func text(name string, value any) (string, error) {

@@ -66,8 +66,9 @@ type client struct {
 	approved     *bool     // the decision in force
 	decided      time.Time // when it ends
 	approvalUp   *time.Timer
-	pending      int           // connections that asked for approval
-	stirred      chan struct{} // closed and replaced when those who wait must look again
+	pending      int             // connections that asked for approval
+	votes        map[string]bool // the people who have approved, while connections wait
+	stirred      chan struct{}   // closed and replaced when those who wait must look again
 }
 
 func newClient(record Record, objectPath string, position int) *client {
@@ -92,7 +93,8 @@ func (r *Registry) view(c *client) View {
 	if c.due() == c.awayUntil {
 		v.Expires = v.AbsenceUntil
 	}
-	v.HandoutsAllowed, v.AllowedUntil = c.allowed(r.wall())
+	v.HandoutsAllowed, v.AllowedUntil = c.Grants.left(r.wall())
+	v.ApprovalsAhead, v.ApprovedAheadUntil = c.Ahead.byPersons(c.needed(), r.wall())
 	if c.approved != nil && *c.approved {
 		v.ApprovedUntil = c.decided
 	}

@@ -97,7 +97,20 @@ func (r *Registry) lowerFor(c *client, why Reason, by Actor) {
 // who wait for its approval or come to. A later decision replaces an earlier one.
 func (r *Registry) Approve(ctx context.Context, by Actor, name string, approve bool) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
+		if approve && c.needed() > 1 {
+			if err := r.vote(c, by); err != nil {
+				return failed(err)
+			}
+			if len(c.votes) < c.needed() {
+				r.note(Event{Kind: Approved, Time: r.wall(), Client: r.view(c), By: by, Note: c.votesInWords()})
+				return r.told()
+			}
+		}
+		c.votes = nil
 		before := r.view(c)
+		if !approve {
+			c.Ahead = nil // what others have approved in advance is denied as well
+		}
 		r.decideFor(c, approve, c.ApprovalDuration)
 		if approve {
 			c.DeniedUntil, c.DeniedFor, c.DeniedKey = time.Time{}, 0, Key{}
@@ -109,9 +122,19 @@ func (r *Registry) Approve(ctx context.Context, by Actor, name string, approve b
 	})
 }
 
+// failed is the answer to what cannot be done.
+func failed(err error) <-chan error {
+	done := make(chan error, 1)
+	done <- err
+	return done
+}
+
 // decided is the event of a decision about a client that was as before.
 func (r *Registry) decided(kind EventKind, c *client, before View, by Actor) Event {
 	e := Event{Kind: kind, Time: r.wall(), Client: r.view(c), By: by}
+	if e.Client.ApprovalsAhead != before.ApprovalsAhead {
+		e.Properties = append(e.Properties, aheadProperties...)
+	}
 	if e.Client.DeniedUntil != before.DeniedUntil {
 		e.Properties = append(e.Properties, PropDeniedUntil)
 	}

@@ -63,12 +63,15 @@ func (g *Grant) left(wall time.Time) int {
 	return max(0, g.Times-len(g.Used))
 }
 
-// allowed is how many hand-outs are left of all grants, and when the last of these ends,
+// grants are never changed in place, so that copies may share what they have.
+type grants []Grant
+
+// left is how many hand-outs are left of all grants, and when the last of these ends,
 // which is zero if one has no end.
-func (c *client) allowed(wall time.Time) (left int, until time.Time) {
+func (all grants) left(wall time.Time) (left int, until time.Time) {
 	endless := false
-	for i := range c.Grants {
-		g := &c.Grants[i]
+	for i := range all {
+		g := &all[i]
 		n := g.left(wall)
 		if n == 0 {
 			continue
@@ -86,30 +89,31 @@ func (c *client) allowed(wall time.Time) (left int, until time.Time) {
 	return left, until
 }
 
-// use takes a hand-out from the grant that ends first.
-func (c *client) use(id string, wall time.Time) {
-	c.Grants = slices.Clone(c.Grants)
+// use takes a hand-out from the grant that ends first, of those that are meant.
+func (all grants) use(id string, wall time.Time, meant func(*Grant) bool) grants {
+	all = slices.Clone(all)
 	best := -1
-	for i := range c.Grants {
-		g := &c.Grants[i]
-		if g.left(wall) == 0 {
+	for i := range all {
+		g := &all[i]
+		if g.left(wall) == 0 || !meant(g) {
 			continue
 		}
-		if best < 0 || g.For > 0 && (c.Grants[best].For == 0 || g.ends.Before(c.Grants[best].ends)) {
+		if best < 0 || g.For > 0 && (all[best].For == 0 || g.ends.Before(all[best].ends)) {
 			best = i
 		}
 	}
 	if best >= 0 {
-		c.Grants[best].Used = append(slices.Clone(c.Grants[best].Used), id)
+		all[best].Used = append(slices.Clone(all[best].Used), id)
 	}
+	return all
 }
 
-// giveBack takes a hand-out from those that its grant was used for, and reports whether
+// giveBack takes a hand-out from those that grants were used for, and reports whether
 // there was one. One that did not arrive is given back only so often.
-func (c *client) giveBack(id string, sent bool) bool {
-	c.Grants = slices.Clone(c.Grants)
-	for i := range c.Grants {
-		g := &c.Grants[i]
+func (all grants) giveBack(id string, sent bool) (_ grants, given bool) {
+	all = slices.Clone(all)
+	for i := range all {
+		g := &all[i]
 		if !slices.Contains(g.Used, id) || sent && g.Returned >= maxLost {
 			continue
 		}
@@ -117,9 +121,19 @@ func (c *client) giveBack(id string, sent bool) bool {
 		if sent {
 			g.Returned++
 		}
-		return true
+		given = true
 	}
-	return false
+	return all, given
+}
+
+// usedFor reports whether a grant was used for that hand-out.
+func (all grants) usedFor(id string) bool {
+	return id != "" && slices.ContainsFunc(all, func(g Grant) bool { return slices.Contains(g.Used, id) })
+}
+
+// inForce are those of which something is left.
+func (all grants) inForce(wall time.Time) grants {
+	return slices.DeleteFunc(slices.Clone(all), func(g Grant) bool { return g.left(wall) == 0 })
 }
 
 // judgeGrant looks for a grant, or for that which the hand-out has used already.
@@ -128,9 +142,8 @@ func judgeGrant(r *Registry, of *request) Ruling {
 	if !c.granted() {
 		return Ruling{Verdict: Passes}
 	}
-	used := func(g Grant) bool { return of.entered != "" && slices.Contains(g.Used, of.entered) }
-	left, until := c.allowed(r.wall())
-	if left > 0 || slices.ContainsFunc(c.Grants, used) {
+	left, until := c.Grants.left(r.wall())
+	if left > 0 || c.Grants.usedFor(of.entered) {
 		return Ruling{Verdict: Passes, Until: until, Note: "handouts is " + c.Handouts}
 	}
 	return Ruling{Verdict: Refuses, Refusal: NotGranted, Remedy: ToAllow, Note: "handouts is " + c.Handouts}
@@ -138,6 +151,11 @@ func judgeGrant(r *Registry, of *request) Ruling {
 
 // Allow grants a client so many hand-outs: within d, or, if that is 0, whenever they are.
 func (r *Registry) Allow(ctx context.Context, by Actor, name string, times int, d time.Duration) error {
+	return r.grant(ctx, by, name, times, d, Allowed, grantProperties, func(record *Record) *grants { return &record.Grants })
+}
+
+// grant adds a grant to one of a client's lists of them, when it is saved.
+func (r *Registry) grant(ctx context.Context, by Actor, name string, times int, d time.Duration, told EventKind, properties []Property, list func(*Record) *grants) error {
 	switch {
 	case times < 1 || times > maxTimes:
 		return fmt.Errorf("%w: hand-outs are granted from 1 to %d at a time", ErrBadSetting, maxTimes)
@@ -147,22 +165,22 @@ func (r *Registry) Allow(ctx context.Context, by Actor, name string, times int, 
 	grant := Grant{ID: newID(), By: by, At: r.wall(), Times: times, For: d}
 	note := counted(times, "hand-out")
 	if d > 0 {
-		grant.Until = grant.At.Add(d)
-		grant.ends = time.Now().Add(d)
+		grant.Until, grant.ends = grant.At.Add(d), time.Now().Add(d)
 		note += " within " + notation.FormatDuration(d)
 	}
-	overtaken := false
 	add := func(record *Record) error {
-		inForce := slices.DeleteFunc(slices.Clone(record.Grants), func(g Grant) bool { return g.left(r.wall()) == 0 })
+		all := list(record)
+		inForce := all.inForce(r.wall())
 		switch {
 		case !record.Enabled:
 			return fmt.Errorf("client %s is disabled; enable it before anything is granted to it", name)
 		case len(inForce) >= maxGrants:
 			return fmt.Errorf("client %s has %d grants, and that is enough; revoke them, or use them", name, maxGrants)
 		}
-		record.Grants = append(inForce, grant)
+		*all = append(inForce, grant)
 		return nil
 	}
+	overtaken := false
 	if err := r.propose(ctx, &change{
 		name: name,
 		plan: func(saved recordSource) ([]Record, error) {
@@ -180,7 +198,8 @@ func (r *Registry) Allow(ctx context.Context, by Actor, name string, times int, 
 			if overtaken = c == nil || add(&c.Record) != nil; overtaken {
 				return nil
 			}
-			return []Event{{Kind: Allowed, Time: r.wall(), Client: r.view(c), By: by, Note: note, Properties: grantProperties}}
+			c.stir()
+			return []Event{{Kind: told, Time: r.wall(), Client: r.view(c), By: by, Note: note, Properties: properties}}
 		},
 	}); err != nil {
 		return err
@@ -196,7 +215,7 @@ var grantProperties = []Property{PropHandoutsAllowed, PropAllowedUntil}
 // Revoke takes back at once what is left of a client's grants.
 func (r *Registry) Revoke(ctx context.Context, by Actor, name string) error {
 	return r.now(ctx, name, func(c *client) <-chan error {
-		if left, _ := c.allowed(r.wall()); left == 0 {
+		if left, _ := c.Grants.left(r.wall()); left == 0 {
 			return r.told()
 		}
 		c.Grants = nil

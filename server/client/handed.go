@@ -69,8 +69,9 @@ func (c *client) begin(h *Handout) {
 		ID: h.number, At: h.registry.wall(), Identity: h.id, Address: h.from.Address, since: time.Now(),
 	})
 	if c.granted() {
-		c.use(h.number, h.registry.wall())
+		c.Grants = c.Grants.use(h.number, h.registry.wall(), func(*Grant) bool { return true })
 	}
+	c.useAhead(h)
 }
 
 // end notes what became of a hand-out, wherever the record of its client is by now.
@@ -101,7 +102,8 @@ func (r *Registry) end(h *Handout, outcome Outcome) {
 // withdraw takes a hand-out back of which nothing was sent.
 func (c *client) withdraw(h *Handout) {
 	c.Handed = slices.DeleteFunc(slices.Clone(c.Handed), func(handed Handed) bool { return handed.ID == h.number })
-	c.giveBack(h.number, false)
+	c.Grants, _ = c.Grants.giveBack(h.number, false)
+	c.Ahead, _ = c.Ahead.giveBack(h.number, false)
 	h.registry.touch(c.Name)
 }
 

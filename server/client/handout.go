@@ -197,6 +197,9 @@ func (h *Handout) approvalOver() {
 	}
 	h.approval = false
 	h.client.pending--
+	if h.client.pending == 0 {
+		h.client.votes = nil
+	}
 	if h.client.gone {
 		return
 	}
@@ -253,8 +256,16 @@ func (h *Handout) NotReceived(err error) {
 	defer r.mu.Unlock()
 	r.end(h, NotArrived)
 	note := h.note
-	if c := r.clients[h.Client]; c != nil && c.giveBack(h.number, true) {
-		note = joined(note, "its grant is given back")
+	if c := r.clients[h.Client]; c != nil {
+		var granted, ahead bool
+		c.Grants, granted = c.Grants.giveBack(h.number, true)
+		c.Ahead, ahead = c.Ahead.giveBack(h.number, true)
+		if granted {
+			note = joined(note, "its grant is given back")
+		}
+		if ahead {
+			note = joined(note, "what was approved in advance is given back")
+		}
 	}
 	event := h.event(SecretNotReceived)
 	event.Err, event.Note = err, note

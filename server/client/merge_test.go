@@ -14,6 +14,7 @@ func eachSetting(t *testing.T, but []string, do func(t *testing.T, name string, 
 	values := map[reflect.Type]any{
 		reflect.TypeFor[string]():        "text",
 		reflect.TypeFor[bool]():          true,
+		reflect.TypeFor[int]():           2,
 		reflect.TypeFor[time.Duration](): time.Hour,
 		reflect.TypeFor[Secret]():        NewSecret([]byte("secret")),
 	}

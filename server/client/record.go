@@ -26,7 +26,9 @@ type Record struct {
 	// Handed are the hand-outs on record, the latest last.
 	Handed []Handed
 	// Grants are what people have granted; none to a disabled client.
-	Grants []Grant
+	Grants grants
+	// Ahead are the approvals that people have given in advance; none to a disabled client.
+	Ahead grants
 	// Gone is since when the configuration has no section of that name; zero
 	// while it has one.
 	Gone time.Time
@@ -80,7 +82,7 @@ func (r *Record) judge() {
 		r.DisabledSince, r.DisabledBecause, r.DisabledBy = first.At, first.Reason, first.By
 	}
 	if !r.Enabled {
-		r.Expires, r.Absence, r.Grants = time.Time{}, PlannedAbsence{}, nil
+		r.Expires, r.Absence, r.Grants, r.Ahead = time.Time{}, PlannedAbsence{}, nil, nil
 	}
 }
 

@@ -198,27 +198,13 @@ func judgeAllowFrom(_ *Registry, of *request) Ruling {
 	return ruling
 }
 
-func judgeApproval(_ *Registry, of *request) Ruling {
-	c := of.client
-	switch {
-	case c.approved != nil && !*c.approved:
-		return Ruling{Verdict: Refuses, Refusal: WasDenied, Remedy: ToApprove, Until: c.decided}
-	case c.approved != nil:
-		return Ruling{Verdict: Passes, Until: c.decided}
-	case c.ApprovalDelay == 0, of.late && c.ApprovedByDefault:
-		return Ruling{Verdict: Passes}
-	case of.late:
-		return Ruling{Verdict: Refuses, Refusal: ApprovalTimedOut, Remedy: ToApprove}
-	}
-	return Ruling{Verdict: Waits, Remedy: ToApprove}
-}
-
 // judgeRecord is about a disk that takes nothing: that is no reason for a rack to stay
 // dark, unless somebody has said so, or hand-outs are counted.
 func judgeRecord(r *Registry, of *request) Ruling {
 	failing := of.unrecorded || of.supposed && r.stateUnsaved
 	c := of.client
-	if !failing || !c.RecordRequired && c.HandoutLimit == "" && !c.granted() {
+	counts := c.HandoutLimit != "" || c.granted() || c.Ahead.usedFor(of.entered)
+	if !failing || !c.RecordRequired && !counts {
 		return Ruling{Verdict: Passes}
 	}
 	return Ruling{Verdict: Refuses, Refusal: NotRecorded, Remedy: ToMendState, Note: "the hand-out could not be put on record before"}

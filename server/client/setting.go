@@ -5,6 +5,7 @@ package client
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"mandos/dbusapi/notation"
@@ -22,7 +23,7 @@ type Setting struct {
 	Own bool
 	// Fixed ones are changed by the configuration alone.
 	Fixed bool
-	// in is where the setting is: a *string, *time.Duration, *bool or *Secret.
+	// in is where the setting is: a *string, *time.Duration, *bool, *int or *Secret.
 	in func(*Settings) any
 	// fault says what is wrong with it; nil if nothing can be.
 	fault func(*Setting, *Settings) error
@@ -87,6 +88,10 @@ var AllSettings = []Setting{
 		in: func(s *Settings) any { return &s.ApprovedByDefault },
 	},
 	{
+		Key: "approvals_needed", Property: PropApprovalsNeeded, Default: "1",
+		in: func(s *Settings) any { return &s.ApprovalsNeeded }, fault: judgeApprovalsNeeded,
+	},
+	{
 		Key: "record_required", Property: PropRecordRequired, Default: "False",
 		in: func(s *Settings) any { return &s.RecordRequired },
 	},
@@ -101,7 +106,7 @@ func SettingOf(property Property) (setting *Setting, ok bool) {
 	return &AllSettings[i], true
 }
 
-// Value is the setting as it is in s: a string, [time.Duration], bool or [Secret].
+// Value is the setting as it is in s: a string, [time.Duration], bool, int or [Secret].
 func (d *Setting) Value(s *Settings) any {
 	switch in := d.in(s).(type) {
 	case *string:
@@ -109,6 +114,8 @@ func (d *Setting) Value(s *Settings) any {
 	case *time.Duration:
 		return *in
 	case *bool:
+		return *in
+	case *int:
 		return *in
 	case *Secret:
 		return *in
@@ -125,6 +132,8 @@ func (d *Setting) Set(s *Settings, value any) {
 		*in = value.(time.Duration)
 	case *bool:
 		*in = value.(bool)
+	case *int:
+		*in = value.(int)
 	case *Secret:
 		*in = value.(Secret)
 	}
@@ -152,6 +161,8 @@ func (d *Setting) Parse(s *Settings, text string) (err error) {
 		*in, err = notation.ParseDuration(text)
 	case *bool:
 		*in, err = notation.ParseBool(text)
+	case *int:
+		*in, err = notation.ParseCount(text)
 	}
 	return err
 }
@@ -166,6 +177,8 @@ func (d *Setting) Text(s *Settings) string {
 		return notation.FormatDuration(*in)
 	case *bool:
 		return notation.FormatBool(*in)
+	case *int:
+		return strconv.Itoa(max(*in, 1))
 	}
 	return ""
 }

@@ -35,6 +35,8 @@ type Settings struct {
 	ApprovalDelay     time.Duration
 	ApprovalDuration  time.Duration
 	ApprovedByDefault bool
+	// ApprovalsNeeded is how many people have to approve; 0 is 1.
+	ApprovalsNeeded int
 
 	// HandoutLimit is how often it may get its secret, as clients.conf has it; empty for
 	// as often as it asks.

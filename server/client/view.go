@@ -24,6 +24,10 @@ type View struct {
 	// AllowedUntil when the last of these ends; zero if one has no end.
 	HandoutsAllowed int
 	AllowedUntil    time.Time
+	// ApprovalsAhead is how many hand-outs are approved in advance, by as many people as
+	// it takes, and ApprovedAheadUntil when that ends; zero for no end.
+	ApprovalsAhead     int
+	ApprovedAheadUntil time.Time
 	// ApprovedUntil is when an approval in force ends; zero without one.
 	ApprovedUntil time.Time
 }

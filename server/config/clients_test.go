@@ -31,7 +31,7 @@ func defaultClient(name string) client.Settings {
 		Name: name, KeyID: keyID, Secret: client.NewSecret([]byte("hello")),
 		Checker: "fping -q -- %(host)s",
 		Timeout: 5 * time.Minute, ExtendedTimeout: 15 * time.Minute, Interval: 2 * time.Minute,
-		ApprovalDuration: time.Second, ApprovedByDefault: true, Handouts: "free", Enabled: true,
+		ApprovalDuration: time.Second, ApprovedByDefault: true, ApprovalsNeeded: 1, Handouts: "free", Enabled: true,
 	}
 }
 
@@ -51,12 +51,12 @@ func TestClients(t *testing.T) {
 				"fingerprint = 64c6 e335 4dcf 4c3b 5c60  da0b 0975 d6f3 b8bc a2f6\nsecret =\n  aGVs\n\n# comment\n  bG8=\n" +
 				"timeout = P60D\nextended_timeout = 1h 30m\ninterval = PT4S\nchecker = ping -c 1 %%(host)s; echo 100%%%%\n" +
 				"approval_delay = PT5M\napproval_duration = 10s\napproved_by_default = no\nenabled = off\n" +
-				"handouts = granted\nhandout_limit = 3/PT1H\nallow_from = fe80::/10, interface:eth0\nrecord_required = yes\n",
+				"approvals_needed = 3\nhandouts = granted\nhandout_limit = 3/PT1H\nallow_from = fe80::/10, interface:eth0\nrecord_required = yes\n",
 			want: []client.Settings{{
 				Name: "foo", Host: "foo.example.org", KeyID: keyID, Fingerprint: fingerprint, Secret: client.NewSecret([]byte("hello")),
 				Checker: "ping -c 1 %(host)s; echo 100%%",
 				Timeout: 60 * 24 * time.Hour, ExtendedTimeout: 90 * time.Minute, Interval: 4 * time.Second,
-				ApprovalDelay: 5 * time.Minute, ApprovalDuration: 10 * time.Second, Handouts: "granted", HandoutLimit: "3/PT1H", AllowFrom: "fe80::/10, interface:eth0", RecordRequired: true,
+				ApprovalDelay: 5 * time.Minute, ApprovalDuration: 10 * time.Second, ApprovalsNeeded: 3, Handouts: "granted", HandoutLimit: "3/PT1H", AllowFrom: "fe80::/10, interface:eth0", RecordRequired: true,
 				EnabledOwn: true,
 			}},
 		},

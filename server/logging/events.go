@@ -127,6 +127,7 @@ var descriptions = map[client.EventKind]description{
 	client.Denied:            always(slog.LevelInfo, "Client %s was denied"),
 	client.Allowed:           always(slog.LevelInfo, "Client %s was granted its secret"),
 	client.Revoked:           always(slog.LevelInfo, "What was granted to client %s was revoked"),
+	client.ApprovedAhead:     always(slog.LevelInfo, "Client %s was approved in advance"),
 	client.ApprovalOver:      always(slog.LevelDebug, "Nobody waits for approval of client %s any more"),
 	client.SecretSent:        always(slog.LevelInfo, "Sending secret to %s succeeded"),
 	client.SecretNotReceived: always(slog.LevelWarn, "Sending secret to %s failed"),

@@ -140,6 +140,10 @@ var events = map[client.EventKind][]struct {
 		client.Event{By: person},
 		`INFO: What was granted to client foo was revoked client=foo key_id=00AA actor="uid 1000, pid 77"`,
 	}},
+	client.ApprovedAhead: {{
+		client.Event{By: person, Note: "2 hand-outs within 1h"},
+		`INFO: Client foo was approved in advance client=foo key_id=00AA actor="uid 1000, pid 77" note="2 hand-outs within 1h"`,
+	}},
 	client.ApprovalOver: {{
 		client.Event{},
 		"DEBUG: Nobody waits for approval of client foo any more client=foo key_id=00AA",

@@ -51,6 +51,7 @@ type record struct {
 	Sources  []netip.Prefix `json:",omitempty"`
 	Handed   []handed       `json:",omitempty"`
 	Grants   []grant        `json:",omitempty"`
+	Ahead    []grant        `json:",omitempty"`
 	Gone     time.Time      `json:",omitzero"`
 }
 
@@ -276,6 +277,7 @@ func recordOf(r *client.Record) record {
 		Sources:    r.Sources,
 		Handed:     handedOf(r.Handed),
 		Grants:     grantsOf(r.Grants),
+		Ahead:      grantsOf(r.Ahead),
 		Gone:       r.Gone.UTC(),
 	}
 }
@@ -291,6 +293,7 @@ func (r *record) of(name string, secret client.Secret) client.Record {
 		Sources:    r.Sources,
 		Handed:     handedIn(r.Handed),
 		Grants:     grantsIn(r.Grants),
+		Ahead:      grantsIn(r.Ahead),
 		Gone:       r.Gone,
 	}.Judged()
 }

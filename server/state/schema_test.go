@@ -36,7 +36,7 @@ func ofTheSchema() []client.Record {
 		Name: "lowered", KeyID: "AB", Fingerprint: "CD", Secret: secret("secret"), Host: "lowered.example.org", Checker: "fping -q -- %(host)s",
 		Timeout: 5 * time.Minute, ExtendedTimeout: 15 * time.Minute, Interval: 2 * time.Minute, ApprovalDelay: 30 * time.Second,
 		ApprovalDuration: time.Second, ApprovedByDefault: true, Handouts: "free", Enabled: true, EnabledOwn: true,
-		AllowFrom: "192.0.2.0/24", RecordRequired: true, HandoutLimit: "3/PT1H",
+		AllowFrom: "192.0.2.0/24", RecordRequired: true, HandoutLimit: "3/PT1H", ApprovalsNeeded: 2,
 	}
 	inForce := configured
 	inForce.Host, inForce.EnabledOwn = "192.0.2.7", false
@@ -63,6 +63,7 @@ func ofTheSchema() []client.Record {
 	healthy.Grants = []client.Grant{{
 		ID: "5", By: person, At: at(14), Times: 2, Until: at(15), For: time.Minute, Used: []string{"6"}, Returned: 1,
 	}}
+	healthy.Ahead = []client.Grant{{ID: "7", By: person, At: at(14), Times: 1}}
 	healthy.Settings.Name, healthy.Configured.Name = "healthy", "healthy"
 	healthy.Absence = client.PlannedAbsence{ID: "4", By: person, At: at(13), Why: "new firmware", Left: time.Hour, Begun: true}
 	return []client.Record{lowered.Judged(), healthy.Judged()}
@@ -141,7 +142,8 @@ func TestEverySchemaThatWasReleasedIsRead(t *testing.T) {
 // lack takes from a record what was new in a later schema.
 func lack(r *client.Record, version int) {
 	if version < 4 {
-		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources, r.Handed, r.Grants = "", "", nil, nil, nil
+		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources, r.Handed, r.Grants, r.Ahead = "", "", nil, nil, nil, nil
+		r.Settings.ApprovalsNeeded, r.Configured.ApprovalsNeeded = 0, 0
 		r.Settings.RecordRequired, r.Configured.RecordRequired = false, false
 		r.Absence = client.PlannedAbsence{}
 		r.Settings.HandoutLimit, r.Configured.HandoutLimit, r.Settings.Handouts, r.Configured.Handouts = "", "", "", ""

@@ -124,6 +124,7 @@ func full(name string) (r client.Record) {
 	fill(reflect.ValueOf(&r).Elem(), &n)
 	r.Settings.Name, r.Configured.Name = name, name
 	r.Settings.AllowFrom, r.Configured.AllowFrom = "192.0.2.7", "192.0.2.8"
+	r.Settings.ApprovalsNeeded, r.Configured.ApprovalsNeeded = 2, 3
 	r.Settings.HandoutLimit, r.Configured.HandoutLimit = "3/PT1H", "4/PT1H"
 	r.Settings.Handouts, r.Configured.Handouts = "free", "granted"
 	r.Settings.EnabledOwn, r.Dropped = false, false
