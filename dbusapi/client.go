@@ -236,6 +236,10 @@ func store(field, value any) error {
 			*field = time.Duration(ms) * time.Millisecond
 			return nil
 		}
+	case *Statistics:
+		if values, ok := value.(map[string]dbus.Variant); ok {
+			return storeStatistics(field, values)
+		}
 	}
 	if want, is := reflect.TypeOf(field).Elem().Kind(), reflect.TypeOf(value).Kind(); want == reflect.String && is != want {
 		return fmt.Errorf("it is a %T, and no text", value) // of which the library would make a character

@@ -186,6 +186,8 @@ func setText(field any, text string) (err error) {
 		*field = KeyKind(text)
 	case *ActorKind:
 		*field = ActorKind(text)
+	case *StatisticType:
+		*field = StatisticType(text)
 	case *uint32:
 		var n uint64
 		n, err = strconv.ParseUint(text, 10, 32)

@@ -38,6 +38,8 @@ type Status struct {
 	MassFailureSince time.Time
 
 	Lockdown Lockdown
+	// Statistics are nil of a server that has none.
+	Statistics Statistics
 }
 
 // Lockdown refuses everybody while it is on.
@@ -100,6 +102,8 @@ func (s *Status) field(property string) any {
 		return &s.ReloadProblem
 	case "MassFailureSince":
 		return &s.MassFailureSince
+	case "Statistics":
+		return &s.Statistics
 	case "Lockdown":
 		return &s.Lockdown.On
 	case "LockdownID":

@@ -27,6 +27,7 @@ import (
 	"mandos/server/config"
 	"mandos/server/keytls"
 	"mandos/server/keytls/priority"
+	"mandos/server/statistics"
 )
 
 func read(t *testing.T, file string) string {
@@ -647,6 +648,37 @@ func TestSentencesOfTheLogAreInTheSource(t *testing.T) {
 				t.Errorf("nothing logs %q of %q", part, sentence)
 			}
 		}
+	}
+}
+
+func TestEveryStatisticIsInDBusPage(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, "dbus.md"), "\n## Statistics\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var want []string
+	rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (.+) \\|$").FindAllStringSubmatch(section, -1)
+	for _, s := range statistics.List() {
+		name, kind, several := strings.Cut(s.Name, ".")
+		if several {
+			name += "." + strings.ToUpper(s.Label)
+		}
+		if !slices.Contains(want, name) {
+			want = append(want, name)
+		}
+		of := slices.IndexFunc(rows, func(row []string) bool { return row[1] == name })
+		switch {
+		case of < 0:
+		case several && s.Label != "code" && !strings.Contains(rows[of][2], "`"+kind+"`"):
+			t.Errorf("what is said of %s lacks %s", name, kind)
+		case (s.Type == dbusapi.Gauge) != strings.Contains(rows[of][2], "a gauge"):
+			t.Errorf("what is said of %s is wrong about a gauge", name)
+		}
+	}
+	var got []string
+	for _, row := range rows {
+		got = append(got, row[1])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("statistics that there are (-) and that are documented (+):\n%s", diff)
 	}
 }
 

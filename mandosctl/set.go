@@ -179,6 +179,11 @@ func (p *program) listSettings(ctx context.Context, o setOptions) error {
 	for _, s := range settings {
 		t.Rows = append(t.Rows, []console.Cell{console.Same(s.Key), console.Same(typeNames[s.Type]), console.Same(s.Default)})
 	}
+	return p.showTable(t)
+}
+
+// showTable aligns a table for people, and leaves it to programs as it is.
+func (p *program) showTable(t *console.Table) error {
 	if !p.console.Terminal {
 		return t.TSV(p.console.Out)
 	}

@@ -13,16 +13,20 @@ import (
 
 	"mandos/dbusapi"
 	"mandos/mandosctl/clientinfo"
+	"mandos/mandosctl/console"
 	"mandos/mandosctl/jsonoutput"
 )
 
 func newStatusCommand(p *program) *cobra.Command {
-	asJSON := false
+	asJSON, statistics := false, false
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the server is doing",
 		Long: `Shows the server: its version, since when it runs, where it listens, how it is
 announced and on the bus, how its clients stand, and where its state is kept.
+
+With --statistics, shows instead what the server has counted since it was started:
+hand-outs, refusals, failed handshakes, checks, saves and more, each with what it is.
 
 With --json, an object with "schemaVersion": 1, "version", "startedAt", "address",
 "port", "interface", "listenProblem" (empty when it listens wherever it should),
@@ -31,12 +35,21 @@ With --json, an object with "schemaVersion": 1, "version", "startedAt", "address
 "configDir", "stateDir", "stateProblem" (empty when the state is saved),
 "reloadProblem" (empty when the configuration can be read again), "logLevel",
 "massFailureSince" (since when most clients fail their checks; null if they do not),
-"lockdown" (null without one): {"id", "since", "until" (null without end), "why", "by"}.`,
+"lockdown" (null without one): {"id", "since", "until" (null without end), "why", "by"},
+"statistics": {NAME: number} with the names that --statistics shows.`,
 		Example: `  mandosctl status
-  mandosctl status --json | jq .clientsByState`,
+  mandosctl status --statistics
+  mandosctl status --json | jq .clientsByState
+  mandosctl status --json | jq '.statistics["refusals.disabled"]'`,
 		Args: takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context(), asJSON) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if statistics && !asJSON {
+				return p.statistics(cmd.Context())
+			}
+			return p.status(cmd.Context(), asJSON)
+		},
 	}
+	cmd.Flags().BoolVar(&statistics, "statistics", false, "show what was counted since the start")
 	cmd.Flags().BoolVarP(&asJSON, "json", "j", false, "print JSON")
 	return cmd
 }
@@ -108,6 +121,37 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients,
 	if s.ReloadProblem != "" {
 		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: "reload will fail: " + s.ReloadProblem}, colours.Bad)
 	}
+}
+
+func (p *program) statistics(ctx context.Context) error {
+	server, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	listed, err := server.ListStatistics(ctx)
+	if err != nil {
+		return err
+	}
+	status, err := server.Status(ctx)
+	if err != nil {
+		return err
+	}
+	t := &console.Table{Header: []string{"NAME", "VALUE", "WHAT"}}
+	for _, s := range listed {
+		t.Rows = append(t.Rows, []console.Cell{console.Same(s.Name), console.Same(number(status.Statistics[s.Name])), console.Same(s.Help)})
+	}
+	return p.showTable(t)
+}
+
+// number writes a value of the statistics.
+func number(value any) string {
+	if seconds, ok := value.(float64); ok {
+		return strconv.FormatFloat(seconds, 'f', 3, 64)
+	}
+	return fmt.Sprint(value)
 }
 
 // goneInWords is empty if no client is gone.

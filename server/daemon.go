@@ -26,6 +26,7 @@ import (
 	"mandos/server/pidfile"
 	"mandos/server/privileges"
 	"mandos/server/state"
+	"mandos/server/statistics"
 	"mandos/server/systemd"
 	"mandos/server/zeroconf"
 )
@@ -53,6 +54,7 @@ type daemon struct {
 	sockets  *listening.Sockets
 	reader   *configreader.Reader
 	checker  *checker.Runner
+	counted  *statistics.Statistics
 	store    *state.Store
 	history  *history.Keeper
 	registry *client.Registry
@@ -172,7 +174,9 @@ func (d *daemon) open() (err error) {
 	if d.store, err = openState(d.settings.StateDir, d.log); err != nil {
 		return err
 	}
-	d.registry = client.New(d.checker, d.store)
+	d.counted = statistics.New(func() int { return d.handout.Strangers() })
+	d.registry = client.New(d.counted.Checker(d.checker), d.counted.Journal(d.store))
+	d.registry.Subscribe(d.counted.Tell)
 	d.registry.Subscribe(logging.Events(d.log, d.logLimits))
 	d.history = history.New(d.store, d.log)
 	d.registry.Subscribe(d.history.Tell)
@@ -192,7 +196,7 @@ func (d *daemon) open() (err error) {
 	}
 	limits := handout.DefaultLimits
 	limits.Strangers = d.settings.MaxUnproven
-	d.handout = handout.New(d.registry, d.settings.offer.Config(d.registry.NeedsOpenPGP), limits, d.logLimits.Strangers())
+	d.handout = handout.New(d.registry, d.settings.offer.Config(d.registry.NeedsOpenPGP), limits, d.counted, d.logLimits.Strangers())
 	if d.settings.Zeroconf {
 		service := zeroconf.Service{Name: d.settings.ServiceName, Type: "_mandos._tcp", Port: d.sockets.State().Port}
 		d.zeroconf = zeroconf.New(service, d.log, d.tellReach)

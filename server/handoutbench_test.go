@@ -20,6 +20,7 @@ import (
 	"mandos/server/keytls"
 	"mandos/server/keytls/keytlstest"
 	"mandos/server/state"
+	"mandos/server/statistics"
 )
 
 // forgetful is a journal that keeps nothing.
@@ -54,7 +55,9 @@ func benchmarkOnRecord(b *testing.B, where string, atATime int) {
 		defer store.Close()
 		journal = store
 	}
-	registry := client.New(nil, journal)
+	counted := statistics.New(nil)
+	registry := client.New(nil, counted.Journal(journal))
+	registry.Subscribe(counted.Tell)
 	keys := make([]*keytlstest.Key, atATime)
 	configured := make([]client.Settings, atATime)
 	for i := range keys {
@@ -70,7 +73,7 @@ func benchmarkOnRecord(b *testing.B, where string, atATime int) {
 	registry.Start()
 	limits := handout.DefaultLimits
 	limits.PerSource = limits.Strangers // all peers are here
-	server := handout.New(registry, keytls.Config{}, limits, slog.New(slog.DiscardHandler))
+	server := handout.New(registry, keytls.Config{}, limits, counted, slog.New(slog.DiscardHandler))
 	listener, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		b.Fatal(err)

@@ -41,6 +41,12 @@ func (d *daemon) reloadFor(ctx context.Context) {
 // Reload reads the configuration again and follows it in all that concerns the
 // clients, and in the log level. It is part of [bus.Daemon].
 func (d *daemon) Reload(ctx context.Context, by client.Actor) (client.Reloaded, error) {
+	reloaded, err := d.reload(ctx, by)
+	d.counted.Reloaded(err)
+	return reloaded, err
+}
+
+func (d *daemon) reload(ctx context.Context, by client.Actor) (client.Reloaded, error) {
 	select {
 	case d.reloading <- struct{}{}:
 		defer func() { <-d.reloading }()

@@ -16,6 +16,7 @@ import (
 	"mandos/server/debiantest"
 	"mandos/server/keytls/keytlstest"
 	"mandos/server/listening"
+	"mandos/server/statistics"
 )
 
 func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
@@ -24,7 +25,7 @@ func TestAReloadThatHangsHoldsUpNobodyForLongerThanTheyWait(t *testing.T) {
 		asked <- struct{}{}
 		return nil, <-answer
 	})
-	d := &daemon{settings: new(settings), log: slog.New(slog.DiscardHandler), reader: reader, registry: client.New(nil, nil),
+	d := &daemon{settings: new(settings), log: slog.New(slog.DiscardHandler), reader: reader, registry: client.New(nil, nil), counted: statistics.New(nil),
 		sockets: new(listening.Sockets), reloading: make(chan struct{}, 1)}
 	reload := func(ctx context.Context) error {
 		_, err := d.Reload(ctx, client.FromConfiguration)

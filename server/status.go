@@ -14,6 +14,7 @@ import (
 	"mandos/server/configreader"
 	"mandos/server/handout"
 	"mandos/server/logging"
+	"mandos/server/statistics"
 	"mandos/server/systemd"
 )
 
@@ -39,6 +40,12 @@ func (d *daemon) Status() dbusapi.Status {
 		ReloadProblem: d.reloadProblem(),
 	}
 }
+
+// Statistics is part of [bus.Daemon].
+func (d *daemon) Statistics() dbusapi.Statistics { return d.counted.Values() }
+
+// ListStatistics is part of [bus.Daemon].
+func (d *daemon) ListStatistics() []dbusapi.Statistic { return statistics.List() }
 
 // reloadProblem is why the configuration cannot be read again; empty if it can.
 func (d *daemon) reloadProblem() string {

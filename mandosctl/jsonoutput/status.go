@@ -35,6 +35,7 @@ type Status struct {
 	LogLevel         string                   `json:"logLevel"`
 	MassFailureSince *time.Time               `json:"massFailureSince"` // most clients fail their checks; null if they do not
 	Lockdown         *Lockdown                `json:"lockdown"`         // null without one
+	Statistics       dbusapi.Statistics       `json:"statistics"`
 }
 
 // Lockdown is one that is on.
@@ -80,5 +81,6 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		LogLevel:         s.LogLevel,
 		MassFailureSince: orNull(s.MassFailureSince),
 		Lockdown:         lockdownOrNull(s.Lockdown),
+		Statistics:       s.Statistics,
 	}
 }

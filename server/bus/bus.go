@@ -34,6 +34,10 @@ type Daemon interface {
 	// Status is the server as it stands, without what the service knows itself: the
 	// numbers of clients, and why the state cannot be saved.
 	Status() dbusapi.Status
+	// Statistics are what was counted since the start, and ListStatistics what there is to
+	// know of them.
+	Statistics() dbusapi.Statistics
+	ListStatistics() []dbusapi.Statistic
 	// SetLogLevel sets how much is logged. An error names the levels there are.
 	SetLogLevel(by client.Actor, level string) error
 	// Reload reads the configuration again. An error means that nothing was

@@ -198,6 +198,14 @@ func (d *daemon) SetLogLevel(_ client.Actor, level string) error {
 	return nil
 }
 
+func (d *daemon) Statistics() dbusapi.Statistics {
+	return dbusapi.Statistics{"handouts": uint64(3), "save-seconds": 0.25}
+}
+
+func (d *daemon) ListStatistics() []dbusapi.Statistic {
+	return []dbusapi.Statistic{{Name: "refusals.disabled", Type: dbusapi.Counter, Label: "code", Help: "Refused."}, {Name: "save-seconds", Type: dbusapi.Gauge, Unit: "seconds"}}
+}
+
 func (d *daemon) Reload(_ context.Context, by client.Actor) (client.Reloaded, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

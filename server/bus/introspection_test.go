@@ -109,7 +109,12 @@ func signatureOf(p property) string {
 	if p.read == nil {
 		return "ay"
 	}
-	return variant(p.read(&subject{client: &client.View{ObjectPath: "/x"}, server: &dbusapi.Status{}})).Signature().String()
+	of := subject{
+		client:     &client.View{ObjectPath: "/x"},
+		server:     &dbusapi.Status{},
+		statistics: func() dbusapi.Statistics { return nil },
+	}
+	return variant(p.read(&of)).Signature().String()
 }
 
 // told are the properties that the registry names in its events. Those of fixed settings

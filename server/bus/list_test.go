@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"mandos/dbusapi"
 	"mandos/dbusapi/dbustest"
@@ -168,6 +169,20 @@ func TestClientsAreFoundByTheirNamesAndKeys(t *testing.T) {
 	clients, err := api.ClientsNamed(ctx, []string{"old", "nobody", "foo"})
 	if err != nil || len(clients) != 2 || clients[0].Name != "old" || clients[1].KeyID != foo.KeyID {
 		t.Errorf("the clients are %+v, error %v", clients, err)
+	}
+}
+
+func TestStatistics(t *testing.T) {
+	b := dbustest.Start(t)
+	serve(t, b.Address, settings("foo"))
+	api, ctx := connect(t, b.Address), t.Context()
+	status, err := api.Status(ctx)
+	if diff := cmp.Diff(dbusapi.Statistics{"handouts": uint64(3), "save-seconds": 0.25}, status.Statistics); err != nil || diff != "" {
+		t.Errorf("error %v, wanted (-) and got (+):\n%s", err, diff)
+	}
+	listed, err := api.ListStatistics(ctx)
+	if diff := cmp.Diff((&daemon{}).ListStatistics(), listed); err != nil || diff != "" {
+		t.Errorf("error %v, wanted (-) and got (+):\n%s", err, diff)
 	}
 }
 

@@ -50,8 +50,9 @@ func (p property) following(other client.Property) property {
 // subject is what the properties of an object are read from: a client's, or
 // the server's.
 type subject struct {
-	client *client.View
-	server *dbusapi.Status
+	client     *client.View
+	server     *dbusapi.Status
+	statistics func() dbusapi.Statistics // of the server
 }
 
 func (s *Service) subject() subject {
@@ -62,7 +63,7 @@ func (s *Service) subject() subject {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status.StateProblem = s.stateProblem
-	return subject{server: &status}
+	return subject{server: &status, statistics: s.daemon.Statistics}
 }
 
 // lockdown is what the bus tells of it.
@@ -101,6 +102,8 @@ func variant(value any) dbus.Variant {
 		value = uint64(v / time.Millisecond)
 	case time.Time:
 		value = dbusapi.FormatTime(v)
+	case dbusapi.Statistics:
+		value = v.Encode()
 	}
 	return dbus.MakeVariant(value)
 }

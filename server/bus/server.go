@@ -109,6 +109,9 @@ var serverInterface1 = &iface{
 		"EndLockdown": {do: changing(func(c *call, by client.Actor) error {
 			return c.service.registry.EndLockdown(c.ctx, by)
 		})},
+		"ListStatistics": {out: "asaas", do: func(c *call) ([]any, error) {
+			return listStatistics(c.service.daemon.ListStatistics()), nil
+		}},
 		"ListSettings": {out: "asaas", do: listSettings},
 		"GetClients":   {in: "as", out: "asaas", long: true, do: getClients},
 		"ListGone":     {in: "s", out: "asaas", long: true, do: listGone},
@@ -124,6 +127,7 @@ var serverInterface1 = &iface{
 		ofServer("ClientCount", func(s *dbusapi.Status) any { return uint32(s.ClientCount) }).toldAt(client.Added, client.Removed),
 		ofServer("PendingApprovals", func(s *dbusapi.Status) any { return uint32(s.PendingApprovals) }).toldAt(client.ApprovalNeeded, client.ApprovalOver, client.Removed),
 		ofServer("StartedAt", func(s *dbusapi.Status) any { return s.StartedAt }),
+		{name: "Statistics", read: func(s *subject) any { return s.statistics() }},
 		ofServer("LogLevel", func(s *dbusapi.Status) any { return s.LogLevel }).writtenBy(setLogLevel),
 		ofServer("ConfigDir", func(s *dbusapi.Status) any { return s.ConfigDir }),
 		ofServer("StateDir", func(s *dbusapi.Status) any { return s.StateDir }),
@@ -147,6 +151,14 @@ var serverInterface1 = &iface{
 func asJSON(document any) ([]any, error) {
 	text, err := json.Marshal(document)
 	return []any{string(text)}, err
+}
+
+func listStatistics(all []dbusapi.Statistic) []any {
+	rows := make([][]string, len(all))
+	for i, s := range all {
+		rows[i] = []string{s.Name, string(s.Type), s.Unit, s.Label, s.Help}
+	}
+	return []any{[]string{"Name", "Type", "Unit", "Label", "Help"}, rows}
 }
 
 // ofServer makes the row of one of the server's properties.

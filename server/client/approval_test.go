@@ -136,7 +136,9 @@ func TestApproval(t *testing.T) {
 			if v := w.client("a"); v.ApprovalsPending != 0 {
 				w.t.Errorf("%d still pending", v.ApprovalsPending)
 			}
-			w.lastEvent(ApprovalOver)
+			if over := w.lastEvent(ApprovalOver); over.Refusal != PeerGone {
+				w.t.Errorf("its wait ended so: %q", over.Refusal)
+			}
 		}},
 		"the server's exit refuses those who wait": {do: func(w *world) {
 			o := w.fetchInBackground(ctx, keyA)
@@ -158,6 +160,9 @@ func TestApproval(t *testing.T) {
 			w.must(w.Update(ctx, admin, "a", Update{PropApprovalDelay: none}))
 			w.pass(0)
 			w.want(o, "got it")
+			if over := w.lastEvent(ApprovalOver); over.Refusal != "" {
+				w.t.Errorf("its wait ended so: %q", over.Refusal)
+			}
 		}},
 		"a denial in force outlives a restart": {
 			settings: func(s *Settings) { s.ApprovalDuration = time.Hour },

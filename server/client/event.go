@@ -32,7 +32,7 @@ const (
 	Allowed           EventKind = "allowed"             // By, Note: what was granted
 	Revoked           EventKind = "revoked"             // By
 	ApprovedAhead     EventKind = "approved-ahead"      // By, Note: what was approved in advance
-	ApprovalOver      EventKind = "approval-over"
+	ApprovalOver      EventKind = "approval-over"       // Refusal, unless it was approved
 	SecretSent        EventKind = "secret-sent"         // Identity, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Identity, Address, Err, Note
 	MayHaveBeenSent   EventKind = "may-have-been-sent"  // Identity, Address; the server ended before it was known

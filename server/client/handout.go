@@ -67,7 +67,7 @@ func (r *Registry) Release(ctx context.Context, id Identity, from Origin) (*Hand
 	event := h.event(Rejected)
 	event.Refusal, event.Note = ruling.Refusal, ruling.Note
 	r.noteRefusal(event)
-	h.approvalOver()
+	h.approvalOver(ruling.Refusal)
 	return nil, &RefusedError{Client: c.Name, Refusal: ruling.Refusal}
 }
 
@@ -191,7 +191,9 @@ func (h *Handout) needApproval() {
 	h.registry.touch(c.Name, event)
 }
 
-func (h *Handout) approvalOver() {
+// approvalOver counts it no more among those that wait. It was refused so, or, with the
+// empty refusal, not.
+func (h *Handout) approvalOver(refusal Refusal) {
 	if !h.approval {
 		return
 	}
@@ -204,6 +206,7 @@ func (h *Handout) approvalOver() {
 		return
 	}
 	event := h.event(ApprovalOver)
+	event.Refusal = refusal
 	if h.client.pending == 0 {
 		h.registry.pending--
 		event.Properties = []Property{PropApprovalPending}
@@ -245,7 +248,7 @@ func (h *Handout) Received(note string) {
 		events = append(events, h.event(NewAddress))
 	}
 	r.touch(c.Name, events...)
-	h.approvalOver()
+	h.approvalOver("")
 }
 
 // NotReceived says that the peer was gone, for the reason err, before it had
@@ -273,7 +276,7 @@ func (h *Handout) NotReceived(err error) {
 		event.Properties = grantProperties
 	}
 	r.touch(h.Client, event)
-	h.approvalOver()
+	h.approvalOver("")
 }
 
 // joined is what both say, of which each may be nothing.

@@ -14,6 +14,7 @@ import (
 // many, the oldest connection of the key with the most is closed for it.
 type crowd[K comparable] struct {
 	max, maxPerKey int
+	evicted        func() // called for each that is closed for another
 
 	mu     sync.Mutex
 	groups map[K]*group[K]
@@ -37,8 +38,8 @@ type member[K comparable] struct {
 	turn    uint64
 }
 
-func newCrowd[K comparable](max, maxPerKey int) *crowd[K] {
-	return &crowd[K]{max: max, maxPerKey: maxPerKey, groups: make(map[K]*group[K])}
+func newCrowd[K comparable](max, maxPerKey int, evicted func()) *crowd[K] {
+	return &crowd[K]{max: max, maxPerKey: maxPerKey, evicted: evicted, groups: make(map[K]*group[K])}
 }
 
 // join lets conn in and closes another one if there is no room for both.
@@ -96,6 +97,14 @@ func (c *crowd[K]) evictOldest(g *group[K]) {
 	oldest := g.oldest()
 	oldest.conn.Close()
 	c.remove(oldest)
+	c.evicted()
+}
+
+// size is how many connections there are.
+func (c *crowd[K]) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
 }
 
 func (c *crowd[K]) remove(m *member[K]) {

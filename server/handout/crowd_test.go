@@ -33,7 +33,8 @@ func TestCrowd(t *testing.T) {
 		"a flood from one key leaves the single ones alone":        {max: 4, perKey: 3, come: "xaaaaaayaaaa", stay: "xyaa"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			crowd := newCrowd[string](c.max, c.perKey)
+			evicted := 0
+			crowd := newCrowd[string](c.max, c.perKey, func() { evicted++ })
 			var seats []*seat
 			for _, key := range c.come {
 				s := &seat{key: string(key)}
@@ -49,6 +50,9 @@ func TestCrowd(t *testing.T) {
 			if stay != c.stay {
 				t.Errorf("%q stay, want %q", stay, c.stay)
 			}
+			if crowd.size() != len(stay) || evicted != len(seats)-len(stay) {
+				t.Errorf("it has %d, and %d were evicted", crowd.size(), evicted)
+			}
 		})
 	}
 }
@@ -57,7 +61,7 @@ func TestCrowd(t *testing.T) {
 // left and come again.
 func TestTheOldestGoesFirst(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		crowd := newCrowd[int](100, 1)
+		crowd := newCrowd[int](100, 1, func() {})
 		var order []*seat
 		members := make(map[*seat]*member[int])
 		join := func(key int) {
@@ -93,7 +97,7 @@ func TestTheOldestGoesFirst(t *testing.T) {
 
 func TestCrowdIsNeverLargerThanItMayBe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		crowd := newCrowd[string](rapid.IntRange(1, 8).Draw(t, "max"), rapid.IntRange(1, 4).Draw(t, "per key"))
+		crowd := newCrowd[string](rapid.IntRange(1, 8).Draw(t, "max"), rapid.IntRange(1, 4).Draw(t, "per key"), func() {})
 		present := map[*seat]*member[string]{}
 		t.Repeat(map[string]func(*rapid.T){
 			"join": func(t *rapid.T) {

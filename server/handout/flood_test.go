@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,10 +51,13 @@ func TestIdleConnectionsDoNotLockAClientOut(t *testing.T) {
 			if got, err := fetch(t, net.JoinHostPort("::1", port), s.key); got != secret {
 				t.Errorf("the client got %q, error %v", got, err)
 			}
-			s.server.strangers.mu.Lock()
-			defer s.server.strangers.mu.Unlock()
-			if n := s.server.strangers.total; n > 100 {
+			if n := s.server.Strangers(); n == 0 || n > 100 {
 				t.Errorf("%d strangers at once", n)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if !slices.Contains(s.observed, "evicted") {
+				t.Error("nobody was evicted")
 			}
 		})
 	}

@@ -22,7 +22,7 @@ import (
 func newSiteForBoth(t testing.TB, more ...client.Settings) *site {
 	t.Helper()
 	s := newSite(t, DefaultLimits, nil)
-	s.server = New(s.Registry, keytls.Config{OpenPGP: s.NeedsOpenPGP}, DefaultLimits, slog.New(slog.NewTextHandler(s.log, nil)))
+	s.server = New(s.Registry, keytls.Config{OpenPGP: s.NeedsOpenPGP}, DefaultLimits, s, slog.New(slog.NewTextHandler(s.log, nil)))
 	one, _ := s.Client("host1")
 	if _, err := s.Reload(t.Context(), client.FromConfiguration, append([]client.Settings{one.Settings}, more...)); err != nil {
 		t.Fatal(err)

@@ -49,6 +49,7 @@ func (p *peer) converse(ctx context.Context) {
 	p.conn.SetReadDeadline(time.Now().Add(versionLineTime))
 	if err := readVersionLine(p.conn); err != nil {
 		p.log.Info("peer refused: it does not begin as a Mandos client", "error", err)
+		p.server.observer.NotAClient(err)
 		return
 	}
 	p.conn.SetReadDeadline(time.Time{})
@@ -64,6 +65,7 @@ func (p *peer) converse(ctx context.Context) {
 			p.log = p.log.With(id.Kind.Field(), id.Hex)
 		}
 		p.log.Warn("peer refused: handshake failed", "error", err)
+		p.server.observer.HandshakeFailed(err)
 	default:
 		p.proved = p.server.proved.join(id, p.conn)
 		p.server.strangers.leave(p.stranger)

@@ -150,7 +150,7 @@ func TestTheEndCutsOffWhoStays(t *testing.T) {
 // that it is the peer's.
 func TestAKeyThatBecomesKnownAfterTheHandshakeGetsNothing(t *testing.T) {
 	s := newSite(t, DefaultLimits, nil)
-	s.server = New(late{s.Registry}, keytls.Config{}, DefaultLimits, slog.New(slog.NewTextHandler(s.log, nil)))
+	s.server = New(late{s.Registry}, keytls.Config{}, DefaultLimits, s, slog.New(slog.NewTextHandler(s.log, nil)))
 	got, err := fetch(t, net.JoinHostPort("::1", s.onLoopback(t)), s.key)
 	if got != "" {
 		t.Errorf("it got %q, error %v", got, err)
@@ -166,7 +166,7 @@ func (late) Known(client.Identity) bool { return false }
 func TestADefectEndsOneConnectionAlone(t *testing.T) {
 	s := newSite(t, DefaultLimits, nil)
 	r := &defective{Registry: s.Registry}
-	s.server = New(r, keytls.Config{}, DefaultLimits, slog.New(slog.NewTextHandler(s.log, nil)))
+	s.server = New(r, keytls.Config{}, DefaultLimits, s, slog.New(slog.NewTextHandler(s.log, nil)))
 	address := net.JoinHostPort("::1", s.onLoopback(t))
 	if got, err := fetch(t, address, s.key); got != "" || err == nil {
 		t.Errorf("it got %q, error %v", got, err)

@@ -33,6 +33,18 @@ type Registry interface {
 	Release(ctx context.Context, id client.Identity, from client.Origin) (*client.Handout, error)
 }
 
+// Observer hears of what the registry does not. It must not block.
+type Observer interface {
+	// Connected tells of every connection.
+	Connected()
+	// Evicted tells of one that was closed to make room for others.
+	Evicted()
+	// NotAClient tells of one that does not begin as a Mandos client.
+	NotAClient(error)
+	// HandshakeFailed tells of one that proves no key.
+	HandshakeFailed(error)
+}
+
 // Limits bound the connections. Where the process may not open enough files,
 // fewer are let in.
 type Limits struct {
@@ -51,6 +63,7 @@ var DefaultLimits = Limits{Strangers: 1000, PerSource: 50, PerClient: 20}
 // Server serves the clients on any number of listeners.
 type Server struct {
 	registry  Registry
+	observer  Observer
 	log       *slog.Logger
 	offer     keytls.Config
 	strangers *crowd[netip.Prefix]
@@ -64,15 +77,16 @@ type Server struct {
 
 // New makes a server that speaks TLS as offer says (its Known is set here). Peers
 // that never prove a key are logged to log, any number of them.
-func New(registry Registry, offer keytls.Config, limits Limits, log *slog.Logger) *Server {
+func New(registry Registry, offer keytls.Config, limits Limits, observer Observer, log *slog.Logger) *Server {
 	offer.Known = func(id keytls.Identity) bool { return registry.Known(identity(id)) }
 	files := openFiles()
 	return &Server{
 		registry:  registry,
+		observer:  observer,
 		log:       log,
 		offer:     offer,
-		strangers: newCrowd[netip.Prefix](min(limits.Strangers, files/2), limits.PerSource),
-		proved:    newCrowd[client.Identity](files/4, limits.PerClient),
+		strangers: newCrowd[netip.Prefix](min(limits.Strangers, files/2), limits.PerSource, observer.Evicted),
+		proved:    newCrowd[client.Identity](files/4, limits.PerClient, observer.Evicted),
 		peers:     new(sync.WaitGroup),
 	}
 }
@@ -174,7 +188,11 @@ func (s *Server) changePeers() *sync.WaitGroup {
 	return peers
 }
 
+// Strangers is how many connections there are that have not proved a known key.
+func (s *Server) Strangers() int { return s.strangers.size() }
+
 func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
+	s.observer.Connected()
 	from := addressOf(conn)
 	stranger := s.strangers.join(client.SourceOf(from.Addr()), conn)
 	s.mu.Lock()

@@ -31,9 +31,22 @@ type site struct {
 	key    *keytlstest.Key // of the client "host1"
 	log    *logbook
 
-	mu   sync.Mutex
-	told []client.Event
+	mu       sync.Mutex
+	told     []client.Event
+	observed []string
 }
+
+// observe is what the site does as the [Observer] of its server.
+func (s *site) observe(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.observed = append(s.observed, what)
+}
+
+func (s *site) Connected()                { s.observe("connected") }
+func (s *site) Evicted()                  { s.observe("evicted") }
+func (s *site) NotAClient(err error)      { s.observe(fmt.Sprint("not a client: ", err)) }
+func (s *site) HandshakeFailed(err error) { s.observe(fmt.Sprint("handshake failed: ", err)) }
 
 const secret = "the secret of host1"
 
@@ -69,8 +82,18 @@ func newSite(t testing.TB, limits Limits, change func(*client.Settings)) *site {
 		t.Fatal(err)
 	}
 	s.Start()
-	s.server = New(s.Registry, keytls.Config{}, limits, slog.New(slog.NewTextHandler(s.log, nil)))
+	s.server = New(s.Registry, keytls.Config{}, limits, s, slog.New(slog.NewTextHandler(s.log, nil)))
 	return s
+}
+
+// wantObserved checks which things the observer was told of, by how they begin.
+func (s *site) wantObserved(t testing.TB, want ...string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.EqualFunc(s.observed, want, strings.HasPrefix) {
+		t.Errorf("the observer was told %q, not %q", s.observed, want)
+	}
 }
 
 // logbook is a log that can be read while it is written.
@@ -184,6 +207,7 @@ func TestHandout(t *testing.T) {
 				events := slices.DeleteFunc(s.events(t), func(kind client.EventKind) bool { return kind == client.NewAddress })
 				return len(events) == 2 && events[0] == c.event && events[1] == c.event
 			}, func() string { return fmt.Sprint(s.events(t)) })
+			s.wantObserved(t, "connected", "connected")
 		})
 	}
 }
@@ -224,6 +248,13 @@ func TestPeersThatAreNoClientsAreLogged(t *testing.T) {
 	if got, err := fetch(t, net.JoinHostPort("::1", port), s.key); got != secret {
 		t.Errorf("afterwards a client got %q, error %v", got, err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slices.Sort(s.observed)
+	s.observed = slices.Compact(s.observed)
+	if len(s.observed) != 3 || !strings.HasPrefix(s.observed[1], "handshake failed: ") || !strings.HasPrefix(s.observed[2], "not a client: unknown protocol version") {
+		t.Errorf("the observer was told %q", s.observed)
+	}
 }
 
 // pipes is a listener whose connections live in memory, for a synctest bubble.
@@ -254,18 +285,19 @@ func TestEveryStageHasADeadline(t *testing.T) {
 		peer     func(conn net.Conn, key *keytlstest.Key)
 		want     time.Duration
 		event    client.EventKind
+		observed string
 	}{
 		"a peer that says nothing": {
-			peer: func(net.Conn, *keytlstest.Key) {}, want: versionLineTime},
+			peer: func(net.Conn, *keytlstest.Key) {}, want: versionLineTime, observed: "not a client"},
 		"a peer that never ends its line": {
-			peer: func(conn net.Conn, _ *keytlstest.Key) { io.WriteString(conn, "1\r") }, want: versionLineTime},
+			peer: func(conn net.Conn, _ *keytlstest.Key) { io.WriteString(conn, "1\r") }, want: versionLineTime, observed: "not a client"},
 		"a peer that does not answer our hello": {
 			peer: func(conn net.Conn, _ *keytlstest.Key) {
 				io.WriteString(conn, "1\r\n")
 				go io.Copy(io.Discard, conn)
-			}, want: handshakeTime},
+			}, want: handshakeTime, observed: "handshake failed"},
 		"a peer that does not read our hello": {
-			peer: func(conn net.Conn, _ *keytlstest.Key) { io.WriteString(conn, "1\r\n") }, want: handshakeTime},
+			peer: func(conn net.Conn, _ *keytlstest.Key) { io.WriteString(conn, "1\r\n") }, want: handshakeTime, observed: "handshake failed"},
 		"a peer that does not read its secret": {
 			peer: func(conn net.Conn, key *keytlstest.Key) {
 				io.WriteString(conn, "1\r\n")
@@ -310,6 +342,11 @@ func TestEveryStageHasADeadline(t *testing.T) {
 				if events := s.events(t); c.event != "" && (len(events) != 1 || events[0] != c.event) {
 					t.Errorf("told %v", events)
 				}
+				want := []string{"connected"}
+				if c.observed != "" {
+					want = append(want, c.observed)
+				}
+				s.wantObserved(t, want...)
 				stop()
 				s.Close(t.Context())
 			})
