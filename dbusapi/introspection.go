@@ -75,11 +75,3 @@ func described(name string) []Property {
 	}
 	return described.Properties
 }
-
-// PropertiesOf are the names of the properties that the interface's file describes.
-func PropertiesOf(name string) (names []string) {
-	for _, p := range described(name) {
-		names = append(names, p.Name)
-	}
-	return names
-}

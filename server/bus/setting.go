@@ -3,7 +3,6 @@
 package bus
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -11,16 +10,13 @@ import (
 	"mandos/server/client"
 )
 
-// interfaceOf is the interface that has a setting: that of every Mandos server if it
-// describes the property, and else this server's own.
+// interfaceOf is the interface that has a setting.
 func interfaceOf(s *client.Setting) string {
-	if slices.Contains(upstreamProperties, string(s.Property)) {
-		return dbusapi.ClientInterface
+	if s.Ours {
+		return dbusapi.ClientInterface1
 	}
-	return dbusapi.ClientInterface1
+	return dbusapi.ClientInterface
 }
-
-var upstreamProperties = dbusapi.PropertiesOf(dbusapi.ClientInterface)
 
 // settings are the properties of an interface that are settings of a client.
 func settings(face string) (all []property) {

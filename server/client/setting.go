@@ -21,6 +21,8 @@ type Setting struct {
 	Default string
 	// Own settings are what tells the client from others. They have no default.
 	Own bool
+	// Ours are those that the Python server does not have.
+	Ours bool
 	// Fixed ones are changed by the configuration alone.
 	Fixed bool
 	// in is where the setting is: a *string, *time.Duration, *bool, *int or *Secret.
@@ -64,15 +66,15 @@ var AllSettings = []Setting{
 		in: func(s *Settings) any { return &s.Interval }, fault: from(time.Millisecond),
 	},
 	{
-		Key: "allow_from", Property: PropAllowFrom,
+		Key: "allow_from", Property: PropAllowFrom, Ours: true,
 		in: func(s *Settings) any { return &s.AllowFrom }, fault: judgeAllowFromSetting,
 	},
 	{
-		Key: "handout_limit", Property: PropHandoutLimit,
+		Key: "handout_limit", Property: PropHandoutLimit, Ours: true,
 		in: func(s *Settings) any { return &s.HandoutLimit }, fault: judgeLimitSetting,
 	},
 	{
-		Key: "handouts", Property: PropHandouts, Default: handoutsFree,
+		Key: "handouts", Property: PropHandouts, Ours: true, Default: handoutsFree,
 		in: func(s *Settings) any { return &s.Handouts }, fault: judgeHandoutsSetting,
 	},
 	{
@@ -88,11 +90,11 @@ var AllSettings = []Setting{
 		in: func(s *Settings) any { return &s.ApprovedByDefault },
 	},
 	{
-		Key: "approvals_needed", Property: PropApprovalsNeeded, Default: "1",
+		Key: "approvals_needed", Property: PropApprovalsNeeded, Ours: true, Default: "1",
 		in: func(s *Settings) any { return &s.ApprovalsNeeded }, fault: judgeApprovalsNeeded,
 	},
 	{
-		Key: "record_required", Property: PropRecordRequired, Default: "False",
+		Key: "record_required", Property: PropRecordRequired, Ours: true, Default: "False",
 		in: func(s *Settings) any { return &s.RecordRequired },
 	},
 }

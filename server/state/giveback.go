@@ -72,7 +72,7 @@ func dictOf(pairs ...any) *pickle.Dict {
 func settingsOf(s *client.Settings) *pickle.Dict {
 	dict := dictOf("enabled", s.Enabled, "expires", nil, "last_approval_request", nil, "last_checked_ok", nil, "last_checker_status", int64(client.NeverChecked))
 	for i := range client.AllSettings {
-		if setting := &client.AllSettings[i]; setting.Property != client.PropSecret {
+		if setting := &client.AllSettings[i]; setting.Property != client.PropSecret && !setting.Ours {
 			dict.Items[upstreamKey(setting)] = setting.Value(s)
 		}
 	}

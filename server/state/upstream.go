@@ -190,6 +190,9 @@ func upstreamKey(s *client.Setting) string {
 func (a *attributes) settings(s *settings) {
 	for i := range client.AllSettings {
 		setting := &client.AllSettings[i]
+		if setting.Ours {
+			continue
+		}
 		switch field := setting.Field((*client.Settings)(s)).(type) {
 		case *string:
 			a.text(upstreamKey(setting), field)
