@@ -50,6 +50,7 @@ type Client struct {
 	ApprovalsPending   int
 	DeniedUntil        time.Time // when a decision that is in force ends
 	ApprovedUntil      time.Time
+	OnBorrowedTime     bool      // it would have expired, but for the server's own network
 	AbsenceUntil       time.Time // when a planned absence is over at the latest
 	AbsenceID          string
 	AbsenceReason      string    // in somebody's words
@@ -149,6 +150,8 @@ func (c *Client) field(property string) any {
 		return &c.AllowedUntil
 	case "ApprovedUntil":
 		return &c.ApprovedUntil
+	case "OnBorrowedTime":
+		return &c.OnBorrowedTime
 	case "AbsenceUntil":
 		return &c.AbsenceUntil
 	case "AbsenceID":

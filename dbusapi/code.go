@@ -35,6 +35,7 @@ const (
 	IsDisabled       Refusal = "disabled"
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
+	OnBorrowedTime   Refusal = "borrowed-time"  // and nobody has approved it
 	NotFromThere     Refusal = "not-from-there" // as allow_from says
 	TooOften         Refusal = "too-often"      // as handout_limit says
 	NotGranted       Refusal = "not-granted"    // and handouts says that it needs a grant
@@ -46,7 +47,7 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, OnBorrowedTime, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
 
 // RejectedTexts are what the signal Rejected of se.recompile.Mandos.Client says of each
 // refusal.
@@ -55,6 +56,7 @@ var RejectedTexts = map[Refusal]string{
 	IsDisabled:       "Disabled",
 	WasDenied:        "Denied",
 	ApprovalTimedOut: "Approval timed out",
+	OnBorrowedTime:   "On borrowed time",
 	NotFromThere:     "Not from there",
 	TooOften:         "Too often",
 	NotGranted:       "Not granted",

@@ -46,6 +46,9 @@ const (
 	LockdownOff       EventKind = "lockdown-off"        // By; no Client
 	MassFailure       EventKind = "mass-failure"        // Failing, Enabled; most clients began to fail their checks within an interval; no Client
 	MassFailureOver   EventKind = "mass-failure-over"   // Failing, Enabled, Expired; no Client
+	UplinkFails       EventKind = "uplink-fails"        // Status, Signal, Output; the server's own way to the network; no Client
+	UplinkWorks       EventKind = "uplink-works"        // again; no Client
+	BorrowsTime       EventKind = "borrows-time"        // it would have expired but for the uplink
 	StateNotSaved     EventKind = "state-not-saved"     // Error; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
 	EventsDropped     EventKind = "events-dropped"      // Dropped; no Client
@@ -66,7 +69,7 @@ var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovedAhead, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
-	LockdownOn, LockdownOff, MassFailure, MassFailureOver, StateNotSaved, StateSavedAgain, EventsDropped,
+	LockdownOn, LockdownOff, MassFailure, MassFailureOver, UplinkFails, UplinkWorks, BorrowsTime, StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }
 

@@ -36,6 +36,8 @@ type Status struct {
 	ReloadProblem    string // why the configuration cannot be read again; empty if it can
 	// MassFailureSince is since when most clients fail their checks; zero if they do not.
 	MassFailureSince time.Time
+	// UplinkFailsSince is since when the uplink check fails; zero if it does not.
+	UplinkFailsSince time.Time
 
 	Lockdown Lockdown
 	// Statistics are nil of a server that has none.
@@ -100,6 +102,8 @@ func (s *Status) field(property string) any {
 		return &s.StateProblem
 	case "ReloadProblem":
 		return &s.ReloadProblem
+	case "UplinkFailsSince":
+		return &s.UplinkFailsSince
 	case "MassFailureSince":
 		return &s.MassFailureSince
 	case "Statistics":

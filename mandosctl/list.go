@@ -68,7 +68,7 @@ With --json, an object with "schemaVersion": 1 and "clients": [{
   "approvedByDefault", "created", "lastEnabled", "expires", "lastCheckedOK",
   "secretProblem", "lastCheckerStatus", "lastCheckerOutput", "checkerRunning",
   "approvalPending", "lastApprovalRequest", "lastHandout", "lastHandoutKey",
-  "absenceUntil", "absenceReason", "approvalsNeeded", "approvalsAhead",
+  "onBorrowedTime", "absenceUntil", "absenceReason", "approvalsNeeded", "approvalsAhead",
   "approvedAheadUntil", "handoutsAllowed", "allowedUntil", "disabledSince",
   "disabledBecause"
 }]. Times are RFC 3339 in UTC and null for none; durations are seconds;

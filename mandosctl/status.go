@@ -34,6 +34,7 @@ With --json, an object with "schemaVersion": 1, "version", "startedAt", "address
 "clientsByState": {STATE: number}, "gone", "goneRefused", "pendingApprovals",
 "configDir", "stateDir", "stateProblem" (empty when the state is saved),
 "reloadProblem" (empty when the configuration can be read again), "logLevel",
+"uplinkFailsSince" (since when the uplink check fails; null if it does not),
 "massFailureSince" (since when most clients fail their checks; null if they do not),
 "lockdown" (null without one): {"id", "since", "until" (null without end), "why", "by"},
 "statistics": {NAME: number} with the names that --statistics shows.`,
@@ -108,6 +109,9 @@ func (p *program) showStatus(s dbusapi.Status, process dbusapi.Process, clients,
 	}
 	if s.Lockdown.On {
 		p.showLine(clientinfo.Line{Name: "LOCKDOWN", Value: clientinfo.LockdownInWords(s.Lockdown, now)}, colours.Bad)
+	}
+	if !s.UplinkFailsSince.IsZero() {
+		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: clientinfo.UplinkInWords(s.UplinkFailsSince, now)}, colours.Bad)
 	}
 	if !s.MassFailureSince.IsZero() {
 		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: clientinfo.MassFailureInWords(s.MassFailureSince, now)}, colours.Bad)

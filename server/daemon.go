@@ -230,6 +230,7 @@ func (d *daemon) work(ctx context.Context) error {
 		background.Go(func() { d.zeroconf.Run(serving) })
 	}
 	background.Go(func() { d.sockets.Run(serving, d.followSockets) })
+	background.Go(func() { d.checkUplink(serving) })
 	background.Go(func() { d.decryptSecrets(serving) })
 	background.Go(func() { d.reloadOnHangup(serving) })
 	background.Go(func() { d.tellStatus(serving) })

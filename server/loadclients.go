@@ -39,6 +39,9 @@ func (d *daemon) resume() error {
 	if err != nil {
 		return err
 	}
+	if d.settings.UplinkCheck != "" {
+		d.registry.Lend(d.settings.UplinkGrace)
+	}
 	d.registry.Resume(saved)
 	if in, until, on := d.registry.LockedDown(); on {
 		ends := "when somebody ends it"

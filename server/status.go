@@ -117,6 +117,9 @@ func (d *daemon) sentence() string {
 	if pending > 0 {
 		sentence += fmt.Sprintf(", %d waiting for approval", pending)
 	}
+	if !d.registry.UplinkFailsSince().IsZero() {
+		sentence += ", own network does not work"
+	}
 	if !d.registry.MassFailureSince().IsZero() {
 		sentence += ", more than half of them failing their checks"
 	}

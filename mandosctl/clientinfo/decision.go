@@ -30,7 +30,7 @@ func Outcome(c *dbusapi.Client, approve bool) string {
 		return fmt.Sprintf("%s; one connection waits and %s, and who comes %s %s too", word, waiter, within, comer)
 	case n > 1:
 		return fmt.Sprintf("%s; %d connections wait, and each %s; who comes %s %s too", word, n, waiter, within, comer)
-	case approve && c.ApprovalDelay == 0 && c.DeniedUntil.IsZero():
+	case approve && c.ApprovalDelay == 0 && c.DeniedUntil.IsZero() && !c.OnBorrowedTime:
 		return word + ", which changes nothing: nobody waits, and it needs no approval"
 	}
 	return fmt.Sprintf("%s; nobody waits; who comes %s %s", word, within, comer)

@@ -77,6 +77,15 @@ var accounts = map[dbusapi.EventKind]account{
 	dbusapi.MassFailureOver: {tone: console.Warning, say: func(e *dbusapi.Event) string {
 		return fmt.Sprintf("no more than half of the clients fail their checks any more: %d of %d; %d have expired meanwhile", e.Failing, e.Enabled, e.Expired)
 	}},
+	dbusapi.UplinkFails: {tone: console.Bad, say: func(e *dbusapi.Event) string {
+		text := "the server's own network does not work: the uplink check " + CheckResult(e.Status, e.Signal)
+		if e.Output != "" {
+			text += ": " + e.Output
+		}
+		return text
+	}},
+	dbusapi.UplinkWorks:     {tone: console.Good, say: func(*dbusapi.Event) string { return "the server's own network works again" }},
+	dbusapi.BorrowsTime:     {tone: console.Warning, say: func(*dbusapi.Event) string { return "would have expired, but is on borrowed time" }},
 	dbusapi.StateNotSaved:   {tone: console.Bad, say: func(e *dbusapi.Event) string { return "the server cannot save its state: " + e.Error }},
 	dbusapi.StateSavedAgain: {tone: console.Good, say: func(*dbusapi.Event) string { return "the server saves its state again" }},
 	dbusapi.EventsDropped: {tone: console.Warning, say: func(e *dbusapi.Event) string {

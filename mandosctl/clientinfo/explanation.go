@@ -202,6 +202,11 @@ func rulingSteps(r *dbusapi.Ruling, q *Question, now time.Time) []Step {
 		if step.Answer == Yes {
 			return append([]Step{step}, expirySteps(q.Client, now)...)
 		}
+	case dbusapi.RuleBorrowed:
+		if step.Answer == Yes && !q.Client.OnBorrowedTime { // as ever
+			return nil
+		}
+		step.Text = borrowedInWords(r, now)
 	case dbusapi.RuleAllowFrom:
 		step.Text = placeInWords(r, q.From)
 	case dbusapi.RuleLimit:
@@ -327,6 +332,18 @@ func counted(handouts int, until, now time.Time) string {
 		left += ", for another " + humantime.Rough(until.Sub(now))
 	}
 	return left
+}
+
+// borrowedInWords tells of the ruling on one that is on borrowed time.
+func borrowedInWords(r *dbusapi.Ruling, now time.Time) string {
+	text := "it would have expired, but the server's own network fails or did, and so it is on borrowed time"
+	switch r.Verdict {
+	case dbusapi.Passes:
+		return text + "; somebody approved it, which holds for another " + humantime.Rough(r.Until.Sub(now))
+	case dbusapi.Waits:
+		return text + ": somebody has to approve it"
+	}
+	return text
 }
 
 // placeInWords tells of the ruling on the address.

@@ -54,6 +54,7 @@ var refusals = map[dbusapi.Refusal]string{
 	dbusapi.IsDisabled:       "it is disabled",
 	dbusapi.WasDenied:        "it was denied",
 	dbusapi.ApprovalTimedOut: "nobody approved it in time",
+	dbusapi.OnBorrowedTime:   "it was on borrowed time, and nobody approved it",
 	dbusapi.NotFromThere:     "it must not fetch it from there",
 	dbusapi.TooOften:         "it asks too often",
 	dbusapi.NotGranted:       "nobody has granted it",

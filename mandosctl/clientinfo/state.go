@@ -90,6 +90,9 @@ func Reason(c *dbusapi.Client, now time.Time) string {
 	case Untested:
 		return "no check has ended yet"
 	case Expiring, Failing:
+		if c.OnBorrowedTime {
+			return "on borrowed time, as the server's own network fails or did"
+		}
 		return checkReason(c.LastCheckerStatus)
 	case Away:
 		return "as planned"
@@ -142,7 +145,7 @@ func ApprovalDeadline(c *dbusapi.Client) time.Time { return c.LastApprovalReques
 
 // DecisionByDefault is what becomes of a connection that nobody decides about.
 func DecisionByDefault(c *dbusapi.Client) string {
-	if c.ApprovedByDefault && c.ApprovalsNeeded <= 1 {
+	if c.ApprovedByDefault && c.ApprovalsNeeded <= 1 && !c.OnBorrowedTime {
 		return "approved"
 	}
 	return "denied"

@@ -65,6 +65,7 @@ type Client struct {
 	LastApprovalRequest *time.Time        `json:"lastApprovalRequest"`
 	LastHandout         *time.Time        `json:"lastHandout"`
 	LastHandoutKey      dbusapi.KeyKind   `json:"lastHandoutKey"`  // "raw-public-key", "openpgp-key", or empty
+	OnBorrowedTime      bool              `json:"onBorrowedTime"`  // it would have expired but for the server's own network
 	AbsenceUntil        *time.Time        `json:"absenceUntil"`    // null unless one is planned
 	AbsenceReason       string            `json:"absenceReason"`   // in somebody's words, or empty
 	ApprovalsNeeded     int               `json:"approvalsNeeded"` // people who have to approve, if any has to
@@ -117,6 +118,7 @@ func ofClient(c *dbusapi.Client, now time.Time) Client {
 		LastApprovalRequest: orNull(c.LastApprovalRequest),
 		LastHandout:         orNull(c.LastHandout),
 		LastHandoutKey:      c.LastHandoutKey,
+		OnBorrowedTime:      c.OnBorrowedTime,
 		AbsenceUntil:        orNull(c.AbsenceUntil),
 		AbsenceReason:       c.AbsenceReason,
 		ApprovalsNeeded:     max(c.ApprovalsNeeded, 1),

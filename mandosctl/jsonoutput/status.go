@@ -33,6 +33,7 @@ type Status struct {
 	StateProblem     string                   `json:"stateProblem"`  // why the state is not saved; empty if it is
 	ReloadProblem    string                   `json:"reloadProblem"` // why the configuration cannot be read again; empty if it can
 	LogLevel         string                   `json:"logLevel"`
+	UplinkFailsSince *time.Time               `json:"uplinkFailsSince"` // null if the uplink check does not fail
 	MassFailureSince *time.Time               `json:"massFailureSince"` // most clients fail their checks; null if they do not
 	Lockdown         *Lockdown                `json:"lockdown"`         // null without one
 	Statistics       dbusapi.Statistics       `json:"statistics"`
@@ -79,6 +80,7 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		StateProblem:     s.StateProblem,
 		ReloadProblem:    s.ReloadProblem,
 		LogLevel:         s.LogLevel,
+		UplinkFailsSince: orNull(s.UplinkFailsSince),
 		MassFailureSince: orNull(s.MassFailureSince),
 		Lockdown:         lockdownOrNull(s.Lockdown),
 		Statistics:       s.Statistics,

@@ -104,6 +104,7 @@ var clientInterface1 = &iface{
 		of("ApprovalsAhead", func(v *client.View) any { return uint32(v.ApprovalsAhead) }),
 		of("ApprovedAheadUntil", func(v *client.View) any { return v.ApprovedAheadUntil }),
 		of("ApprovedUntil", func(v *client.View) any { return v.ApprovedUntil }),
+		of("OnBorrowedTime", func(v *client.View) any { return v.OnBorrowedTime }),
 		of("AbsenceUntil", func(v *client.View) any { return v.AbsenceUntil }),
 		of("AbsenceID", func(v *client.View) any { return v.Absence.ID }).following(client.PropAbsenceUntil),
 		of("AbsenceReason", func(v *client.View) any { return v.Absence.Why }).following(client.PropAbsenceUntil),

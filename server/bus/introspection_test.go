@@ -125,7 +125,7 @@ func told(fixed bool) []client.Property {
 		client.PropApprovalPending, client.PropCheckerRunning, client.PropEnabled, client.PropExpires,
 		client.PropLastApprovalRequest, client.PropLastCheckedOK, client.PropLastCheckerOutput, client.PropLastCheckerStatus,
 		client.PropLastEnabled, client.PropLastHandout, client.PropLastHandoutKey, client.PropDeniedUntil, client.PropApprovedUntil,
-		client.PropAbsenceUntil, client.PropHandoutsAllowed, client.PropAllowedUntil, client.PropApprovalsAhead, client.PropApprovedAheadUntil,
+		client.PropAbsenceUntil, client.PropOnBorrowedTime, client.PropHandoutsAllowed, client.PropAllowedUntil, client.PropApprovalsAhead, client.PropApprovedAheadUntil,
 	}
 	for _, setting := range client.AllSettings {
 		if fixed || !setting.Fixed {

@@ -59,6 +59,7 @@ func (s *Service) subject() subject {
 	status := s.daemon.Status()
 	status.ClientCount, status.PendingApprovals = s.registry.Pending()
 	status.Lockdown = lockdown(s.registry)
+	status.UplinkFailsSince = s.registry.UplinkFailsSince()
 	status.MassFailureSince = s.registry.MassFailureSince()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -134,6 +134,7 @@ var serverInterface1 = &iface{
 		ofServer("StateProblem", func(s *dbusapi.Status) any { return s.StateProblem }).toldAt(client.StateNotSaved, client.StateSavedAgain),
 		ofServer("ReloadProblem", func(s *dbusapi.Status) any { return s.ReloadProblem }),
 		ofServer("MassFailureSince", func(s *dbusapi.Status) any { return s.MassFailureSince }).toldAt(client.MassFailure, client.MassFailureOver),
+		ofServer("UplinkFailsSince", func(s *dbusapi.Status) any { return s.UplinkFailsSince }).toldAt(client.UplinkFails, client.UplinkWorks),
 		ofLockdown("Lockdown", func(l *dbusapi.Lockdown) any { return l.On }),
 		ofLockdown("LockdownID", func(l *dbusapi.Lockdown) any { return l.ID }),
 		ofLockdown("LockdownSince", func(l *dbusapi.Lockdown) any { return l.Since }),

@@ -12,7 +12,8 @@
 // sets it to one extended timeout from then, if that is later. When the expiry
 // comes the client is disabled, and only a person enables it again. An enabled
 // client that was disabled before has two intervals to prove itself. During a planned
-// absence no client expires: see [PlannedAbsence].
+// absence no client expires: see [PlannedAbsence]. While the server's own way to the
+// network fails, expiry may stand still for a while: see [Registry.UplinkChecked].
 //
 // Whatever lowers a client is a fact that stays, by the client's name and by its
 // key, until a person raises the client: see [Standing]. It outlives the client's
@@ -60,6 +61,7 @@ type client struct {
 	awayUntil    time.Time // when a planned absence is over, on the monotonic clock; zero without one
 	backBy       time.Time // the same as time of day
 	absenceCount *time.Timer
+	stillSince   time.Time // when the expiry began to stand still, on the monotonic clock; zero if it does not
 	nextCheck    *time.Timer
 	nextDue      time.Time
 	check        *check    // the running checker, or one that is being killed
@@ -89,10 +91,8 @@ func (r *Registry) view(c *client) View {
 		ApprovalsPending: c.pending,
 	}
 	v.AbsenceUntil = r.timeOfDay(c.awayUntil, c.backBy)
-	v.Expires = r.timeOfDay(c.deadline, c.Expires)
-	if c.due() == c.awayUntil {
-		v.Expires = v.AbsenceUntil
-	}
+	v.OnBorrowedTime = r.borrows(c)
+	v.Expires = r.expires(c)
 	v.HandoutsAllowed, v.AllowedUntil = c.Grants.left(r.wall())
 	v.ApprovalsAhead, v.ApprovedAheadUntil = c.Ahead.byPersons(c.needed(), r.wall())
 	if c.approved != nil && *c.approved {
@@ -104,10 +104,24 @@ func (r *Registry) view(c *client) View {
 func (r *Registry) recordOf(c *client) Record {
 	record := c.Record
 	record.Expires = r.timeOfDay(c.deadline, c.Expires)
+	record.Borrowed.Since = r.timeOfDay(c.stillSince, time.Time{})
 	if c.isPlannedAway() {
 		record.Absence.Left = max(time.Until(c.awayUntil), time.Nanosecond)
 	}
 	return record
+}
+
+// expires is the time of day at which the client expires. That it would be put off is not
+// told before it is.
+func (r *Registry) expires(c *client) time.Time {
+	own := r.timeOfDay(c.deadline, c.Expires)
+	if c.awayUntil.After(c.deadline) {
+		own = r.timeOfDay(c.awayUntil, c.backBy)
+	}
+	if r.borrows(c) {
+		return own.Add(r.putOff(c))
+	}
+	return own
 }
 
 // timeOfDay is that of a moment on the monotonic clock, which was told as such a time of

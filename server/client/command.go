@@ -270,12 +270,12 @@ func set[T comparable](changed []Property, to, from *T, name Property) []Propert
 func (r *Registry) settled(c *client, before Settings, changed []Property, by Actor) []Event {
 	told := changes(&c.Settings, changed)
 	if c.Enabled && c.Timeout != before.Timeout {
-		r.expireIn(c, time.Until(c.deadline)+c.Timeout-before.Timeout)
+		r.setDeadline(c, time.Until(c.deadline)+c.Timeout-before.Timeout)
 		changed = append(changed, PropExpires)
 	}
 	event := Event{Kind: Changed, Time: r.wall(), Client: r.view(c), By: by, Properties: changed, Changes: told}
 	switch {
-	case c.Enabled && !time.Now().Before(c.due()):
+	case c.Enabled && !time.Now().Before(r.due(c)):
 		r.expire(c, TimedOut, by)
 	case c.Enabled && c.Interval != before.Interval:
 		r.schedule(c, c.Interval)

@@ -43,6 +43,9 @@ const (
 	LockdownOff       EventKind = "lockdown-off"        // By; no Client
 	MassFailure       EventKind = "mass-failure"        // Failing, Enabled; most clients began to fail their checks within an interval; no Client
 	MassFailureOver   EventKind = "mass-failure-over"   // Failing, Enabled, Expired; no Client
+	UplinkFails       EventKind = "uplink-fails"        // Check; the server's own way to the network; no Client
+	UplinkWorks       EventKind = "uplink-works"        // again; no Client
+	BorrowsTime       EventKind = "borrows-time"        // it would have expired but for the uplink
 	StateNotSaved     EventKind = "state-not-saved"     // Err; no Client
 	StateSavedAgain   EventKind = "state-saved-again"   // no Client
 	EventsDropped     EventKind = "events-dropped"      // Dropped; no Client
@@ -53,7 +56,7 @@ var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
 	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovedAhead, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
-	LockdownOn, LockdownOff, MassFailure, MassFailureOver, StateNotSaved, StateSavedAgain, EventsDropped,
+	LockdownOn, LockdownOff, MassFailure, MassFailureOver, UplinkFails, UplinkWorks, BorrowsTime, StateNotSaved, StateSavedAgain, EventsDropped,
 }
 
 // Event is something that happened. Subscribers see all of them in one order,
@@ -138,6 +141,7 @@ const (
 	PropLastHandoutKey      Property = "LastHandoutKey"
 	PropLastEnabled         Property = "LastEnabled"
 	PropRecordRequired      Property = "RecordRequired"
+	PropOnBorrowedTime      Property = "OnBorrowedTime"
 	PropSecret              Property = "Secret"
 	PropTimeout             Property = "Timeout"
 )

@@ -62,6 +62,9 @@ func (r *Registry) Release(ctx context.Context, id Identity, from Origin) (*Hand
 	}
 	if ruling.Verdict == Passes {
 		h.Secret = c.Secret
+		if r.borrows(c) {
+			h.note = joined(h.note, "it was on borrowed time, and somebody approved it")
+		}
 		return h, nil
 	}
 	event := h.event(Rejected)
@@ -126,7 +129,7 @@ func (r *Registry) decide(ctx context.Context, h *Handout, of *request) Ruling {
 			return Ruling{Verdict: Refuses, Refusal: PeerGone}
 		}
 		if waited == nil {
-			timer := time.NewTimer(c.ApprovalDelay)
+			timer := time.NewTimer(r.askingTime(c))
 			defer timer.Stop()
 			waited = timer.C
 			h.needApproval()
@@ -227,9 +230,13 @@ func (h *Handout) Received(note string) {
 	r.expireIfDue(c)
 	c.wasAway()
 	var properties []Property
-	if c.Enabled && !c.gone && time.Until(c.deadline) < c.ExtendedTimeout {
-		r.expireIn(c, c.ExtendedTimeout)
+	r.standStill(c)
+	if c.Enabled && !c.gone && time.Until(c.deadline)+c.Borrowed.Moved < c.ExtendedTimeout {
 		properties = []Property{PropExpires}
+		if r.borrows(c) {
+			properties = append(properties, PropOnBorrowedTime)
+		}
+		r.expireIn(c, c.ExtendedTimeout)
 	}
 	now := r.wall()
 	properties = set(properties, &c.LastHandout, &now, PropLastHandout)

@@ -76,13 +76,15 @@ func (r *Registry) restoreDenial(c *client) {
 
 // restoreExpiry follows the rule for restarts in the package comment.
 func (r *Registry) restoreExpiry(c *client) {
-	r.resumeAbsence(c)
 	left := c.Expires.Sub(r.wall())
+	c.deadline = time.Now().Add(left)
+	r.resumeAbsence(c)
+	r.resumeBorrowing(c)
 	switch {
 	case c.graceful() && left < c.Timeout:
 		left = c.Timeout
-		c.GraceSpent = true
-	case left > 0, c.isPlannedAway():
+		c.GraceSpent, c.Borrowed.Moved = true, 0
+	case time.Now().Before(r.due(c)):
 	case c.LastCheckerStatus == NeverChecked:
 		r.expire(c, NeverCheckedOK, ByItself)
 		return
@@ -94,8 +96,8 @@ func (r *Registry) restoreExpiry(c *client) {
 		return
 	}
 	left = min(left, max(c.Timeout, c.ExtendedTimeout, c.probation()))
-	r.expireIn(c, left)
-	r.schedule(c, r.randomUpTo(min(c.Interval, time.Until(c.due())/2)))
+	r.setDeadline(c, left)
+	r.schedule(c, r.randomUpTo(min(c.Interval, time.Until(r.due(c))/2)))
 }
 
 func (r *Registry) randomUpTo(d time.Duration) time.Duration {

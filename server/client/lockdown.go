@@ -29,6 +29,9 @@ type Lockdown struct {
 type ServerRecord struct {
 	// Lockdown is the one in force, or nil.
 	Lockdown *Lockdown
+	// UplinkFailsSince is since when the server's own way to the network fails; zero if it
+	// works.
+	UplinkFailsSince time.Time
 }
 
 // maxWhy bounds what somebody says of a reason, in bytes.
@@ -49,6 +52,9 @@ func (r *Registry) Resume(saved ServerRecord) {
 	defer r.mu.Unlock()
 	if saved.Lockdown != nil {
 		r.lockDown(*saved.Lockdown)
+	}
+	if since := saved.UplinkFailsSince; r.uplink.grace > 0 && !since.IsZero() { // until it is checked
+		r.uplink.fails, r.uplink.since = true, since
 	}
 }
 
@@ -89,8 +95,8 @@ func (r *Registry) EndLockdown(ctx context.Context, by Actor) error {
 	overtaken := false
 	isSeen := func() bool { return r.lockdown != nil && r.lockdown.ID == seen.ID }
 	end.plan = func(recordSource) ([]Record, error) {
-		if !isSeen() {
-			*end.server = r.serverRecord()
+		if *end.server = r.serverRecord(); isSeen() {
+			end.server.Lockdown = nil
 		}
 		return nil, nil
 	}
@@ -174,6 +180,7 @@ func (r *Registry) serverRecord() (record ServerRecord) {
 		}
 		record.Lockdown = &in
 	}
+	record.UplinkFailsSince = r.uplink.since
 	return record
 }
 

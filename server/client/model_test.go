@@ -22,7 +22,16 @@ type model struct {
 	latest      time.Time
 	awayUntil   time.Time // when a planned absence is over, zero without one
 	deniedUntil time.Time
+	// failed is how long the uplink has failed since the last good check, at lastOK, as
+	// seen at failedAt; approved is until when a person's approval is in force.
+	uplinkFails      bool
+	failed           time.Duration
+	failedAt, lastOK time.Time
+	approved         time.Time
 }
+
+// modelGrace is what the server lends.
+const modelGrace = 7 * time.Minute
 
 // TestNoSequenceOfEventsHandsOutWhatIsForbidden drives a registry with random
 // commands, checks, hand-outs, reloads and restarts, and compares it with the
@@ -49,7 +58,7 @@ type step struct {
 var genStep = rapid.Custom(func(t *rapid.T) step {
 	return step{
 		what: rapid.SampledFrom([]string{
-			"fetch", "fetch", "fetch", "enable", "disable", "approve", "check", "vouch", "expect", "end absence", "checks succeed", "checks fail", "checks hang",
+			"fetch", "fetch", "fetch", "enable", "disable", "approve", "check", "vouch", "expect", "end absence", "uplink fails", "uplink works", "checks succeed", "checks fail", "checks hang",
 			"timeout", "interval", "approval delay", "default", "remove", "reload", "restart", "disk full", "disk free", "kill",
 		}).Draw(t, "what"),
 		wait:   time.Duration(rapid.IntRange(0, 400).Draw(t, "wait")) * time.Second,
@@ -62,7 +71,7 @@ func play(t *testing.T, steps []step) (failed string) {
 	ctx := context.Background()
 	a := host("a", keyA)
 	a.ApprovalDuration = 10 * time.Second
-	w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: succeed}}
+	w := &world{t: t, disk: &disk{records: make(map[string]Record)}, checks: &checks{run: succeed}, grace: modelGrace}
 	w.begin([]Settings{a})
 	defer func() { w.disk.setFull(false); w.shutDown() }()
 	m := &model{settings: a, present: true, enabled: true}
@@ -74,7 +83,7 @@ func play(t *testing.T, steps []step) (failed string) {
 		m.follow(w)
 		switch s.what {
 		case "fetch":
-			before, delay := time.Now(), w.approvalDelay()
+			delay := w.approvalDelay()
 			o := w.fetchInBackground(ctx, keyA)
 			if delay > 0 && s.yes {
 				waiting = append(waiting, o)
@@ -84,7 +93,7 @@ func play(t *testing.T, steps []step) (failed string) {
 			m.learnChecks(w)
 			m.learnHandouts(w, o.String() == "got it")
 			if got := o.String(); got == "got it" {
-				if why := m.forbids(before.Add(delay), delay); why != "" {
+				if why := m.forbids(w.lastEvent(SecretSent).Time, delay); why != "" {
 					return "a client got its secret that " + why
 				}
 				m.extend(a.ExtendedTimeout)
@@ -101,8 +110,10 @@ func play(t *testing.T, steps []step) (failed string) {
 			m.enabled = false
 		case "approve":
 			w.Approve(ctx, admin, "a", s.yes)
-			m.deniedUntil = time.Time{}
-			if !s.yes {
+			m.deniedUntil, m.approved = time.Time{}, time.Time{}
+			if s.yes {
+				m.approved = time.Now().Add(a.ApprovalDuration)
+			} else {
 				m.deniedUntil = time.Now().Add(a.ApprovalDuration)
 			}
 		case "check":
@@ -110,6 +121,9 @@ func play(t *testing.T, steps []step) (failed string) {
 		case "vouch":
 			w.CheckedOK(ctx, admin, "a")
 			w.pass(0)
+		case "uplink fails", "uplink works":
+			m.uplinkFails = s.what == "uplink fails"
+			w.UplinkChecked(!m.uplinkFails, CheckResult{})
 		case "expect":
 			if w.Expect(ctx, admin, "a", s.length, "") == nil {
 				m.awayUntil = time.Now().Add(s.length)
@@ -186,6 +200,9 @@ func play(t *testing.T, steps []step) (failed string) {
 
 func (w *world) approvalDelay() time.Duration {
 	v, _ := w.Client("a")
+	if v.OnBorrowedTime {
+		return max(v.ApprovalDelay, askingTime)
+	}
 	return v.ApprovalDelay
 }
 
@@ -209,6 +226,9 @@ func (m *model) follow(w *world) {
 		return
 	}
 	if v.AbsenceUntil.IsZero() {
+		if !time.Now().Before(m.awayUntil) {
+			m.atLeast(m.awayUntil)
+		}
 		m.awayUntil = time.Time{}
 	}
 	m.learnChecks(w)
@@ -218,6 +238,16 @@ func (m *model) follow(w *world) {
 }
 
 func (m *model) learnChecks(w *world) {
+	if m.uplinkFails {
+		m.failed += time.Since(m.failedAt)
+	}
+	m.failedAt = time.Now()
+	if v, ok := w.Client("a"); ok && !v.LastCheckedOK.Equal(m.lastOK) {
+		m.lastOK, m.failed = v.LastCheckedOK, 0
+		if m.uplinkFails {
+			m.failed = time.Since(v.LastCheckedOK)
+		}
+	}
 	if v, ok := w.Client("a"); ok && !v.LastCheckedOK.IsZero() {
 		m.atLeast(v.LastCheckedOK.Add(v.Timeout))
 	}
@@ -237,7 +267,13 @@ func (m *model) learnHandouts(w *world, butLast bool) {
 	}
 }
 
-func (m *model) expiredAt(at time.Time) bool { return at.After(m.latest) && at.After(m.awayUntil) }
+// isOwn reports whether the client could be valid at that time without borrowed time.
+func (m *model) isOwn(at time.Time) bool { return !at.After(m.latest) || !at.After(m.awayUntil) }
+
+func (m *model) expiredAt(at time.Time) bool {
+	borrowed := min(m.failed, modelGrace)
+	return at.After(m.latest.Add(borrowed)) && at.After(m.awayUntil.Add(borrowed))
+}
 
 // stretch is for time during which a planned absence does not pass.
 func (m *model) stretch(d time.Duration) {
@@ -273,6 +309,8 @@ func (m *model) forbids(at time.Time, delay time.Duration) string {
 		return "was disabled"
 	case m.expiredAt(at):
 		return "had expired"
+	case !m.isOwn(at) && at.After(m.approved):
+		return "was on borrowed time, and approved by nobody"
 	case delay > 0 && at.Before(m.deniedUntil):
 		return "was denied"
 	}

@@ -96,7 +96,7 @@ func (r *Registry) EndAbsence(ctx context.Context, by Actor, name string) error 
 		}
 		r.dropAbsence(c)
 		done := r.durably(name, c.absenceEvent(r, AbsenceOver, by))
-		if !time.Now().Before(c.due()) {
+		if !time.Now().Before(r.due(c)) {
 			r.expire(c, TimedOut, by)
 		}
 		return done
@@ -146,6 +146,9 @@ func (r *Registry) dropAbsence(c *client) {
 // endAbsenceIfDue ends a planned absence whose time has passed. The timer may be late.
 func (r *Registry) endAbsenceIfDue(c *client) {
 	if c.isPlannedAway() && !c.awayUntil.IsZero() && !time.Now().Before(c.awayUntil) {
+		if c.awayUntil.After(c.deadline) { // to stay so, if expiry stands still
+			c.deadline, c.Expires = c.awayUntil, c.backBy
+		}
 		r.dropAbsence(c)
 		r.touch(c.Name, c.absenceEvent(r, AbsenceOver, ByItself))
 	}

@@ -34,6 +34,7 @@ const (
 	IsDisabled       Refusal = "disabled"
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
+	OnBorrowedTime   Refusal = "borrowed-time"  // and nobody has approved it
 	NotFromThere     Refusal = "not-from-there" // as allow_from says
 	TooOften         Refusal = "too-often"      // as handout_limit says
 	NotGranted       Refusal = "not-granted"    // and handouts says that it needs a grant
@@ -45,4 +46,4 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, OnBorrowedTime, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}

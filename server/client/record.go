@@ -82,7 +82,8 @@ func (r *Record) judge() {
 		r.DisabledSince, r.DisabledBecause, r.DisabledBy = first.At, first.Reason, first.By
 	}
 	if !r.Enabled {
-		r.Expires, r.Absence, r.Grants, r.Ahead = time.Time{}, PlannedAbsence{}, nil, nil
+		r.Expires, r.Absence, r.Borrowed = time.Time{}, PlannedAbsence{}, Borrowed{}
+		r.Grants, r.Ahead = nil, nil
 	}
 }
 

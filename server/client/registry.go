@@ -60,6 +60,7 @@ type Registry struct {
 	absent            map[string]absentee // what is known of clients that are not there
 	lockdown          *lockdown           // nil if there is none
 	massFailure       massFailure
+	uplink            uplink
 	stateUnsaved      bool // saving failed the last time
 	started           bool
 	closed            bool

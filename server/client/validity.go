@@ -4,8 +4,15 @@ package client
 
 import "time"
 
-// expireIn makes the client expire after d, or after its planned absence.
+// expireIn makes the client expire after d, which is put off by nothing yet.
 func (r *Registry) expireIn(c *client, d time.Duration) {
+	r.standStill(c)
+	c.Borrowed.Moved = 0
+	r.setDeadline(c, d)
+}
+
+// setDeadline makes the client expire after d, or when that is put off to.
+func (r *Registry) setDeadline(c *client, d time.Duration) {
 	c.deadline = time.Now().Add(d)
 	c.Expires = r.wall().Add(d)
 	r.awaitExpiry(c)
@@ -16,23 +23,36 @@ func (r *Registry) awaitExpiry(c *client) {
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}
-	c.expiry = r.after(c, time.Until(c.due()), func() { r.expireIfDue(c) })
+	next := c.ownDue()
+	if !time.Now().Before(next) {
+		next = r.due(c)
+	}
+	c.expiry = r.after(c, time.Until(next), func() {
+		if r.expireIfDue(c); c.Enabled {
+			r.touch(c.Name, r.borrowing(c)...)
+			r.awaitExpiry(c)
+		}
+	})
 }
 
-// due is when the client expires: at its deadline, but not during a planned absence.
-func (c *client) due() time.Time {
+// ownDue is when the client would expire without borrowed time: at its deadline, but not
+// during a planned absence.
+func (c *client) ownDue() time.Time {
 	if c.awayUntil.After(c.deadline) {
 		return c.awayUntil
 	}
 	return c.deadline
 }
 
+// due is when the client expires.
+func (r *Registry) due(c *client) time.Time { return c.ownDue().Add(r.putOff(c)) }
+
 // expireIfDue lets a client expire whose deadline has passed. The timer may be
 // late: when the process goes on after a pause it is one of many that want to
 // run. Whatever rests on the client's being valid must call this before.
 func (r *Registry) expireIfDue(c *client) {
 	r.endAbsenceIfDue(c)
-	if c.Enabled && !c.deadline.IsZero() && !time.Now().Before(c.due()) {
+	if c.Enabled && !c.deadline.IsZero() && !time.Now().Before(r.due(c)) {
 		r.expire(c, TimedOut, ByItself)
 	}
 }
@@ -52,12 +72,18 @@ func (r *Registry) provedAlive(c *client) []Property {
 	if !c.Enabled {
 		return []Property{PropLastCheckedOK}
 	}
+	borrowed := r.borrows(c)
+	c.Borrowed, c.stillSince = Borrowed{}, time.Time{}
 	properties := []Property{PropLastCheckedOK, PropExpires}
 	if c.Absence.Begun {
 		r.dropAbsence(c)
 		properties = append(properties, PropAbsenceUntil)
 	}
 	r.expireIn(c, c.Timeout)
+	if borrowed {
+		properties = append(properties, PropOnBorrowedTime)
+		c.stir() // who waits need not wait any more
+	}
 	return properties
 }
 
@@ -69,6 +95,9 @@ func (r *Registry) lowered(c *client, by Actor, why Reason) <-chan error {
 		return r.durably(c.Name)
 	}
 	properties := []Property{PropExpires}
+	if r.borrows(c) {
+		properties = append(properties, PropOnBorrowedTime)
+	}
 	if c.isPlannedAway() {
 		properties = append(properties, PropAbsenceUntil)
 	}
@@ -98,7 +127,7 @@ func (r *Registry) idleTimers(c *client) {
 	}
 	c.expiry, c.nextCheck = nil, nil
 	c.failingSince = time.Time{}
-	c.Expires, c.deadline = time.Time{}, time.Time{}
+	c.Expires, c.deadline, c.stillSince = time.Time{}, time.Time{}, time.Time{}
 	r.dropAbsence(c)
 }
 

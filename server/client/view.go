@@ -28,6 +28,9 @@ type View struct {
 	// it takes, and ApprovedAheadUntil when that ends; zero for no end.
 	ApprovalsAhead     int
 	ApprovedAheadUntil time.Time
+	// OnBorrowedTime reports whether the client would have expired, but for the server's own
+	// network, which fails or did.
+	OnBorrowedTime bool
 	// ApprovedUntil is when an approval in force ends; zero without one.
 	ApprovedUntil time.Time
 }
@@ -43,6 +46,8 @@ type State struct {
 	Expires time.Time
 	// Absence is what is planned; without one it is zero.
 	Absence PlannedAbsence
+	// Borrowed is what it has had of the time that the server lends.
+	Borrowed Borrowed
 	// LastCheckedOK is when a checker last succeeded or somebody vouched for the client.
 	LastCheckedOK time.Time
 	// LastCheckerStatus is the last checker's exit status, or NeverChecked, or

@@ -24,7 +24,8 @@ type world struct {
 	told    []Event
 	toldMu  sync.Mutex
 	onTold  func(Event)
-	stepped atomic.Int64 // how far the wall clock was set forward, in nanoseconds
+	grace   time.Duration // lent while the uplink fails
+	stepped atomic.Int64  // how far the wall clock was set forward, in nanoseconds
 }
 
 // disk is a journal in memory, which may be full.
@@ -236,6 +237,7 @@ func (w *world) begin(clients []Settings) {
 			w.onTold(event)
 		}
 	})
+	w.Lend(w.grace)
 	w.Resume(w.disk.server)
 	if _, err := w.Load(clients, w.disk.all()); err != nil {
 		w.t.Fatal(err)

@@ -58,7 +58,9 @@ func TestArgumentsAreReadAsArgparseReadsThem(t *testing.T) {
 func arrangedFor(t *testing.T, args []string) []string {
 	t.Helper()
 	fs, _ := flags()
-	fs.Lookup("max-unproven").Hidden = true // which upstream lacks
+	for _, name := range []string{"max-unproven", "uplink-check", "uplink-grace"} { // which upstream lacks
+		fs.Lookup(name).Hidden = true
+	}
 	arranged, err := Arrange(fs, args)
 	var usage UsageError
 	if errors.As(err, &usage) {

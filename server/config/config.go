@@ -11,6 +11,7 @@ package config
 
 import (
 	"net/netip"
+	"time"
 
 	"mandos/server/client"
 )
@@ -59,6 +60,12 @@ type Daemon struct {
 	// MaxUnproven (max_unproven) is how many connections that have not proved a
 	// known key may be open at once; at least 1, 1000 by default.
 	MaxUnproven int
+
+	// UplinkCheck (uplink_check) is a command that tells whether the server's own network
+	// works; empty for none. While it does not, expiry stands still for UplinkGrace
+	// (uplink_grace) at most; 0 by default.
+	UplinkCheck string
+	UplinkGrace time.Duration
 
 	// ConfigDir, only on the command line, is the directory of mandos.conf,
 	// clients.conf and clients.d; /etc/mandos by default.

@@ -109,6 +109,12 @@ func (c *Config) checkTogether(f *findings) {
 		c.Foreground = true
 	}
 	c.checkAddresses(f)
+	switch {
+	case c.UplinkGrace > 0 && c.UplinkCheck == "":
+		f.errorf(c.Origin("uplink_grace"), "nothing is lent without uplink_check; write for example uplink_check = fping -q -- 192.0.2.1")
+	case c.UplinkGrace == 0 && c.UplinkCheck != "":
+		f.warnf(c.Origin("uplink_check"), "it is not run without uplink_grace; write for example uplink_grace = PT30M")
+	}
 	// A longer name is no DNS label (RFC 6763, section 4.1.1).
 	if c.Zeroconf && len(c.ServiceName) > 63 {
 		f.errorf(c.Origin("servicename"), "the name has %d bytes, and a Zeroconf service name at most 63; write a shorter one", len(c.ServiceName))

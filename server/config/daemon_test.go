@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -95,25 +96,25 @@ func TestOptions(t *testing.T) {
 		"the command line sets everything": {
 			args: []string{
 				"-i", "eth0", "-a", "192.0.2.1", "-p", "4711", "--socket=3", "--priority", "NORMAL:+CTYPE-RAWPK",
-				"--servicename", "Other", "--max-unproven", "7", "--statedir", "/state", "--no-dbus", "--no-ipv6",
+				"--servicename", "Other", "--max-unproven", "7", "--uplink-check", "ping %(x)s", "--uplink-grace", "30m", "--statedir", "/state", "--no-dbus", "--no-ipv6",
 				"--no-restore", "--no-zeroconf", "--foreground", "--debuglevel", "info", "--check",
 			},
 			want: func(d *Daemon) {
 				*d = Daemon{
 					Interfaces: []string{"eth0"}, Addresses: addresses("192.0.2.1"), Port: 4711, Socket: 3,
-					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7,
+					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7, UplinkCheck: "ping %(x)s", UplinkGrace: 30 * time.Minute,
 					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: "info", Check: true,
 				}
 			},
 		},
 		"the file sets everything": {
 			conf: "interface = eth0\naddress = 192.0.2.1\nport = 4711\nsocket = 3\npriority = NORMAL:+CTYPE-RAWPK\n" +
-				"servicename = Other\nmax_unproven = 7\nstatedir = /state\nuse_dbus = no\nuse_ipv6 = FALSE\n" +
+				"servicename = Other\nmax_unproven = 7\nuplink_check = ping %(x)s\nuplink_grace = PT30M\nstatedir = /state\nuse_dbus = no\nuse_ipv6 = FALSE\n" +
 				"restore = 0\nzeroconf = Off\nforeground = yes\ndebuglevel = critical\n",
 			want: func(d *Daemon) {
 				*d = Daemon{
 					Interfaces: []string{"eth0"}, Addresses: addresses("192.0.2.1"), Port: 4711, Socket: 3,
-					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7,
+					Priority: "NORMAL:+CTYPE-RAWPK", ServiceName: "Other", MaxUnproven: 7, UplinkCheck: "ping %(x)s", UplinkGrace: 30 * time.Minute,
 					ConfigDir: d.ConfigDir, StateDir: "/state", Foreground: true, LogLevel: "critical",
 				}
 			},
@@ -284,6 +285,14 @@ func TestErrorsInMandosConf(t *testing.T) {
 		"an address is on one of the interfaces": {
 			conf: "[DEFAULT]\naddress = fe80::1%eth7\ninterface = eth0, eth1\n",
 			want: []string{`mandos.conf:2: [DEFAULT] address: fe80::1%eth7 is on an interface that is not among those to listen on; add eth7 to interface`},
+		},
+		"a grace needs a check": {
+			conf: "[DEFAULT]\nuplink_grace = PT30M\n",
+			want: []string{`mandos.conf:2: [DEFAULT] uplink_grace: nothing is lent without uplink_check; write for example uplink_check = fping -q -- 192.0.2.1`},
+		},
+		"a grace is a time": {
+			conf: "[DEFAULT]\nuplink_check = true\nuplink_grace = long\n",
+			want: []string{`mandos.conf:3: [DEFAULT] uplink_grace: "long" is not a duration; write for example PT5M (five minutes), PT1H30M, P3D or P2W`},
 		},
 		"a service name must fit": {
 			conf: "[DEFAULT]\nservicename = " + strings.Repeat("x", 64),

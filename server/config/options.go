@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"mandos/dbusapi/notation"
+	"mandos/server/client"
 )
 
 // option is one option of the server. Flags, mandos.conf keys, defaults,
@@ -82,6 +83,22 @@ var options = []option{
 		help: "allow `N` connections at once that have not proved a known key",
 		set: func(d *Daemon, value string) (err error) {
 			d.MaxUnproven, err = number(value, 1, 1_000_000)
+			return err
+		},
+	},
+	{
+		flag: "uplink-check", key: "uplink_check", arg: "COMMAND", literal: true,
+		help: "run `COMMAND` to find out whether the server's own network works",
+		set:  setUplinkCheck,
+	},
+	{
+		flag: "uplink-grace", key: "uplink_grace", arg: "DURATION", byDefault: "PT0S",
+		help: "while the uplink check fails, let expiry stand still for `DURATION` at most",
+		set: func(d *Daemon, value string) (err error) {
+			d.UplinkGrace, err = notation.ParseDuration(value)
+			if err == nil && d.UplinkGrace > client.MaxDuration {
+				err = errors.New("is longer than 50 years; make it shorter")
+			}
 			return err
 		},
 	},
@@ -167,6 +184,14 @@ func number(value string, least, most int) (int, error) {
 		return 0, fmt.Errorf("is not a whole number from %d to %d", least, most)
 	}
 	return int(n), nil
+}
+
+func setUplinkCheck(d *Daemon, value string) error {
+	if len(value) > client.MaxCommand {
+		return fmt.Errorf("is longer than a command can be, which is %d bytes", client.MaxCommand)
+	}
+	d.UplinkCheck = value
+	return nil
 }
 
 func setSocket(d *Daemon, value string) error {

@@ -149,6 +149,13 @@ var descriptions = map[client.EventKind]description{
 	client.MassFailureOver: func(client.Event) (slog.Level, string) {
 		return slog.LevelWarn, "No more than half of the clients fail their checks any more"
 	},
+	client.UplinkFails: func(client.Event) (slog.Level, string) {
+		return slog.LevelWarn, "The server's own network does not work, as the uplink check says: expiry stands still for a while"
+	},
+	client.UplinkWorks: func(client.Event) (slog.Level, string) {
+		return slog.LevelWarn, "The server's own network works again, as the uplink check says"
+	},
+	client.BorrowsTime: always(slog.LevelInfo, "Client %s would have expired, but is valid on borrowed time"),
 	client.StateNotSaved: func(e client.Event) (slog.Level, string) {
 		if errors.As(e.Err, new(client.UnsavableError)) {
 			return slog.LevelError, "The state of a client cannot be saved, and will be forgotten at the next start"
@@ -213,6 +220,7 @@ var refusals = map[client.Refusal]description{
 	client.IsDisabled:       always(slog.LevelInfo, "Client %s is disabled"),
 	client.WasDenied:        always(slog.LevelWarn, "Client %s was not approved"),
 	client.ApprovalTimedOut: always(slog.LevelWarn, "Client %s timed out while waiting for approval"),
+	client.OnBorrowedTime:   always(slog.LevelWarn, "Client %s is valid on borrowed time, and nobody has approved it"),
 	client.NotFromThere:     always(slog.LevelWarn, "Client %s must not fetch its secret from that address"),
 	client.TooOften:         always(slog.LevelWarn, "Client %s asks for its secret too often"),
 	client.NotGranted:       always(slog.LevelWarn, "Client %s asks for its secret without a grant"),
@@ -255,6 +263,10 @@ func fields(e client.Event) []slog.Attr {
 		attrs = append(attrs, result(e.Check)...)
 	case client.ApprovalNeeded:
 		attrs = append(attrs, setting(e.Client, client.PropApprovalDelay), setting(e.Client, client.PropApprovedByDefault))
+	case client.UplinkFails:
+		attrs = append(attrs, result(e.Check)...)
+	case client.BorrowsTime:
+		attrs = append(attrs, slog.Time("expires", e.Client.Expires))
 	case client.MassFailure:
 		attrs = append(attrs, slog.Int("failing", e.Failing), slog.Int("enabled", e.Enabled))
 	case client.MassFailureOver:

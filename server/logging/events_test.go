@@ -174,6 +174,9 @@ var events = map[client.EventKind][]struct {
 		client.Event{Identity: raw, Address: peer, Refusal: client.IsLockedDown, Note: "a burglary"},
 		`INFO: Client foo is refused since there is a lockdown client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=lockdown note="a burglary"`,
 	}, {
+		client.Event{Identity: raw, Address: peer, Refusal: client.OnBorrowedTime},
+		`WARNING: Client foo is valid on borrowed time, and nobody has approved it client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=borrowed-time`,
+	}, {
 		client.Event{Identity: raw, Address: peer, Refusal: client.NotFromThere, Note: "allow_from is 192.0.2.0/24"},
 		`WARNING: Client foo must not fetch its secret from that address client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 reason=not-from-there note="allow_from is 192.0.2.0/24"`,
 	}, {
@@ -229,6 +232,18 @@ var events = map[client.EventKind][]struct {
 		client.Event{Failing: 0, Enabled: 2, Expired: 3},
 		"WARNING: No more than half of the clients fail their checks any more failing=0 enabled=2 expired=3",
 	}},
+	client.UplinkFails: {{
+		client.Event{Check: client.CheckResult{Status: 1, Output: "the router is unreachable"}},
+		`WARNING: The server's own network does not work, as the uplink check says: expiry stands still for a while status=1 output="the router is unreachable"`,
+	}},
+	client.UplinkWorks: {{
+		client.Event{},
+		"WARNING: The server's own network works again, as the uplink check says",
+	}},
+	client.BorrowsTime: {{
+		client.Event{},
+		"INFO: Client foo would have expired, but is valid on borrowed time client=foo key_id=00AA expires=0001-01-01T00:00:00Z",
+	}},
 	client.LockdownOff: {{
 		client.Event{By: client.ByItself},
 		"WARNING: The lockdown is over actor=server",
@@ -249,7 +264,7 @@ var events = map[client.EventKind][]struct {
 
 // withoutClient are the events that are about no client.
 var withoutClient = map[client.EventKind]bool{
-	client.NotFound: true, client.LockdownOn: true, client.LockdownOff: true, client.MassFailure: true, client.MassFailureOver: true, client.StateNotSaved: true, client.StateSavedAgain: true, client.EventsDropped: true,
+	client.NotFound: true, client.LockdownOn: true, client.LockdownOff: true, client.MassFailure: true, client.MassFailureOver: true, client.UplinkFails: true, client.UplinkWorks: true, client.StateNotSaved: true, client.StateSavedAgain: true, client.EventsDropped: true,
 }
 
 func TestEvents(t *testing.T) {

@@ -173,6 +173,14 @@ type progress struct {
 	DeniedFor           time.Duration  `json:",omitempty"`
 	DeniedKey           key            `json:",omitzero"`
 	Absence             absence        `json:",omitzero"`
+	Borrowed            borrowed       `json:",omitzero"`
+}
+
+// borrowed is [client.Borrowed].
+type borrowed struct {
+	Spent time.Duration `json:",omitempty"`
+	Moved time.Duration `json:",omitempty"`
+	Since time.Time     `json:",omitzero"`
 }
 
 // absence is [client.PlannedAbsence].
@@ -210,9 +218,10 @@ func progressOf(s *client.State) progress {
 		LastHandout: s.LastHandout, LastHandoutKey: s.LastHandoutKey, LastCheckerOutput: s.LastCheckerOutput, GraceSpent: s.GraceSpent,
 		DisabledSince: s.DisabledSince, DisabledBecause: s.DisabledBecause, DisabledBy: actor(s.DisabledBy),
 		DeniedUntil: s.DeniedUntil, DeniedFor: s.DeniedFor, DeniedKey: key(s.DeniedKey), Absence: absenceOf(s.Absence),
+		Borrowed: borrowed(s.Borrowed),
 	}
 	for _, t := range []*time.Time{
-		&p.Created, &p.LastEnabled, &p.Expires, &p.LastCheckedOK, &p.LastApprovalRequest, &p.LastHandout, &p.DisabledSince, &p.DeniedUntil,
+		&p.Created, &p.LastEnabled, &p.Expires, &p.LastCheckedOK, &p.LastApprovalRequest, &p.LastHandout, &p.DisabledSince, &p.DeniedUntil, &p.Borrowed.Since,
 	} {
 		*t = t.UTC()
 	}
@@ -226,6 +235,7 @@ func (p *progress) state() client.State {
 		LastHandout: p.LastHandout, LastHandoutKey: p.LastHandoutKey, LastCheckerOutput: p.LastCheckerOutput, GraceSpent: p.GraceSpent,
 		DisabledSince: p.DisabledSince, DisabledBecause: p.DisabledBecause, DisabledBy: client.Actor(p.DisabledBy),
 		DeniedUntil: p.DeniedUntil, DeniedFor: p.DeniedFor, DeniedKey: client.Key(p.DeniedKey), Absence: p.Absence.planned(),
+		Borrowed: client.Borrowed(p.Borrowed),
 	}
 }
 

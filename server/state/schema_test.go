@@ -66,6 +66,7 @@ func ofTheSchema() []client.Record {
 	healthy.Ahead = []client.Grant{{ID: "7", By: person, At: at(14), Times: 1}}
 	healthy.Settings.Name, healthy.Configured.Name = "healthy", "healthy"
 	healthy.Absence = client.PlannedAbsence{ID: "4", By: person, At: at(13), Why: "new firmware", Left: time.Hour, Begun: true}
+	healthy.Borrowed = client.Borrowed{Spent: 2 * time.Minute, Moved: time.Minute, Since: at(14)}
 	return []client.Record{lowered.Judged(), healthy.Judged()}
 }
 
@@ -145,7 +146,7 @@ func lack(r *client.Record, version int) {
 		r.Settings.AllowFrom, r.Configured.AllowFrom, r.Sources, r.Handed, r.Grants, r.Ahead = "", "", nil, nil, nil, nil
 		r.Settings.ApprovalsNeeded, r.Configured.ApprovalsNeeded = 0, 0
 		r.Settings.RecordRequired, r.Configured.RecordRequired = false, false
-		r.Absence = client.PlannedAbsence{}
+		r.Absence, r.Borrowed = client.PlannedAbsence{}, client.Borrowed{}
 		r.Settings.HandoutLimit, r.Configured.HandoutLimit, r.Settings.Handouts, r.Configured.Handouts = "", "", "", ""
 	}
 }

@@ -20,7 +20,8 @@ var serverKey = []byte("server")
 
 // serverRecord is [client.ServerRecord]. In the file a sum precedes it.
 type serverRecord struct {
-	Lockdown *lockdown `json:",omitempty"`
+	Lockdown         *lockdown `json:",omitempty"`
+	UplinkFailsSince time.Time `json:",omitzero"`
 }
 
 // lockdown is [client.Lockdown].
@@ -40,7 +41,7 @@ func (s *Store) SaveServer(record client.ServerRecord) error {
 	if s.closed {
 		return errClosed
 	}
-	var saved serverRecord
+	saved := serverRecord{UplinkFailsSince: record.UplinkFailsSince.UTC()}
 	if l := record.Lockdown; l != nil {
 		saved.Lockdown = &lockdown{ID: l.ID, By: actor(l.By), At: l.At.UTC(), Why: l.Why, Left: l.Left}
 	}
@@ -103,6 +104,7 @@ func getServer(tx *bolt.Tx) (record client.ServerRecord, err error) {
 	if err := d.Decode(&saved); err != nil {
 		return record, fmt.Errorf("the server's own record is damaged: %w", err)
 	}
+	record.UplinkFailsSince = saved.UplinkFailsSince
 	if l := saved.Lockdown; l != nil {
 		record.Lockdown = &client.Lockdown{ID: l.ID, By: client.Actor(l.By), At: l.At, Why: l.Why, Left: l.Left}
 	}
