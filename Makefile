@@ -51,10 +51,10 @@ test-systemd:
 	@.ci/need systemd
 	$(GO) test -tags systemd -count=1 -timeout 30m ./server -run UnderSystemd
 
-## test-packages: make the packages, and install, upgrade and remove them on Debian under systemd; needs root
+## test-packages: make the packages, install, upgrade and remove them on Debian under systemd, and follow the README there; needs root
 test-packages:
 	@.ci/need packages
-	$(GO) test -tags packages -count=1 -timeout 60m ./server -run 'Package|Lintian|Archive'
+	$(GO) test -tags packages -count=1 -timeout 60m ./server -run 'Package|Lintian|Archive|Newcomer'
 
 ## check: format, vet and staticcheck
 check:

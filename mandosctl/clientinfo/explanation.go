@@ -416,7 +416,7 @@ func rehearsal(status dbusapi.Status) string {
 	if status.Address == "" {
 		return ""
 	}
-	address := "SERVER" // whichever of its addresses the host reaches
+	address := "IP-ADDRESS-OF-THE-SERVER" // whichever the host reaches; mandos-client takes no name
 	if first, err := netip.ParseAddr(strings.Split(status.Address, ", ")[0]); err == nil && !first.IsUnspecified() && !first.IsLinkLocalUnicast() {
 		address = first.String()
 	}

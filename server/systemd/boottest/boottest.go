@@ -27,7 +27,7 @@ var Releases = []string{"bookworm", "trixie"}
 
 // packages are what the server finds on a usual host, beside the bare system, and what
 // Debian's own mandos needs.
-const packages = "systemd,systemd-sysv,dbus,avahi-daemon,avahi-utils,fping,iproute2,procps,python3,socat,gnupg,python3-dbus,python3-gi,python3-urwid"
+const packages = "systemd,systemd-sysv,dbus,avahi-daemon,avahi-utils,fping,iproute2,procps,python3,socat,gnupg,python3-dbus,python3-gi,python3-urwid,make,openssh-server"
 
 // Where the machine has what of Debian's Mandos is not installed.
 const (
