@@ -54,7 +54,7 @@ test-systemd:
 ## test-packages: make the packages, install, upgrade and remove them on Debian under systemd, and follow the README there; needs root
 test-packages:
 	@.ci/need packages
-	$(GO) test -tags packages -count=1 -timeout 60m ./server -run 'Package|Lintian|Archive|Newcomer'
+	$(GO) test -tags packages -v -count=1 -timeout 60m ./server -run 'Package|Lintian|Archive|Newcomer'
 
 ## check: format, vet and staticcheck
 check:

@@ -46,7 +46,7 @@ const builtBefore = `#!/bin/sh
 // bootForNewcomer boots a machine with the checkout, and what Go makes of it.
 func bootForNewcomer(t *testing.T, release string) packaged {
 	t.Helper()
-	m := packaged{boottest.Boot(t, release), t}
+	m := boot(t, release)
 	m.Run(makeHost1)
 	built := t.TempDir()
 	runMake(t, "build", "BUILD="+built, "VERSION=1.0.0")

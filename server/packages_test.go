@@ -5,12 +5,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mandos/server/systemd/boottest"
 )
@@ -59,40 +61,38 @@ func TestLintianFindsNothing(t *testing.T) {
 	packages := makeThere(t, "..", "packages", "1.2.3", "amd64")
 	out, err := exec.Command("lintian", "--allow-root", "--fail-on", "error,warning", filepath.Join(packages, "mandos-go_1.2.3-1_amd64.deb")).CombinedOutput()
 	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("%v", err)
 	}
+	fmt.Fprintf(t.Output(), "lintian says: %s\n", cmp.Or(strings.TrimSpace(string(out)), "nothing"))
 }
-
-// packagedClients are clients of a server that was installed from a package.
-const packagedClients = `
-[DEFAULT]
-timeout = PT1H
-interval = PT30M
-checker = true
-secret = AAAA
-host = localhost
-
-[host1]
-key_id = %064d
-fingerprint = %040d
-
-[host2]
-key_id = %064d
-fingerprint = %040d
-`
 
 // packaged is a machine that packages are installed on.
 type packaged struct {
 	*boottest.Machine
-	t *testing.T
+	t    *testing.T
+	last *time.Time // when the last thing was done
+}
+
+func boot(t *testing.T, release string) packaged {
+	now := time.Now()
+	return packaged{boottest.Boot(t, release), t, &now}
 }
 
 func bootForPackages(t *testing.T, release string) packaged {
-	m := packaged{boottest.Boot(t, release), t}
+	m := boot(t, release)
+	m.did("booted " + release)
 	for _, version := range []string{"1.0.0", "1.0.1"} {
 		m.Write("/root/"+version+".deb", deb(t, version), 0o644)
 	}
+	m.makeHosts("host1", "host2", "host3")
+	m.did("made packages, a network, and three hosts with keys of mandos-keygen")
 	return m
+}
+
+// did writes into the test's log what was done and seen, and how long it took.
+func (m packaged) did(what string) {
+	fmt.Fprintf(m.t.Output(), "%6.1f s  %s\n", time.Since(*m.last).Seconds(), what)
+	*m.last = time.Now()
 }
 
 // debs are those that were made before.
@@ -126,12 +126,13 @@ func (m packaged) serves(version string) {
 	m.says("ps -o user= -p $(systemctl show --value --property MainPID mandos)", "_mandos")
 	m.says("/proc/$(systemctl show --value --property MainPID mandos)/exe --version", "mandos "+version)
 	m.says("busctl call org.freedesktop.DBus / org.freedesktop.DBus NameHasOwner s se.recompile.Mandos", "b true")
+	m.Await("it is announced on the network", "timeout 20 avahi-browse --terminate --parsable --resolve _mandos._tcp | grep -E '^=;(lan|eth0);'")
 }
 
-// configure gives the server its two clients.
+// configure gives the server its clients, as an administrator would have it before.
 func (m packaged) configure() {
 	m.t.Helper()
-	m.Write("/etc/mandos/clients.conf", fmt.Sprintf(packagedClients, 1, 1, 2, 2), 0o600)
+	m.Run("mkdir -p /etc/mandos && cat /srv/host1/section /srv/host2/section /srv/host3/section >/etc/mandos/clients.conf && chmod 600 /etc/mandos/clients.conf")
 }
 
 const disabledClients = "mandosctl list --disabled --output json | python3 -c 'import json, sys; print(*[c[\"name\"] for c in json.load(sys.stdin)[\"clients\"]])'"
@@ -140,27 +141,38 @@ func TestPackage(t *testing.T) {
 	for _, release := range boottest.Releases {
 		t.Run(release, func(t *testing.T) {
 			m := bootForPackages(t, release)
-			t.Log(m.Run("dpkg --install /root/1.0.0.deb"))
+			m.Run("dpkg --install /root/1.0.0.deb")
 			m.serves("1.0.0")
-			m.configure()
-			m.Run("mandosctl reload && mandosctl disable host2")
-			m.says(disabledClients, "host2")
+			m.did("installed: up as _mandos, on the bus, announced")
 
-			t.Log(m.Run("dpkg --install /root/1.0.1.deb"))
-			m.serves("1.0.1")
-			m.says(disabledClients, "host2")
-			m.says("cat /etc/mandos/clients.conf | grep -c key_id", "2")
+			for _, host := range []string{"host1", "host2", "host3"} {
+				if said := m.Run("mandosctl add - </srv/" + host + "/section"); !strings.Contains(said, "The first check succeeded.") {
+					t.Errorf("mandosctl add says %s", said)
+				}
+			}
+			m.fetches("host1", "host2")
+			m.Run("mandosctl disable host2")
+			m.isRefused("host2", "Client host2 is disabled")
+			m.did("enrolled three clients; mandos-client found the server and fetched; one was disabled and refused")
 
-			t.Log(m.Run("dpkg --remove mandos-go"))
+			m.upgradeInTheMiddle("/root/1.0.1.deb", "1.0.1")
+			m.says(disabledClients, "host2")
+			m.isRefused("host2", "Client host2 is disabled")
+			m.fetches("host1", "host3")
+			m.did("upgraded in the middle of two hand-outs and a check: one ended, one was made afterwards; the disabled one is refused")
+
+			m.Run("dpkg --remove mandos-go")
 			m.says("systemctl is-active mandos", "inactive")
-			m.says("ls /etc/mandos /var/lib/mandos | grep -c -e clients.conf -e state.db$", "2")
-			t.Log(m.Run("dpkg --install /root/1.0.1.deb"))
+			m.says("ls /etc/mandos/clients.d /var/lib/mandos | grep -c -e host[123].conf -e state.db$", "4")
+			m.Run("dpkg --install /root/1.0.1.deb")
 			m.serves("1.0.1")
 			m.says(disabledClients, "host2")
+			m.did("removed, and installed again with its configuration and state")
 
-			t.Log(m.Run("dpkg --purge mandos-go"))
+			m.Run("dpkg --purge mandos-go")
 			m.says("ls -d /etc/mandos /etc/default/mandos /etc/init.d/mandos* /var/lib/mandos /usr/sbin/mandos* /usr/share/doc/mandos* /etc/systemd/system/*/mandos* /etc/rc2.d/*mandos* 2>/dev/null", "")
 			m.says("dpkg-divert --list | grep mandos", "")
+			m.did("purged, with nothing left")
 		})
 	}
 }
@@ -169,68 +181,87 @@ func TestPackage(t *testing.T) {
 // clients that are disabled on the way. The Python server is the real one.
 func TestPackageBesideDebiansMandos(t *testing.T) {
 	const pythonDisabled = "mandos-ctl --dump-json | python3 -c 'import json, sys; print(*sorted(n for n, c in json.load(sys.stdin).items() if not c[\"Enabled\"]))'"
+	const configuration = "cd /etc && sha256sum mandos/*.conf default/mandos init.d/mandos 2>/dev/null || true"
 	for _, release := range boottest.Releases {
 		t.Run(release, func(t *testing.T) {
 			m := bootForPackages(t, release)
 			m.configure()
+			m.Write("/etc/mandos/mandos.conf", "[DEFAULT]\ndebuglevel = INFO\n", 0o644) // as the Python server logs no refusal else
 			install := "DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install "
-			t.Log(m.Run(install + boottest.DebiansMandos))
+			m.Run(install + boottest.DebiansMandos)
 			m.Await("the Python server serves", "mandos-ctl --disable host1")
-			before := m.Run("cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true")
+			m.fetches("host2", "host3")
+			before := m.Run(configuration)
+			m.did("installed Debian's mandos: two clients fetched, one was disabled")
 
-			t.Log(m.Run("dpkg --install /root/1.0.0.deb"))
+			m.Run("dpkg --install /root/1.0.0.deb")
 			m.serves("1.0.0")
 			m.says(disabledClients, "host1")
 			m.says(pythonDisabled, "host1")
+			m.says("dpkg --verify mandos | grep missing", "")
+			m.fetches("host2", "host3")
+			m.isRefused("host1", "Client host1 is disabled")
 			m.Run("mandosctl disable host2")
-			m.says("cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true", before)
+			m.says(configuration, before)
+			m.did("installed ours beside: it serves and refuses the same clients; a second one was disabled")
 
-			t.Log(m.Run(install + boottest.DebiansMandos))
+			m.Run(install + boottest.DebiansMandos)
 			m.serves("1.0.0")
-			t.Log(m.Run("dpkg --purge mandos"))
+			m.Run("dpkg --purge mandos")
 			m.serves("1.0.0")
-			m.says("grep -c key_id /etc/mandos/clients.conf", "2")
-			t.Log(m.Run(install + boottest.DebiansMandos))
+			m.says("grep -c key_id /etc/mandos/clients.conf", "3")
+			m.Run(install + boottest.DebiansMandos)
 			m.serves("1.0.0")
+			m.did("upgraded, purged and installed Debian's beside ours, which goes on")
 
-			t.Log(m.Run("dpkg --remove mandos-go"))
+			m.Run("dpkg --remove mandos-go")
 			m.Await("the Python server serves", "mandos-ctl --is-enabled host1; test $? = 1")
 			m.says("head -n 1 /usr/sbin/mandos | grep -c python", "1")
 			m.says("systemctl is-active mandos", "active")
 			m.says(pythonDisabled, "host1 host2")
+			m.isRefused("host1", "host1 is disabled")
+			m.isRefused("host2", "host2 is disabled")
+			m.fetches("host3")
+			m.did("removed ours: the Python server refuses both disabled clients and serves the third")
 
-			t.Log(m.Run("dpkg --install /root/1.0.1.deb"))
+			m.Run("dpkg --install /root/1.0.1.deb")
 			m.serves("1.0.1")
 			m.says(disabledClients, "host1 host2")
+			m.did("installed ours again, which knows who is disabled")
 
-			t.Log(m.Run("dpkg --purge mandos-go"))
+			m.Run("dpkg --purge mandos-go")
 			m.Await("the Python server serves", "mandos-ctl --is-enabled host1; test $? = 1")
-			m.says("cd /etc && sha256sum mandos/* default/mandos init.d/mandos 2>/dev/null || true", before)
+			m.says(configuration, before)
 			m.says("dpkg-divert --list | grep mandos", "")
+			m.says("find /etc/mandos /etc/default /usr/sbin /usr/lib/systemd /usr/share/man -name '*.python*'", "")
+			m.did("purged ours, and Debian's has its configuration as it was")
 		})
 	}
 }
 
 func TestArchive(t *testing.T) {
-	m := packaged{boottest.Boot(t, boottest.Releases[0]), t}
+	m := boot(t, boottest.Releases[0])
 	archive, err := os.ReadFile(filepath.Join(makeThere(t, "..", "dist", "1.2.3", "amd64"), "mandos-go-1.2.3-amd64.tar.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Write("/root/archive.tar.gz", string(archive), 0o644)
+	m.makeHosts("host1", "host2", "host3")
 	m.configure()
-	t.Log(m.Run("cd /root && tar -xzf archive.tar.gz && ./mandos-go-1.2.3-amd64/install.sh enable"))
+	m.Run("cd /root && tar -xzf archive.tar.gz && ./mandos-go-1.2.3-amd64/install.sh enable")
 	m.serves("1.2.3")
-	m.says("mandosctl list host1 host2 >/dev/null && echo both", "both")
-	t.Log(m.Run("/root/mandos-go-1.2.3-amd64/install.sh enable")) // over itself
+	m.fetches("host1")
+	m.did("installed the archive: up, and a client fetched")
+	m.Run("/root/mandos-go-1.2.3-amd64/install.sh enable") // over itself
 	m.serves("1.2.3")
-	t.Log(m.Run("/root/mandos-go-1.2.3-amd64/install.sh uninstall"))
+	m.Run("/root/mandos-go-1.2.3-amd64/install.sh uninstall")
 	m.says("systemctl is-active mandos", "inactive")
-	m.says("grep -c key_id /etc/mandos/clients.conf", "2")
+	m.says("grep -c key_id /etc/mandos/clients.conf", "3")
 	m.says("ls -d /usr/sbin/mandos* /usr/bin/mandosctl /etc/init.d/mandos* 2>/dev/null", "")
 
 	m.Run("DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install " + boottest.DebiansMandos)
 	if out, err := m.Try("/root/mandos-go-1.2.3-amd64/install.sh"); err == nil || !strings.Contains(out, "belongs to the package mandos, ") {
 		t.Errorf("over the files of a package it says %q, error %v", out, err)
 	}
+	m.did("installed over itself, uninstalled, and refused where a package owns the files")
 }
