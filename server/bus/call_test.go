@@ -50,6 +50,8 @@ func TestErrorsHaveTheStandardNames(t *testing.T) {
 		args   []any
 		want   string
 	}{
+		"an absence of no time":                {"/clients/foo", dbusapi.ClientInterface1 + ".Expect", []any{uint64(0), ""}, "InvalidArgs"},
+		"an absence of more than a week":       {"/clients/foo", dbusapi.ClientInterface1 + ".Expect", []any{uint64(8 * 24 * time.Hour / time.Millisecond), ""}, "InvalidArgs"},
 		"unknown object":                       {"/clients/nosuch", face + ".Enable", nil, "UnknownObject"},
 		"unknown object beside the clients":    {"/nosuch", dbusapi.IntrospectableInterface + ".Introspect", nil, "UnknownObject"},
 		"unknown interface":                    {"/clients/foo", "org.example.Nosuch.Enable", nil, "UnknownInterface"},
@@ -240,6 +242,45 @@ func TestEveryChangeCarriesItsCaller(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+func TestAnAbsenceIsPlannedByItsCaller(t *testing.T) {
+	b := dbustest.Start(t)
+	s := serve(t, b.Address, settings("foo"))
+	api := connect(t, b.Address)
+	foo := func() dbusapi.Client {
+		t.Helper()
+		clients, err := api.ClientsNamed(t.Context(), []string{"foo"})
+		if err != nil || len(clients) != 1 {
+			t.Fatal(clients, err)
+		}
+		return clients[0]
+	}
+	if err := api.Expect(t.Context(), foo(), time.Hour, "new firmware"); err != nil {
+		t.Fatal(err)
+	}
+	if by := s.by(client.AbsencePlanned); by.PID != uint32(os.Getpid()) {
+		t.Errorf("planned by %+v", by)
+	}
+	away := foo()
+	if len(away.AbsenceID) != 32 || away.AbsenceReason != "new firmware" || time.Until(away.AbsenceUntil) < 59*time.Minute || away.Expires.Before(away.AbsenceUntil) {
+		t.Errorf("it is %+v", away)
+	}
+	if err := api.EndAbsence(t.Context(), away); err != nil {
+		t.Fatal(err)
+	}
+	if by := s.by(client.AbsenceOver); by.PID != uint32(os.Getpid()) {
+		t.Errorf("ended by %+v", by)
+	}
+	if back := foo(); back.AbsenceID != "" || !back.AbsenceUntil.IsZero() || back.AbsenceReason != "" {
+		t.Errorf("it is %+v", back)
+	}
+	if err := s.Disable(t.Context(), client.Actor{}, "foo"); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Expect(t.Context(), foo(), time.Hour, ""); !errors.Is(err, dbusapi.ErrRefused) {
+		t.Errorf("of a disabled client: %v", err)
+	}
 }
 
 func TestCallsOfOneSenderTakeEffectInOrder(t *testing.T) {

@@ -151,6 +151,7 @@ func (r *Registry) decide(ctx context.Context, h *Handout, of *request) Ruling {
 func (r *Registry) putOnRecord(ctx context.Context, h *Handout, of *request) Ruling {
 	c := h.client
 	c.begin(h)
+	c.wasAway() // for it boots, whatever becomes of the connection
 	saved := r.durably(c.Name)
 	r.mu.Unlock()
 	var err error
@@ -228,7 +229,6 @@ func (h *Handout) Received(note string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expireIfDue(c)
-	c.wasAway()
 	var properties []Property
 	r.standStill(c)
 	if c.Enabled && !c.gone && time.Until(c.deadline)+c.Borrowed.Moved < c.ExtendedTimeout {

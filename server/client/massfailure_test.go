@@ -106,6 +106,15 @@ func TestMassFailure(t *testing.T) {
 				w.t.Errorf("told %+v", e)
 			}
 		}},
+		"who is enabled and fails again begins anew": {5, func(w *world) {
+			fails(w, 5)
+			w.pass(time.Hour)
+			for i := range 5 {
+				w.must(w.Enable(ctx, admin, fmt.Sprint(i)))
+			}
+			w.pass(2*time.Minute + lookDelay)
+			wants(w, MassFailure, MassFailureOver, MassFailure)
+		}},
 		"who is expected to be away says nothing": {5, func(w *world) {
 			for i := range 2 {
 				w.must(w.Expect(ctx, admin, fmt.Sprint(i), time.Hour, ""))

@@ -22,8 +22,8 @@ type PlannedAbsence struct {
 	// Left is how long it lasts yet, counted while the server runs, so that no clock ends
 	// or stretches it.
 	Left time.Duration
-	// Begun says that the client has been away since: a check has failed, or it has
-	// fetched its secret. Before that, a check that succeeds is none of a client that is
+	// Begun says that the client has been away since: a check has failed, or it was to get
+	// its secret. Before that, a check that succeeds is none of a client that is
 	// back.
 	Begun bool
 }

@@ -87,6 +87,21 @@ func TestPlannedAbsence(t *testing.T) {
 			wants(w, true, false)
 			w.lastEvent(CameBack)
 		},
+		"so does one after a hand-out that did not arrive, for the host boots": func(w *world) {
+			expect(w, time.Hour)
+			h, err := w.Release(ctx, Identity{RawPublicKey, keyA}, Origin{Address: somewhere})
+			w.must(err)
+			h.NotReceived(errors.New("connection reset"))
+			w.pass(2 * time.Minute)
+			wants(w, true, false)
+		},
+		"one who is refused ends nothing": func(w *world) {
+			expect(w, time.Hour)
+			w.must(w.LockDown(ctx, admin, "", 0))
+			w.fetch(keyA)
+			w.pass(2 * time.Minute)
+			wants(w, true, true)
+		},
 		"a person's word is as good as a check": func(w *world) {
 			expect(w, time.Hour)
 			w.must(w.CheckedOK(ctx, admin, "a"))

@@ -174,9 +174,32 @@ func TestUplink(t *testing.T) {
 				w.t.Error("it says that the uplink fails")
 			}
 		},
+		"what was lent in another configuration is gone as well": func(w *world) {
+			unplug(w)
+			w.pass(10 * time.Minute)
+			plug(w)
+			w.grace = 2 * time.Minute
+			w.restart(time.Second, clients)
+			wants(w, false, false)
+		},
+		"a hand-out takes nothing away": func(w *world) {
+			w.must(w.Update(ctx, admin, "a", Update{PropExtendedTimeout: 4 * time.Minute}))
+			unplug(w)
+			w.pass(3 * time.Minute)
+			plug(w)
+			if secret, why := w.fetch(keyA); secret.Len() == 0 {
+				w.t.Errorf("it is refused: %s", why)
+			}
+			w.pass(5*time.Minute - time.Second)
+			wants(w, true, true)
+			w.pass(time.Second)
+			wants(w, false, false)
+		},
 		"who is lowered in the middle is not raised by it": func(w *world) {
 			unplug(w)
 			w.pass(10 * time.Minute)
+			plug(w)
+			unplug(w)
 			w.signals()
 			w.must(w.Disable(ctx, admin, "a"))
 			wants(w, false, false)
