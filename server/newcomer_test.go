@@ -95,7 +95,28 @@ func TestNewcomer(t *testing.T) {
 				}
 				m.Run("mandosctl enable host1")
 				m.says(boots, password)
+				if way == "From source" {
+					m.isInstalledAnew()
+				}
 			})
 		}
 	}
+}
+
+// isInstalledAnew uninstalls the server, which forgets nobody, and installs it again, by the
+// commands that an installation says are left.
+func (m packaged) isInstalledAnew() {
+	m.t.Helper()
+	m.Run("mandosctl disable host1")
+	m.Run("make -C /root/mandos uninstall")
+	m.says("systemctl is-active mandos", "inactive")
+	m.says("ls /usr/sbin/mandos /usr/bin/mandosctl /usr/lib/systemd/system/mandos.service /etc/init.d/mandos 2>/dev/null", "")
+	m.says("ls /etc/mandos/clients.d /var/lib/mandos | grep -c -e host1.conf -e state.db$", "2")
+	_, left, _ := strings.Cut(m.Run("make -C /root/mandos GO=true install"), "Installed.")
+	_, commands, _ := strings.Cut(left, "\n")
+	commands, _, _ = strings.Cut(commands, "make: ")
+	m.t.Logf("It is left to do:\n%s", commands)
+	m.Run("set -e\n" + commands)
+	m.serves("1.0.0")
+	m.says(disabledClients, "host1")
 }
