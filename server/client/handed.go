@@ -47,6 +47,14 @@ const (
 // is in the history and the log before nothing else tells of it.
 const settleTime = 3 * time.Second
 
+// settles reports whether it has ended and is under way on disk.
+func (h *Handed) settles() bool { return !h.ended.IsZero() && time.Since(h.ended) < settleTime }
+
+// settles reports whether one of them does.
+func settles(all []Handed) bool {
+	return slices.ContainsFunc(all, func(h Handed) bool { return h.settles() })
+}
+
 // age is how long ago the hand-out was.
 func (h *Handed) age() time.Duration {
 	if h.since.IsZero() {
@@ -111,7 +119,7 @@ func (c *client) withdraw(h *Handout) {
 func (r *Registry) handedToSave(all []Handed) (saved []Handed) {
 	for i := range all {
 		handed := all[i]
-		if !r.closed && !handed.ended.IsZero() && time.Since(handed.ended) < settleTime {
+		if !r.closed && handed.settles() {
 			handed.Outcome = Underway
 		}
 		handed.Ago = all[i].age()

@@ -60,6 +60,14 @@ func TestAHandoutIsOnRecordBeforeTheSecretLeaves(t *testing.T) {
 				w.t.Error("it is told that it may have been sent")
 			}
 		}},
+		"an end in order knows everything, also what it has saved as under way": {free, func(w *world) {
+			w.fetch(keyA)
+			w.pass(2 * SaveDelay)
+			w.restart(time.Second, []Settings{free})
+			if slices.Contains(w.signals(), string(MayHaveBeenSent)) {
+				w.t.Error("it is told that it may have been sent")
+			}
+		}},
 		"after a crash in between it may have been sent": {free, func(w *world) {
 			_, err := w.Release(ctx, id, Origin{Address: somewhere})
 			w.must(err)

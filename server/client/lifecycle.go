@@ -244,11 +244,16 @@ func (r *Registry) Close(ctx context.Context) error {
 	r.closed = true
 	r.queue.serverUnsaved = r.queue.serverUnsaved || r.lockdown != nil // of which less is left
 	for _, c := range r.clients {
-		if c.isPlannedAway() { // of which less is left
+		if c.isPlannedAway() || settles(c.Handed) { // of which less is left, or of whose hand-outs more is known
 			r.queue.unsaved[c.Name] = struct{}{}
 		}
 		r.stopChecker(c)
 		c.stir()
+	}
+	for name, away := range r.absent {
+		if settles(away.Handed) {
+			r.queue.unsaved[name] = struct{}{}
+		}
 	}
 	started := r.started
 	r.mu.Unlock()
