@@ -23,22 +23,18 @@ func (d *daemon) checkUplink(ctx context.Context) {
 	}
 	tick := time.NewTicker(uplinkInterval)
 	defer tick.Stop()
-	told := false // that it cannot be run
+	told := false // that it says nothing
 	for {
-		works, result, err := d.tryUplink(ctx)
+		verdict, result, err := d.tryUplink(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil || cannotRun(result) {
-			if !told {
-				d.log.Error("The uplink check cannot be run, and so nothing is lent; see to uplink_check",
-					"command", d.settings.UplinkCheck, "status", result.Status, "output", result.Output, "error", err)
-			}
-			told, works = true, true
-		} else {
-			told = false
+		if verdict == uplinkUnknown && !told {
+			d.log.Error("The uplink check cannot be run, and so nothing is lent; see to uplink_check",
+				"command", d.settings.UplinkCheck, "status", result.Status, "output", result.Output, "error", err)
 		}
-		d.registry.UplinkChecked(works, result)
+		told = verdict == uplinkUnknown
+		d.registry.UplinkChecked(verdict != uplinkFails, result)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -47,20 +43,39 @@ func (d *daemon) checkUplink(ctx context.Context) {
 	}
 }
 
-// tryUplink runs the uplink check once. One that takes too long has failed.
-func (d *daemon) tryUplink(ctx context.Context) (works bool, result client.CheckResult, err error) {
+// uplinkVerdict is what a check says of the uplink.
+type uplinkVerdict string
+
+const (
+	uplinkWorks   uplinkVerdict = "works"
+	uplinkFails   uplinkVerdict = "fails"
+	uplinkUnknown uplinkVerdict = "unknown" // for which nothing is lent either
+)
+
+// tryUplink runs the uplink check once.
+func (d *daemon) tryUplink(ctx context.Context) (uplinkVerdict, client.CheckResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, uplinkPatience)
 	defer cancel()
-	result, err = d.checker.Check(ctx, "(uplink)", d.settings.UplinkCheck)
-	if ctx.Err() != nil && result.Output == "" {
+	result, err := d.checker.Check(ctx, "(uplink)", d.settings.UplinkCheck)
+	late := ctx.Err() != nil
+	if late && result.Output == "" {
 		result.Output = "it took longer than " + uplinkPatience.String()
 	}
-	return result.OK() || result.Signal != 0 && ctx.Err() == nil, result, err
+	return judgeUplink(result, err, late), result, err
 }
 
-// cannotRun reports whether the shell says that a program is missing or must not be run:
-// that says nothing of the network.
-func cannotRun(result client.CheckResult) bool {
+// judgeUplink takes one that took too long for one that failed. That a program is missing
+// or must not be run, as the shell says by its exit status, or that it was killed, says
+// nothing of the network.
+func judgeUplink(result client.CheckResult, err error, late bool) uplinkVerdict {
 	const mustNotBeRun, notFound = 126, 127
-	return result.Status == mustNotBeRun || result.Status == notFound
+	switch {
+	case late:
+		return uplinkFails
+	case err != nil, result.Signal != 0, result.Status == mustNotBeRun, result.Status == notFound:
+		return uplinkUnknown
+	case result.Status != 0:
+		return uplinkFails
+	}
+	return uplinkWorks
 }

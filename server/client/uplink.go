@@ -62,14 +62,16 @@ func (r *Registry) UplinkChecked(works bool, result CheckResult) {
 		event.Kind, event.Check, r.uplink.since = UplinkFails, result, event.Time
 	}
 	r.queue.serverUnsaved = true
-	r.note(event)
+	events := []Event{event}
 	for _, c := range r.clients {
 		if c.Enabled {
 			r.standStill(c)
 			r.awaitExpiry(c)
-			r.touch(c.Name, r.borrowing(c)...)
+			r.queue.unsaved[c.Name] = struct{}{}
+			events = append(events, r.borrowing(c)...)
 		}
 	}
+	r.note(events...)
 }
 
 // settle counts the time for which the client's expiry has stood still until now.
