@@ -71,10 +71,10 @@ func bootForNewcomer(t *testing.T, release string) packaged {
 // overwritten is what does not stay on a line of a screen.
 var overwritten = regexp.MustCompile(`[^\n]*\r([^\r\n])`)
 
-// reads follows the README below those headings.
-func (m packaged) reads(headings ...string) {
+// follows does what a page says below those headings.
+func (m packaged) follows(page string, headings ...string) {
 	m.t.Helper()
-	screen := m.Run("cd /root/mandos && PATH=/usr/local/bin:$PATH PASSWORD='" + password + "' .ci/newcomer README.md '" + strings.Join(headings, "' '") + "'")
+	screen := m.Run("cd /root/mandos && PATH=/usr/local/bin:$PATH PASSWORD='" + password + "' .ci/newcomer " + page + " '" + strings.Join(headings, "' '") + "'")
 	m.t.Log(overwritten.ReplaceAllString(screen, "$1"))
 }
 
@@ -83,13 +83,13 @@ func TestNewcomer(t *testing.T) {
 		for _, way := range []string{"As a package", "From source"} {
 			t.Run(release+"/"+way, func(t *testing.T) {
 				m := bootForNewcomer(t, release)
-				m.reads(way, "The first start")
+				m.follows("README.md", way, "The first start")
 				m.serves("1.0.0")
 				rehearsal := m.Run(`mandosctl explain --json host1 | python3 -c 'import json, sys; print(json.load(sys.stdin)["rehearsal"])'`)
 				m.says("ssh root@host1 '"+strings.ReplaceAll(rehearsal, "IP-ADDRESS-OF-THE-SERVER", "10.77.0.1")+"'", "it has its secret")
 				m.says(boots, password)
 
-				m.reads("When a host is stolen")
+				m.follows("README.md", "When a host is stolen")
 				if got, err := m.Try(strings.Replace(boots, "60", "10", 1)); got != "" || err == nil {
 					t.Errorf("stolen, it gets %q, error %v", got, err)
 				}
@@ -103,11 +103,13 @@ func TestNewcomer(t *testing.T) {
 	}
 }
 
-// isInstalledAnew uninstalls the server, which forgets nobody, and installs it again, by the
-// commands that an installation says are left.
+// isInstalledAnew puts back a copy of what there is, uninstalls the server, and installs it
+// again by the commands that an installation says are left. Who was disabled stays so.
 func (m packaged) isInstalledAnew() {
 	m.t.Helper()
 	m.Run("mandosctl disable host1")
+	m.follows("docs/operation.md", "Copies, and putting one back")
+	m.says(disabledClients, "host1")
 	m.Run("make -C /root/mandos uninstall")
 	m.says("systemctl is-active mandos", "inactive")
 	m.says("ls /usr/sbin/mandos /usr/bin/mandosctl /usr/lib/systemd/system/mandos.service /etc/init.d/mandos 2>/dev/null", "")
