@@ -33,6 +33,7 @@ type Refusal string
 const (
 	IsLockedDown     Refusal = "lockdown" // everybody is refused
 	IsDisabled       Refusal = "disabled"
+	OtherIsDisabled  Refusal = "same-key" // another client that has its key is disabled or removed
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
 	OnBorrowedTime   Refusal = "borrowed-time"  // and nobody has approved it
@@ -47,13 +48,14 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, OnBorrowedTime, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, OtherIsDisabled, WasDenied, ApprovalTimedOut, OnBorrowedTime, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
 
 // RejectedTexts are what the signal Rejected of se.recompile.Mandos.Client says of each
 // refusal.
 var RejectedTexts = map[Refusal]string{
 	IsLockedDown:     "Lockdown",
 	IsDisabled:       "Disabled",
+	OtherIsDisabled:  "Same key disabled",
 	WasDenied:        "Denied",
 	ApprovalTimedOut: "Approval timed out",
 	OnBorrowedTime:   "On borrowed time",

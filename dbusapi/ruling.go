@@ -19,6 +19,7 @@ const (
 	RuleLockdown  Rule = "lockdown"      // nobody has locked everybody out
 	RuleKnown     Rule = "known"         // the client is there, and has the key
 	RuleEnabled   Rule = "enabled"       // it is valid
+	RuleSameKey   Rule = "same-key"      // so is every other that has its key
 	RuleBorrowed  Rule = "borrowed-time" // it is valid of its own, or a person lets it
 	RuleAllowFrom Rule = "allow-from"    // it is where it is to be
 	RuleLimit     Rule = "handout-limit" // it was not handed out too often
@@ -28,7 +29,7 @@ const (
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleBorrowed, RuleAllowFrom, RuleLimit, RuleGrant, RuleApproval, RuleRecord}
+var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleSameKey, RuleBorrowed, RuleAllowFrom, RuleLimit, RuleGrant, RuleApproval, RuleRecord}
 
 // Verdict is a code for what a rule says to a hand-out.
 type Verdict string

@@ -36,6 +36,7 @@ With --json, an object with "schemaVersion": 1, "version", "startedAt", "address
 "reloadProblem" (empty when the configuration can be read again), "logLevel",
 "uplinkFailsSince" (since when the uplink check fails; null if it does not),
 "massFailureSince" (since when most clients fail their checks; null if they do not),
+"sameKeys" (lists of the names of clients that have one key),
 "lockdown" (null without one): {"id", "since", "until" (null without end), "why", "by"},
 "statistics": {NAME: number} with the names that --statistics shows.`,
 		Example: `  mandosctl status
@@ -77,10 +78,14 @@ func (p *program) status(ctx context.Context, asJSON bool) error {
 	}
 	now := time.Now()
 	counts := clientinfo.CountStates(clients, now)
+	same := clientinfo.SameKeys(clients, gone)
 	if asJSON {
-		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts, gone), p.console.Terminal)
+		return jsonoutput.Write(p.console.Out, jsonoutput.OfStatus(status, process, len(clients), counts, gone, same), p.console.Terminal)
 	}
 	p.showStatus(status, process, countsInWords(len(clients), counts), goneInWords(gone), now)
+	for _, names := range same {
+		p.showLine(clientinfo.Line{Name: "TROUBLE", Value: clientinfo.SameKeyInWords(names)}, p.console.Palette.Bad)
+	}
 	return nil
 }
 

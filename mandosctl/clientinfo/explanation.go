@@ -152,7 +152,7 @@ func keySteps(c *dbusapi.Client, clients []dbusapi.Client) []Step {
 	var same []string
 	for i := range clients {
 		other := &clients[i]
-		if other.Name != c.Name && other.KeyID == c.KeyID && (c.KeyID != "" || other.Fingerprint == c.Fingerprint) {
+		if other.Name != c.Name && identity(other.KeyID, other.Fingerprint) == identity(c.KeyID, c.Fingerprint) {
 			same = append(same, other.Name)
 		}
 	}
@@ -202,6 +202,11 @@ func rulingSteps(r *dbusapi.Ruling, q *Question, now time.Time) []Step {
 		if step.Answer == Yes {
 			return append([]Step{step}, expirySteps(q.Client, now)...)
 		}
+	case dbusapi.RuleSameKey:
+		if step.Answer == Yes { // what is odd about it the step of the key says
+			return nil
+		}
+		step.Text = r.Note
 	case dbusapi.RuleBorrowed:
 		if step.Answer == Yes && !q.Client.OnBorrowedTime { // as ever
 			return nil

@@ -52,6 +52,7 @@ func IsDeliberate(code dbusapi.Reason) bool { return code == "" || reasons[code]
 var refusals = map[dbusapi.Refusal]string{
 	dbusapi.IsLockedDown:     "there is a lockdown",
 	dbusapi.IsDisabled:       "it is disabled",
+	dbusapi.OtherIsDisabled:  "another client with its key is disabled",
 	dbusapi.WasDenied:        "it was denied",
 	dbusapi.ApprovalTimedOut: "nobody approved it in time",
 	dbusapi.OnBorrowedTime:   "it was on borrowed time, and nobody approved it",

@@ -35,6 +35,7 @@ type Status struct {
 	LogLevel         string                   `json:"logLevel"`
 	UplinkFailsSince *time.Time               `json:"uplinkFailsSince"` // null if the uplink check does not fail
 	MassFailureSince *time.Time               `json:"massFailureSince"` // most clients fail their checks; null if they do not
+	SameKeys         [][]string               `json:"sameKeys"`         // clients that have one key
 	Lockdown         *Lockdown                `json:"lockdown"`         // null without one
 	Statistics       dbusapi.Statistics       `json:"statistics"`
 }
@@ -56,7 +57,7 @@ func lockdownOrNull(l dbusapi.Lockdown) *Lockdown {
 }
 
 // OfStatus makes the document.
-func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[clientinfo.State]int, gone []dbusapi.Gone) Status {
+func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map[clientinfo.State]int, gone []dbusapi.Gone, same [][]string) Status {
 	return Status{
 		SchemaVersion:    SchemaVersion,
 		Version:          s.Version,
@@ -82,6 +83,7 @@ func OfStatus(s dbusapi.Status, process dbusapi.Process, clients int, counts map
 		LogLevel:         s.LogLevel,
 		UplinkFailsSince: orNull(s.UplinkFailsSince),
 		MassFailureSince: orNull(s.MassFailureSince),
+		SameKeys:         append([][]string{}, same...),
 		Lockdown:         lockdownOrNull(s.Lockdown),
 		Statistics:       s.Statistics,
 	}

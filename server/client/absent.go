@@ -75,14 +75,23 @@ func (a *absentee) needsOpenPGP() bool {
 func (r *Registry) setAbsent(name string, away absentee) {
 	r.dropAbsent(name)
 	r.absent[name] = away
+	if id := away.identity(); away.Gone.IsZero() && id != (Identity{}) {
+		r.removed[id] = append(r.removed[id], name)
+	}
 	if away.needsOpenPGP() {
 		r.openPGP++
 	}
 }
 
 func (r *Registry) dropAbsent(name string) {
-	if away := r.absent[name]; away.needsOpenPGP() {
+	away := r.absent[name]
+	if away.needsOpenPGP() {
 		r.openPGP--
+	}
+	id := away.identity()
+	r.removed[id] = slices.DeleteFunc(r.removed[id], func(other string) bool { return other == name })
+	if len(r.removed[id]) == 0 {
+		delete(r.removed, id)
 	}
 	delete(r.absent, name)
 }

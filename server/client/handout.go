@@ -116,7 +116,7 @@ func (r *Registry) decide(ctx context.Context, h *Handout, of *request) Ruling {
 	c := h.client
 	var waited <-chan time.Time
 	for {
-		r.expireIfDue(c)
+		r.expireAllOfKeyIfDue(c)
 		ruling := Decisive(r.rulings(of))
 		switch {
 		case r.closed:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestKeysOfOneHost holds the rule for two keys, and that who is looked up by what a key
@@ -80,6 +81,70 @@ func TestAbsentNamesakeIsTheFirstByName(t *testing.T) {
 			if note := w.lastEvent(NotFound).Note; note != "" {
 				t.Errorf("of a key that nobody has: told %q", note)
 			}
+		})
+	}
+}
+
+// TestOneKeyInTwoSections: whoever lowers one of them means the host, which has one key.
+func TestOneKeyInTwoSections(t *testing.T) {
+	ctx := context.Background()
+	one, two := host("one", keyA), host("two", keyA)
+	for sentence, c := range map[string]struct {
+		do   func(*world)
+		want Refusal // none: it gets its secret
+		note string
+	}{
+		"it is served while both are valid":                          {func(*world) {}, "", ""},
+		"it is refused when the first is disabled":                   {func(w *world) { w.must(w.Disable(ctx, admin, "one")) }, IsDisabled, ""},
+		"it is refused when the other is disabled":                   {func(w *world) { w.must(w.Disable(ctx, admin, "two")) }, OtherIsDisabled, "client two has the same key, and is disabled; give each client its own"},
+		"it is refused when the first is removed":                    {func(w *world) { w.must(w.Remove(ctx, admin, "one")) }, OtherIsDisabled, "client one has the same key, and was removed; give each client its own"},
+		"it is refused when the other is removed":                    {func(w *world) { w.must(w.Remove(ctx, admin, "two")) }, OtherIsDisabled, "client two has the same key, and was removed; give each client its own"},
+		"it is served when the one that was disabled is enabled":     {func(w *world) { w.must(w.Disable(ctx, admin, "two")); w.must(w.Enable(ctx, admin, "two")) }, "", ""},
+		"it is served when the one that was removed is brought back": {func(w *world) { w.must(w.Remove(ctx, admin, "two")); w.must(w.Enable(ctx, admin, "two")) }, "", ""},
+		"it is refused when the other has expired": {func(w *world) {
+			w.must(w.Update(ctx, admin, "two", Update{PropTimeout: time.Second}))
+			w.checks.behave(fail)
+			w.pass(2 * time.Second)
+		}, OtherIsDisabled, "client two has the same key, and is disabled; give each client its own"},
+		"it is served when the other has another key by then": {func(w *world) {
+			w.must(w.Disable(ctx, admin, "two"))
+			w.reload([]Settings{one, host("two", keyB)})
+		}, "", ""},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{one, two}, func(w *world) {
+				c.do(w)
+				if _, refusal := w.fetch(keyA); refusal != c.want {
+					t.Errorf("refused: %q, want %q", refusal, c.want)
+				}
+				if c.want == "" {
+					return
+				}
+				if event := w.lastEvent(Rejected); event.Note != c.note {
+					t.Errorf("noted: %q, want %q", event.Note, c.note)
+				}
+			})
+		})
+	}
+}
+
+// TestLoweringOneSectionEndsTheWaitForTheOther: at once, as if that had been lowered.
+func TestLoweringOneSectionEndsTheWaitForTheOther(t *testing.T) {
+	ctx := context.Background()
+	one, two := host("one", keyA), host("two", keyA)
+	one.ApprovalDelay = time.Hour
+	for sentence, lower := range map[string]func(*world){
+		"disabled": func(w *world) { w.must(w.Disable(ctx, admin, "two")) },
+		"removed":  func(w *world) { w.must(w.Remove(ctx, admin, "two")) },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			inWorld(t, []Settings{one, two}, func(w *world) {
+				o := w.fetchInBackground(ctx, keyA)
+				w.want(o, "waiting")
+				lower(w)
+				w.pass(0)
+				w.want(o, string(OtherIsDisabled))
+			})
 		})
 	}
 }

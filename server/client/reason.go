@@ -32,6 +32,7 @@ type Refusal string
 const (
 	IsLockedDown     Refusal = "lockdown" // everybody is refused
 	IsDisabled       Refusal = "disabled"
+	OtherIsDisabled  Refusal = "same-key" // another client that has its key is disabled or removed
 	WasDenied        Refusal = "denied"
 	ApprovalTimedOut Refusal = "approval-timed-out"
 	OnBorrowedTime   Refusal = "borrowed-time"  // and nobody has approved it
@@ -46,4 +47,4 @@ const (
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{IsLockedDown, IsDisabled, WasDenied, ApprovalTimedOut, OnBorrowedTime, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}
+var Refusals = []Refusal{IsLockedDown, IsDisabled, OtherIsDisabled, WasDenied, ApprovalTimedOut, OnBorrowedTime, NotFromThere, TooOften, NotGranted, NotRecorded, IsRemoved, PeerGone, ShuttingDown, IsNotFound}

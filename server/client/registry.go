@@ -58,13 +58,15 @@ type Registry struct {
 	openPGP           int                 // how many clients have needsOpenPGP
 	pending           int                 // on how many a connection waits for approval
 	absent            map[string]absentee // what is known of clients that are not there
-	lockdown          *lockdown           // nil if there is none
-	massFailure       massFailure
-	uplink            uplink
-	stateUnsaved      bool // saving failed the last time
-	started           bool
-	closed            bool
-	queue             queue
+	// removed are the names of those whose section stands.
+	removed      map[Identity][]string
+	lockdown     *lockdown // nil if there is none
+	massFailure  massFailure
+	uplink       uplink
+	stateUnsaved bool // saving failed the last time
+	started      bool
+	closed       bool
+	queue        queue
 
 	tell  []func(Event)
 	idle  chan struct{} // closed when the queue's goroutine has ended
@@ -84,6 +86,7 @@ func New(checker Checker, journal Journal) *Registry {
 		byIdentity:        make(finder[Identity]),
 		byIdleFingerprint: make(finder[string]),
 		absent:            make(map[string]absentee),
+		removed:           make(map[Identity][]string),
 		queue:             newQueue(),
 		idle:              make(chan struct{}),
 		stop:              make(chan struct{}),
@@ -294,7 +297,7 @@ func (r *Registry) drop(c *client) {
 	r.countOpenPGP(c)
 	r.idleTimers(c)
 	r.stopChecker(c)
-	c.stir()
+	r.stirAllOfKey(c)
 }
 
 // NoClientError says that there is no client of that name.

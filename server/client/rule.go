@@ -5,6 +5,7 @@ package client
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,7 @@ const (
 	RuleLockdown  Rule = "lockdown"      // nobody has locked everybody out
 	RuleKnown     Rule = "known"         // it is there, and has the key
 	RuleEnabled   Rule = "enabled"       // it is valid
+	RuleSameKey   Rule = "same-key"      // so is every other that has its key
 	RuleBorrowed  Rule = "borrowed-time" // it is valid of its own, or a person lets it
 	RuleAllowFrom Rule = "allow-from"    // it is where it is to be
 	RuleLimit     Rule = "handout-limit" // it was not handed out too often
@@ -25,7 +27,7 @@ const (
 )
 
 // Rules are all of them.
-var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleBorrowed, RuleAllowFrom, RuleLimit, RuleGrant, RuleApproval, RuleRecord}
+var Rules = []Rule{RuleLockdown, RuleKnown, RuleEnabled, RuleSameKey, RuleBorrowed, RuleAllowFrom, RuleLimit, RuleGrant, RuleApproval, RuleRecord}
 
 // Verdict is a code for what a rule says to a hand-out.
 type Verdict string
@@ -106,6 +108,7 @@ var rules = []struct {
 	{RuleLockdown, judgeLockdown},
 	{RuleKnown, judgeKnown},
 	{RuleEnabled, judgeEnabled},
+	{RuleSameKey, judgeSameKey},
 	{RuleBorrowed, judgeBorrowed},
 	{RuleAllowFrom, judgeAllowFrom},
 	{RuleLimit, judgeLimit},
@@ -150,7 +153,7 @@ func (r *Registry) Explain(name string, from Origin) ([]Ruling, error) {
 	if c == nil {
 		return nil, &NoClientError{name}
 	}
-	r.expireIfDue(c)
+	r.expireAllOfKeyIfDue(c)
 	return r.rulings(&request{client: c, id: c.identity(), origin: from, supposed: true}), nil
 }
 
@@ -177,6 +180,24 @@ func judgeEnabled(_ *Registry, of *request) Ruling {
 		return Ruling{Verdict: Passes}
 	}
 	return Ruling{Verdict: Refuses, Refusal: IsDisabled, Remedy: ToEnable}
+}
+
+// judgeSameKey is about two sections with one key. Whoever lowers one of them means the
+// host, and must not have to know of the other.
+func judgeSameKey(r *Registry, of *request) Ruling {
+	against := ""
+	for _, other := range r.byIdentity[of.id] {
+		if other != of.client && !other.Enabled {
+			against = fmt.Sprintf("client %s has the same key, and is disabled", other.Name)
+		}
+	}
+	if names := r.removed[of.id]; len(names) > 0 {
+		against = fmt.Sprintf("client %s has the same key, and was removed", slices.Min(names))
+	}
+	if against == "" {
+		return Ruling{Verdict: Passes}
+	}
+	return Ruling{Verdict: Refuses, Refusal: OtherIsDisabled, Remedy: ToMendSection, Note: against + "; give each client its own"}
 }
 
 func judgeAllowFrom(_ *Registry, of *request) Ruling {

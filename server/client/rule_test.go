@@ -176,11 +176,11 @@ func TestExplanationsAreTheRulings(t *testing.T) {
 			from Origin
 			want []Verdict
 		}{
-			{"a", Origin{}, []Verdict{Passes, Passes, Passes, Passes, Depends, Passes, Passes, Waits, Passes}},
-			{"a", at("192.0.2.7", ""), []Verdict{Passes, Passes, Passes, Passes, Passes, Passes, Passes, Waits, Passes}},
-			{"a", at("192.0.3.7", ""), []Verdict{Passes, Passes, Passes, Passes, Refuses, Passes, Passes, Waits, Passes}},
-			{"b", Origin{}, []Verdict{Passes, Refuses, Passes, Passes, Passes, Passes, Passes, Passes, Passes}},
-			{"off", Origin{}, []Verdict{Passes, Passes, Refuses, Passes, Passes, Passes, Passes, Passes, Passes}},
+			{"a", Origin{}, []Verdict{Passes, Passes, Passes, Passes, Passes, Depends, Passes, Passes, Waits, Passes}},
+			{"a", at("192.0.2.7", ""), []Verdict{Passes, Passes, Passes, Passes, Passes, Passes, Passes, Passes, Waits, Passes}},
+			{"a", at("192.0.3.7", ""), []Verdict{Passes, Passes, Passes, Passes, Passes, Refuses, Passes, Passes, Waits, Passes}},
+			{"b", Origin{}, []Verdict{Passes, Refuses, Passes, Passes, Passes, Passes, Passes, Passes, Passes, Passes}},
+			{"off", Origin{}, []Verdict{Passes, Passes, Refuses, Passes, Passes, Passes, Passes, Passes, Passes, Passes}},
 		} {
 			if got := verdicts(c.name, c.from); !slices.Equal(got, c.want) {
 				t.Errorf("%s from %v: %v, want %v", c.name, c.from, got, c.want)

@@ -57,6 +57,25 @@ func (r *Registry) expireIfDue(c *client) {
 	}
 }
 
+// expireAllOfKeyIfDue is expireIfDue for the client and all others with its key.
+func (r *Registry) expireAllOfKeyIfDue(c *client) {
+	r.expireIfDue(c)
+	for _, other := range r.byIdentity[c.identity()] {
+		r.expireIfDue(other)
+	}
+}
+
+// stirAllOfKey is stir for the client and all others with its key, which are lowered
+// with it.
+func (r *Registry) stirAllOfKey(c *client) {
+	c.stir()
+	for _, other := range r.byIdentity[c.identity()] {
+		if other != c {
+			other.stir()
+		}
+	}
+}
+
 // expire ends the client's validity, since nobody has seen it alive in time. By
 // is who made that time shorter, if anybody did.
 func (r *Registry) expire(c *client, why Reason, by Actor) {
@@ -106,7 +125,7 @@ func (r *Registry) lowered(c *client, by Actor, why Reason) <-chan error {
 		properties = append(properties, PropCheckerRunning)
 	}
 	c.judge()
-	c.stir()
+	r.stirAllOfKey(c)
 	r.lookAtFailures()
 	if why == TimedOut {
 		r.massFailure.expired++

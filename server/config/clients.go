@@ -186,7 +186,7 @@ func (r *clientReader) warnIfTaken(one *clientSection, settings client.Settings)
 		r.owners[key+" "+identity] = one.section
 		return
 	}
-	r.warnf(one.place(key), "another client, at %s, has the same and is found first; give each client its own", owner.place(""))
+	r.warnf(one.place(key), "another client, at %s, has the same and is found first, and neither gets its secret if either is disabled; give each client its own", owner.place(""))
 }
 
 // clientSection is one client being interpreted.

@@ -358,7 +358,7 @@ func TestWarningsAboutClients(t *testing.T) {
 	checkWarnings(t, dir, loaded, []string{
 		`clients.conf: this file can be read by every user of this machine; chmod o-r it`,
 		`clients.conf:2: [DEFAULT]: the key "time_out" is unknown and ignored; was "timeout" meant?`,
-		`clients.conf:3: [DEFAULT] fingerprint: another client, at clients.conf:18: [bare], has the same and is found first; give each client its own`,
+		`clients.conf:3: [DEFAULT] fingerprint: another client, at clients.conf:18: [bare], has the same and is found first, and neither gets its secret if either is disabled; give each client its own`,
 		`clients.conf:3: [DEFAULT] fingerprint: this is not 40 hex digits and can never match; write the fingerprint that mandos-keygen prints on the client`,
 		`clients.conf:5: [none] key_id: the client has neither a key_id nor a fingerprint and can never match; write the key_id that mandos-keygen prints on the client`,
 		`clients.conf:7: [none] secret: the secret is empty, so that nothing would be handed out`,
@@ -367,7 +367,7 @@ func TestWarningsAboutClients(t *testing.T) {
 		`clients.conf:12: [empty] key_id: this is the key ID of an empty key, an error of mandos-keygen 1.8.0, and can never match; run mandos-keygen again on the client`,
 		`clients.conf:13: [empty] secfile: "empty" can be read by every user of this machine; chmod o-r it`,
 		`clients.conf:13: [empty] secfile: the secret is empty, so that nothing would be handed out`,
-		`clients.conf:15: [same] key_id: another client, at clients.conf:8: [bad], has the same and is found first; give each client its own`,
+		`clients.conf:15: [same] key_id: another client, at clients.conf:8: [bad], has the same and is found first, and neither gets its secret if either is disabled; give each client its own`,
 		`clients.conf:15: [same] key_id: this is not 64 hex digits and can never match; write the key_id that mandos-keygen prints on the client`,
 		`clients.conf:17: [same] timeout: a timeout of nothing disables the client the moment it is enabled; write for example PT5M`,
 	})

@@ -223,6 +223,7 @@ var refusals = map[client.Refusal]description{
 	client.OnBorrowedTime:   always(slog.LevelWarn, "Client %s is valid on borrowed time, and nobody has approved it"),
 	client.NotFromThere:     always(slog.LevelWarn, "Client %s must not fetch its secret from that address"),
 	client.TooOften:         always(slog.LevelWarn, "Client %s asks for its secret too often"),
+	client.OtherIsDisabled:  always(slog.LevelWarn, "Client %s asks for its secret, and another client with its key is disabled"),
 	client.NotGranted:       always(slog.LevelWarn, "Client %s asks for its secret without a grant"),
 	client.NotRecorded:      always(slog.LevelError, "Client %s is refused since the hand-out cannot be put on record"),
 	client.IsRemoved:        always(slog.LevelInfo, "Client %s was removed while waiting for approval"),

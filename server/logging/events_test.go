@@ -183,6 +183,9 @@ var events = map[client.EventKind][]struct {
 		client.Event{Refusal: client.TooOften, Note: "handout_limit is 3/PT1H"},
 		`WARNING: Client foo asks for its secret too often client=foo key_id=00AA reason=too-often note="handout_limit is 3/PT1H"`,
 	}, {
+		client.Event{Refusal: client.OtherIsDisabled, Note: "client bar has the same key, and is disabled"},
+		`WARNING: Client foo asks for its secret, and another client with its key is disabled client=foo key_id=00AA reason=same-key note="client bar has the same key, and is disabled"`,
+	}, {
 		client.Event{Refusal: client.NotGranted},
 		`WARNING: Client foo asks for its secret without a grant client=foo key_id=00AA reason=not-granted`,
 	}, {
