@@ -35,8 +35,8 @@ type Handed struct {
 	ended time.Time // when the outcome came, on the monotonic clock
 }
 
-// What is kept of hand-outs: so many of those that were last, fewer where nothing counts
-// them, and none of them longer than so.
+// What is kept of hand-outs: so many of those that were last, fewer of those that nothing
+// counts once the history tells of them, and none of them longer than so.
 const (
 	maxHanded          = 2 * maxTimes
 	maxHandedUncounted = 20
@@ -66,20 +66,32 @@ func (h *Handed) age() time.Duration {
 // begin puts a hand-out on record.
 func (c *client) begin(h *Handout) {
 	h.number = newID()
-	all := slices.DeleteFunc(slices.Clone(c.Handed), func(other Handed) bool {
-		return other.Outcome != Underway && other.age() > keepHanded
-	})
-	most := maxHanded
-	if c.HandoutLimit == "" {
-		most = maxHandedUncounted
-	}
-	c.Handed = append(all[max(0, len(all)-most+1):], Handed{
+	kept := c.handedToKeep(1)
+	c.Handed = append(kept[max(0, len(kept)-maxHanded+1):], Handed{
 		ID: h.number, At: h.registry.wall(), Identity: h.id, Address: h.from.Address, since: time.Now(),
 	})
 	if c.granted() {
 		c.Grants = c.Grants.use(h.number, h.registry.wall(), func(*Grant) bool { return true })
 	}
 	c.useAhead(h)
+}
+
+// handedToKeep are the hand-outs that are kept when so many more come. Those of which
+// nothing else tells yet are kept, up to maxHanded.
+func (c *client) handedToKeep(coming int) []Handed {
+	most := maxHanded
+	if c.HandoutLimit == "" {
+		most = maxHandedUncounted
+	}
+	left := len(c.Handed) + coming
+	return slices.DeleteFunc(slices.Clone(c.Handed), func(h Handed) bool {
+		told := h.Outcome != Underway && !h.settles()
+		if told && (left > most || h.age() > keepHanded) {
+			left--
+			return true
+		}
+		return false
+	})
 }
 
 // end notes what became of a hand-out, wherever the record of its client is by now.
@@ -101,9 +113,13 @@ func (r *Registry) end(h *Handout, outcome Outcome) {
 	time.AfterFunc(settleTime, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if !r.closed {
-			r.touch(h.Client)
+		if r.closed {
+			return
 		}
+		if c := r.clients[h.Client]; c != nil {
+			c.Handed = c.handedToKeep(0)
+		}
+		r.touch(h.Client)
 	})
 }
 

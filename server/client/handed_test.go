@@ -187,6 +187,25 @@ func TestAHandoutIsOnRecordBeforeTheSecretLeaves(t *testing.T) {
 				w.t.Errorf("it is saved as %q", got)
 			}
 		}},
+		"many at once, of which nothing else tells, are all kept": {free, func(w *world) {
+			const many = 3 * maxHandedUncounted
+			var all []*Handout
+			for range many {
+				h, err := w.Release(ctx, id, Origin{Address: somewhere})
+				w.must(err)
+				all = append(all, h)
+			}
+			if got := outcomes(w); len(got) != many {
+				w.t.Errorf("%d are on disk", len(got))
+			}
+			for _, h := range all {
+				h.Received("")
+			}
+			w.pass(2 * SaveDelay)
+			if got := outcomes(w); len(got) != many {
+				w.t.Errorf("soon after their end %d are on disk", len(got))
+			}
+		}},
 		"what is kept is bounded, in number and time": {free, func(w *world) {
 			for range 2 * maxHanded {
 				w.fetch(keyA)
