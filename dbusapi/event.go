@@ -39,6 +39,7 @@ const (
 	SecretSent        EventKind = "secret-sent"         // Key, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Key, Address, Error, Note
 	MayHaveBeenSent   EventKind = "may-have-been-sent"  // Key, Address; the server ended before it was known
+	TwoMachines       EventKind = "two-machines"        // Key, Address, Note: how that is known
 	NewAddress        EventKind = "new-address"         // Key, Address; it fetched from there for the first time
 	Rejected          EventKind = "rejected"            // Key, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Key, Address, Note; no Client
@@ -68,7 +69,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovedAhead, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovedAhead, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, TwoMachines, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, MassFailure, MassFailureOver, UplinkFails, UplinkWorks, BorrowsTime, StateNotSaved, StateSavedAgain, EventsDropped,
 	ServerUp, ServerDown, BusLost,
 }

@@ -58,6 +58,7 @@ var accounts = map[dbusapi.EventKind]account{
 	dbusapi.MayHaveBeenSent: {tone: console.Bad, say: func(e *dbusapi.Event) string {
 		return "may have received its secret" + place(e) + ": the server ended before that was known"
 	}},
+	dbusapi.TwoMachines: {tone: console.Bad, say: func(e *dbusapi.Event) string { return "two machines have its key: one" + place(e) + note(e) }},
 	dbusapi.NewAddress: {tone: console.Warning, say: func(e *dbusapi.Event) string {
 		return "had never received its secret" + place(e) + " before"
 	}},

@@ -11,6 +11,7 @@ import (
 type check struct {
 	cancel  context.CancelFunc
 	command string
+	began   time.Time
 	stopped bool // its result counts no more; it is being killed
 	again   bool // start another one when this one is dead
 }
@@ -64,7 +65,7 @@ func (r *Registry) startChecker(c *client) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &check{cancel: cancel, command: command}
+	k := &check{cancel: cancel, command: command, began: time.Now()}
 	c.check = k
 	r.note(Event{Kind: CheckerStarted, Time: now, Client: r.view(c), Command: command, Properties: []Property{PropCheckerRunning}})
 	name := c.Name
@@ -88,6 +89,9 @@ func (r *Registry) checkEnded(c *client, k *check, result CheckResult, err error
 		r.checkFailedToStart(c, k.command, err, []Property{PropCheckerRunning})
 	default:
 		r.checkCompleted(c, k.command, result)
+		if result.OK() {
+			r.compareWithCheck(c, k.began)
+		}
 	}
 }
 

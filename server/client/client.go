@@ -56,21 +56,23 @@ type client struct {
 	failingSince time.Time // when its checks began to fail; zero while they do not
 	needsOpenPGP bool      // and is counted by the registry
 
-	deadline     time.Time // Expires on the monotonic clock
-	expiry       *time.Timer
-	awayUntil    time.Time // when a planned absence is over, on the monotonic clock; zero without one
-	backBy       time.Time // the same as time of day
-	absenceCount *time.Timer
-	stillSince   time.Time // when the expiry began to stand still, on the monotonic clock; zero if it does not
-	nextCheck    *time.Timer
-	nextDue      time.Time
-	check        *check    // the running checker, or one that is being killed
-	approved     *bool     // the decision in force
-	decided      time.Time // when it ends
-	approvalUp   *time.Timer
-	pending      int             // connections that asked for approval
-	votes        map[string]bool // the people who have approved, while connections wait
-	stirred      chan struct{}   // closed and replaced when those who wait must look again
+	deadline        time.Time // Expires on the monotonic clock
+	expiry          *time.Timer
+	awayUntil       time.Time // when a planned absence is over, on the monotonic clock; zero without one
+	backBy          time.Time // the same as time of day
+	absenceCount    *time.Timer
+	stillSince      time.Time // when the expiry began to stand still, on the monotonic clock; zero if it does not
+	nextCheck       *time.Timer
+	nextDue         time.Time
+	check           *check    // the running checker, or one that is being killed
+	approved        *bool     // the decision in force
+	decided         time.Time // when it ends
+	approvalUp      *time.Timer
+	pending         int                   // connections that asked for approval
+	votes           map[string]bool       // the people who have approved, while connections wait
+	present         map[*Handout]struct{} // peers with its key
+	twoMachinesTold time.Time             // when it was last told that two machines have it
+	stirred         chan struct{}         // closed and replaced when those who wait must look again
 }
 
 func newClient(record Record, objectPath string, position int) *client {

@@ -36,6 +36,7 @@ const (
 	SecretSent        EventKind = "secret-sent"         // Identity, Address, Note
 	SecretNotReceived EventKind = "secret-not-received" // Identity, Address, Err, Note
 	MayHaveBeenSent   EventKind = "may-have-been-sent"  // Identity, Address; the server ended before it was known
+	TwoMachines       EventKind = "two-machines"        // Identity, Address, Note: how that is known
 	NewAddress        EventKind = "new-address"         // Identity, Address; it fetched from there for the first time
 	Rejected          EventKind = "rejected"            // Identity, Address, Refusal, Note
 	NotFound          EventKind = "not-found"           // Identity, Address, Note; no Client
@@ -55,7 +56,7 @@ const (
 var EventKinds = []EventKind{
 	Added, Removed, Forgotten, Enabled, Disabled, Changed, Vouched, AbsencePlanned, CameBack, AbsenceOver,
 	CheckerStarted, CheckerCompleted, CheckerStopped, CheckerNotStarted,
-	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovedAhead, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, NewAddress, Rejected, NotFound,
+	ApprovalNeeded, Approved, Denied, Allowed, Revoked, ApprovedAhead, ApprovalOver, SecretSent, SecretNotReceived, MayHaveBeenSent, TwoMachines, NewAddress, Rejected, NotFound,
 	LockdownOn, LockdownOff, MassFailure, MassFailureOver, UplinkFails, UplinkWorks, BorrowsTime, StateNotSaved, StateSavedAgain, EventsDropped,
 }
 

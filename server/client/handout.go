@@ -55,6 +55,7 @@ func (r *Registry) Release(ctx context.Context, id Identity, from Origin) (*Hand
 		return nil, &RefusedError{}
 	}
 	h := &Handout{Client: c.Name, registry: r, client: c, id: id, from: from}
+	h.came()
 	of := request{client: c, id: id, origin: from}
 	ruling := r.decide(ctx, h, &of)
 	if ruling.Verdict == Passes {
@@ -71,6 +72,7 @@ func (r *Registry) Release(ctx context.Context, id Identity, from Origin) (*Hand
 	event.Refusal, event.Note = ruling.Refusal, ruling.Note
 	r.noteRefusal(event)
 	h.approvalOver(ruling.Refusal)
+	h.went()
 	return nil, &RefusedError{Client: c.Name, Refusal: ruling.Refusal}
 }
 
@@ -244,6 +246,7 @@ func (h *Handout) Received(note string) {
 	if c.gone {
 		properties = nil
 	}
+	h.went()
 	r.end(h, Arrived)
 	if c.granted() {
 		properties = append(properties, grantProperties...)
@@ -264,6 +267,7 @@ func (h *Handout) NotReceived(err error) {
 	r := h.registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	h.went()
 	r.end(h, NotArrived)
 	note := h.note
 	if c := r.clients[h.Client]; c != nil {

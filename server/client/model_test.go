@@ -28,6 +28,10 @@ type model struct {
 	failed           time.Duration
 	failedAt, lastOK time.Time
 	approved         time.Time
+	lockedDown       bool
+	elsewhere        bool // it may fetch from somewhere else only
+	granted          bool // it needs a grant
+	grants           int  // hand-outs that it may have at most, while it needs them
 }
 
 // modelGrace is what the server lends.
@@ -60,6 +64,7 @@ var genStep = rapid.Custom(func(t *rapid.T) step {
 		what: rapid.SampledFrom([]string{
 			"fetch", "fetch", "fetch", "enable", "disable", "approve", "check", "vouch", "expect", "end absence", "uplink fails", "uplink works", "checks succeed", "checks fail", "checks hang",
 			"timeout", "interval", "approval delay", "default", "remove", "reload", "restart", "disk full", "disk free", "kill",
+			"lockdown", "end lockdown", "allow from", "grants", "allow",
 		}).Draw(t, "what"),
 		wait:   time.Duration(rapid.IntRange(0, 400).Draw(t, "wait")) * time.Second,
 		length: time.Duration(rapid.IntRange(1, 600).Draw(t, "length")) * time.Second,
@@ -95,6 +100,9 @@ func play(t *testing.T, steps []step) (failed string) {
 			if got := o.String(); got == "got it" {
 				if why := m.forbids(w.lastEvent(SecretSent).Time, delay); why != "" {
 					return "a client got its secret that " + why
+				}
+				if m.granted {
+					m.grants--
 				}
 				m.extend(a.ExtendedTimeout)
 			} else if got == "waiting" {
@@ -150,6 +158,27 @@ func play(t *testing.T, steps []step) (failed string) {
 			w.Update(ctx, admin, "a", Update{PropApprovalDelay: s.length})
 		case "default":
 			w.Update(ctx, admin, "a", Update{PropApprovedByDefault: s.yes})
+		case "lockdown":
+			w.LockDown(ctx, admin, "", 0)
+			m.lockedDown = true
+		case "end lockdown":
+			if w.EndLockdown(ctx, admin) == nil {
+				m.lockedDown = false
+			}
+		case "allow from":
+			places := map[bool]string{true: "192.0.2.0/24", false: "fe80::/10"}[s.yes]
+			if w.Update(ctx, admin, "a", Update{PropAllowFrom: places}) == nil && m.present {
+				m.elsewhere = s.yes
+			}
+		case "grants":
+			how := map[bool]string{true: handoutsGranted, false: handoutsFree}[s.yes]
+			if w.Update(ctx, admin, "a", Update{PropHandouts: how}) == nil && m.present {
+				m.granted = s.yes
+			}
+		case "allow":
+			if w.Allow(ctx, admin, "a", 1, 0) == nil {
+				m.grants++
+			}
 		case "remove":
 			w.Remove(ctx, admin, "a")
 			m.present = false
@@ -169,7 +198,8 @@ func play(t *testing.T, steps []step) (failed string) {
 			before, ok := w.Client("a")
 			full := w.disk.full
 			old := w.Registry
-			w.disk = &disk{records: w.disk.copyOf()}
+			w.disk = &disk{records: w.disk.copyOf(), server: w.disk.server}
+			m.lockedDown = w.disk.server.Lockdown != nil
 			w.begin([]Settings{a})
 			synctest.Wait()
 			_ = old.Close(ctx)
@@ -303,6 +333,12 @@ func (m *model) restarted(w *world) {
 
 func (m *model) forbids(at time.Time, delay time.Duration) string {
 	switch {
+	case m.lockedDown:
+		return "was locked out with all others"
+	case m.elsewhere:
+		return "may get it somewhere else only"
+	case m.granted && m.grants <= 0:
+		return "nobody has granted it to"
 	case !m.present:
 		return "was removed"
 	case !m.enabled:

@@ -76,9 +76,12 @@ var kept = map[client.EventKind]keep{
 	client.BorrowsTime: always, client.AbsencePlanned: always, client.CameBack: always, client.AbsenceOver: always,
 	client.CheckerStarted: never, client.CheckerCompleted: ifNews, client.CheckerStopped: never, client.CheckerNotStarted: ifNews,
 	client.ApprovalNeeded: always, client.Approved: always, client.Denied: always, client.Allowed: always, client.Revoked: always, client.ApprovedAhead: always, client.ApprovalOver: never,
-	client.SecretSent: always, client.SecretNotReceived: always, client.MayHaveBeenSent: always, client.NewAddress: always, client.Rejected: always,
-	client.Forgotten: never,                                                                                                                                                                                                                                                               // there is no history any more
-	client.NotFound:  never, client.LockdownOn: never, client.LockdownOff: never, client.MassFailure: never, client.MassFailureOver: never, client.UplinkFails: never, client.UplinkWorks: never, client.StateNotSaved: never, client.StateSavedAgain: never, client.EventsDropped: never, // of no client
+	client.SecretSent: always, client.SecretNotReceived: always, client.MayHaveBeenSent: always, client.TwoMachines: always, client.NewAddress: always, client.Rejected: always,
+	client.Forgotten: never, // there is no history any more
+	// Those of no client.
+	client.NotFound: never, client.LockdownOn: never, client.LockdownOff: never,
+	client.MassFailure: never, client.MassFailureOver: never, client.UplinkFails: never, client.UplinkWorks: never,
+	client.StateNotSaved: never, client.StateSavedAgain: never, client.EventsDropped: never,
 }
 
 // belongs reports whether the event says something about a client that stays of

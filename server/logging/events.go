@@ -59,7 +59,7 @@ func Events(log *slog.Logger, limits *Limits) func(client.Event) {
 // kind, by connecting.
 func isOfConnection(kind client.EventKind) bool {
 	switch kind {
-	case client.ApprovalNeeded, client.ApprovalOver, client.SecretSent, client.SecretNotReceived, client.NewAddress, client.Rejected:
+	case client.ApprovalNeeded, client.ApprovalOver, client.SecretSent, client.SecretNotReceived, client.TwoMachines, client.NewAddress, client.Rejected:
 		return true
 	}
 	return false
@@ -132,6 +132,7 @@ var descriptions = map[client.EventKind]description{
 	client.SecretSent:        always(slog.LevelInfo, "Sending secret to %s succeeded"),
 	client.SecretNotReceived: always(slog.LevelWarn, "Sending secret to %s failed"),
 	client.MayHaveBeenSent:   always(slog.LevelWarn, "The secret may have been sent to %s when the server ended"),
+	client.TwoMachines:       always(slog.LevelWarn, "Two machines have the key of client %s"),
 	client.NewAddress:        always(slog.LevelWarn, "Client %s received its secret at an address that it never did at before"),
 	client.Rejected:          describeRejected,
 	client.NotFound: func(e client.Event) (slog.Level, string) {

@@ -166,6 +166,10 @@ var events = map[client.EventKind][]struct {
 		client.Event{Identity: raw, Address: peer},
 		`WARNING: The secret may have been sent to foo when the server ended client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
 	}},
+	client.TwoMachines: {{
+		client.Event{Identity: raw, Address: peer, Note: "another connection with that key is at 192.0.2.7:1234"},
+		`WARNING: Two machines have the key of client foo client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711 note="another connection with that key is at 192.0.2.7:1234"`,
+	}},
 	client.NewAddress: {{
 		client.Event{Identity: raw, Address: peer},
 		`WARNING: Client foo received its secret at an address that it never did at before client=foo key_id=00AA key_type=raw-public-key address=[fe80::1%eth0]:4711`,
