@@ -135,3 +135,10 @@ beside=$(ps --no-headers --ppid $(pid) -o uid,comm | xargs)
 		})
 	}
 }
+
+// TestProcdScriptSyntax only parses the script: what runs it is not in Debian.
+func TestProcdScriptSyntax(t *testing.T) {
+	if out, err := exec.Command("sh", "-n", "../etc/procd/mandos").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

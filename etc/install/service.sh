@@ -34,11 +34,14 @@ refuse_owned() {
 }
 
 next() {
-	if ! has systemctl; then
+	if [ -x /sbin/procd ]; then
+		set -- '/etc/init.d/mandos enable' '/etc/init.d/mandos start'
+	elif has systemctl; then
+		set -- 'systemd-sysusers && systemd-tmpfiles --create' 'systemctl daemon-reload && systemctl reload dbus' 'systemctl enable --now mandos'
+	else
 		echo 'Add the user _mandos and its group, and start /etc/init.d/mandos; see mandos(8).'
 		return
 	fi
-	set -- 'systemd-sysusers && systemd-tmpfiles --create' 'systemctl daemon-reload && systemctl reload dbus' 'systemctl enable --now mandos'
 	if [ "${enable:-}" = enable ]; then
 		for command; do
 			echo "$command"
@@ -46,11 +49,15 @@ next() {
 		done
 		return
 	fi
-	echo 'Installed. As root, these start the server now and at each boot ("make install ENABLE=1" does it):'
+	echo 'Installed. As root, these start the server now and at each boot ("make install ENABLE=1", or "install.sh enable", does it):'
 	printf '  %s\n' "$@"
 }
 
 stop() {
+	if [ -x /sbin/procd ] && [ -x /etc/init.d/mandos ]; then
+		/etc/init.d/mandos stop || true # which may not run
+		/etc/init.d/mandos disable || true
+	fi
 	has systemctl || return 0
 	systemctl disable --now mandos.service mandos.socket 2>/dev/null || true # which may never have been enabled
 }

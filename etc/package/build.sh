@@ -39,10 +39,10 @@ changelog() {
 fill() {
 	make --no-print-directory install DESTDIR="$stage/root" BUILD="$stage/host"
 	find "$stage/root/usr/share/man" -type f -exec gzip -9n {} +
-	cp -R etc/package/deb etc/package/rpm etc/package/apk etc/openrc etc/package/tar/install.sh etc/install/service.sh LICENSE "$stage"
+	cp -R etc/package/deb etc/package/rpm etc/package/apk etc/openrc etc/procd etc/package/tar/install.sh etc/install/service.sh LICENSE "$stage"
 	chmod -R u=rwX,go=rX "$stage"/deb "$stage"/rpm "$stage"/apk "$stage"/*.sh "$stage"/LICENSE
 	sed 's/^\(# Provides: *\)mandos$/\1'$name/ etc/init.d/mandos >"$stage/$name"
-	chmod 755 "$stage"/openrc/* "$stage/$name"
+	chmod 755 "$stage"/openrc/* "$stage"/procd/* "$stage/$name"
 	gzip -9n <CHANGELOG.md >"$stage/changelog.gz"
 	changelog | gzip -9n >"$stage/changelog.Debian.gz"
 }
@@ -56,7 +56,7 @@ package() {
 archive() {
 	dir=$name-$VERSION-$1
 	mkdir "$stage/$dir"
-	cp -Rp "$stage/root" "$stage/install.sh" "$stage/service.sh" "$stage/$dir"
+	cp -Rp "$stage/root" "$stage/procd" "$stage/install.sh" "$stage/service.sh" "$stage/$dir"
 	cp -p "$stage/programs/mandos" "$stage/$dir/root/usr/sbin"
 	cp -p "$stage/programs/mandosctl" "$stage/$dir/root/usr/bin"
 	cp -p "$stage/programs/copyright" "$stage/LICENSE" "$stage/$dir/root/usr/share/doc/mandos"

@@ -14,6 +14,15 @@ files=$(cd root && find . -type f | sed 's/^\.//' | sort)
 # written_over lists the files but for the configuration.
 written_over() { printf '%s\n' "$files" | grep -v -e '^/etc/mandos/' -e '^/etc/default/'; }
 
+# source_of is what is installed as a file: where procd is, its init script.
+source_of() {
+	if [ "$1" = /etc/init.d/mandos ] && [ -x /sbin/procd ]; then
+		echo procd/mandos
+	else
+		echo "root$1"
+	fi
+}
+
 # shellcheck disable=SC2046 # they are several
 ./service.sh refuse-owned $(written_over)
 case ${1:-} in
@@ -24,7 +33,7 @@ case ${1:-} in
 		esac
 		mkdir -p "${file%/*}"
 		# Another file takes its place, so that a program that runs is not written to.
-		cp "root$file" "$file.new"
+		cp "$(source_of "$file")" "$file.new"
 		mv "$file.new" "$file"
 	done
 	./service.sh next "${1:-}"
