@@ -53,6 +53,13 @@ func (a *announcement) Write(p []byte) (int, error) {
 	return a.log.Write(p)
 }
 
+// text is all that was logged.
+func (a *announcement) text() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.log.String()
+}
+
 // logged counts the records from the level INFO up that have that text.
 func (a *announcement) logged(text string) int {
 	a.mu.Lock()
@@ -111,7 +118,7 @@ func announce(h *lantest.Host, service zeroconf.Service, prepare ...func(*announ
 
 func (a *announcement) await(want string) {
 	a.t.Helper()
-	lantest.Await(a.t, want, func() bool { return a.State().String() == want }, func() string { return a.State().String() + "\n" + a.log.String() })
+	lantest.Await(a.t, want, func() bool { return a.State().String() == want }, func() string { return a.State().String() + "\n" + a.text() })
 }
 
 // sees waits until the host finds exactly those services.
@@ -367,7 +374,7 @@ func TestBusThatWasRestartedGetsAvahiBack(t *testing.T) {
 	a.await(asMandos)
 
 	// Avahi may go before the bus, and not only with it.
-	lantest.Kill(here.Avahi)
+	here.EndAvahi()
 	a.await(waitsForMdns)
 	lantest.Kill(here.Bus)
 	here.StartBus()

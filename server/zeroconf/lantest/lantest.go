@@ -208,6 +208,14 @@ func (h *Host) ActivateAvahi() {
 	h.T.Cleanup(func() { h.Command(daemon[0], "--kill").Run() })
 }
 
+// EndAvahi kills the avahi-daemon of the host, whoever has started it: where it may be
+// activated, a bus that is asked for it may have been faster than StartAvahi.
+func (h *Host) EndAvahi() {
+	h.T.Helper()
+	Kill(h.Avahi)
+	_ = h.Command(avahi(h.T, "avahi-daemon"), "--kill").Run() // mostly there is none any more
+}
+
 // Index is the number of a network interface, 0 if there is none.
 func (h *Host) Index(name string) (index int) {
 	h.Inside(func() {
