@@ -177,6 +177,44 @@ func TestPackage(t *testing.T) {
 	}
 }
 
+// TestPackageWithoutSystemd installs where nothing makes the user, the directories or the
+// start but the package's own scripts.
+func TestPackageWithoutSystemd(t *testing.T) {
+	for _, release := range boottest.Releases {
+		t.Run(release, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "mandos.deb")
+			if err := os.WriteFile(file, []byte(deb(t, "1.0.0")), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			said := boottest.RunWithoutSystemd(t, release, file, `exec 3>&1 >/root/log 2>&1
+				trap 'status=$?; [ $status = 0 ] || cat /root/log >&3; exit $status' EXIT
+				dpkg --install /root/mandos.deb
+				runuser -u _mandos true
+				stat --format '%n %A %U:%G' /var/lib/mandos /etc/mandos/mandos.conf /etc/mandos/clients.conf >&3
+				/etc/init.d/mandos-go start # which Debian does not do where there is no init
+				stat --format '%U' /proc/$(cat /run/mandos.pid) >&3
+				/etc/init.d/mandos-go status
+				/etc/init.d/mandos-go stop
+				find /etc/rc2.d -name '*mandos*' -printf '%f\n' >&3
+				dpkg --purge mandos-go
+				! /usr/sbin/mandos --version
+				find /etc /var/lib /usr/sbin -name '*mandos*' >&3
+				dpkg --audit >&3`)
+			const want = `/var/lib/mandos drwx------ _mandos:_mandos
+/etc/mandos/mandos.conf -rw-r--r-- root:root
+/etc/mandos/clients.conf -rw------- root:root
+_mandos
+S01mandos-go
+`
+			if said != want {
+				t.Errorf("it says\n%s, want\n%s", said, want)
+			}
+			fmt.Fprintf(t.Output(), "%6.1f s  installed without systemd: the user and the directories are there, the init script starts it; purged\n", time.Since(begin).Seconds())
+		})
+	}
+}
+
 // TestPackageBesideDebiansMandos goes from the Python server to ours and back, with
 // clients that are disabled on the way. The Python server is the real one.
 func TestPackageBesideDebiansMandos(t *testing.T) {

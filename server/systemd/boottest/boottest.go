@@ -69,16 +69,9 @@ type Machine struct {
 // loopback interface.
 func Boot(t *testing.T, release string) *Machine {
 	t.Helper()
-	image := imageOf(t, release)
-	name := fmt.Sprintf("mandos-%d-%d", os.Getpid(), machines.Add(1))
-	group := cgroup(t, name)
-
 	console := &bytes.Buffer{}
-	nspawn := exec.Command("systemd-nspawn", "--quiet", "--boot", "--directory", image, "--machine", name, "--volatile=overlay",
-		"--register=no", "--keep-unit", "--private-network", "--console=pipe")
-	nspawn.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=yes")
+	nspawn := nspawn(t, usual(release), "--boot")
 	nspawn.Stdout, nspawn.Stderr = console, console
-	nspawn.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
 	if err := nspawn.Start(); err != nil {
 		t.Fatalf("cannot boot: %v", err)
 	}
@@ -112,8 +105,49 @@ func Boot(t *testing.T, release string) *Machine {
 	return m
 }
 
-// imageOf is the root file system of that release, which is made once and kept.
-func imageOf(t *testing.T, release string) string {
+// nspawn is the command of a container with a network of its own, on a file system that
+// is thrown away.
+func nspawn(t *testing.T, i image, args ...string) *exec.Cmd {
+	t.Helper()
+	name := fmt.Sprintf("mandos-%d-%d", os.Getpid(), machines.Add(1))
+	group := cgroup(t, name)
+	cmd := exec.Command("systemd-nspawn", append([]string{"--quiet", "--directory", i.made(t), "--machine", name, "--volatile=overlay",
+		"--register=no", "--keep-unit", "--private-network", "--console=pipe"}, args...)...)
+	cmd.Env = append(os.Environ(), "UNIFIED_CGROUP_HIERARCHY=yes")
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
+	return cmd
+}
+
+// RunWithoutSystemd runs a shell script where there is a bus, but no systemd, and nothing
+// has booted: in a container with that release, in which the file is /root/NAME, with the
+// name that it has. The script must succeed. What it prints is returned.
+func RunWithoutSystemd(t *testing.T, release, file, script string) string {
+	t.Helper()
+	container := nspawn(t, bare(release), "--as-pid2", "--bind-ro="+file+":/root/"+filepath.Base(file),
+		"timeout", fmt.Sprint(patience.Seconds()), "sh", "-ec", script)
+	said := &bytes.Buffer{}
+	container.Stderr = said // the container's own words too
+	out, err := container.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, said)
+	}
+	return string(out)
+}
+
+// image is a root file system that is made once and kept.
+type image struct {
+	release  string
+	packages string
+	finish   string // what is done in it at last
+}
+
+func usual(release string) image { return image{release, packages, addMandos} }
+
+// bare has what a package of the server depends on, and no systemd.
+func bare(release string) image { return image{release, "dbus", "! command -v systemd-tmpfiles"} }
+
+// made is where it is.
+func (i image) made(t *testing.T) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -123,7 +157,7 @@ func imageOf(t *testing.T, release string) string {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := os.OpenFile(filepath.Join(cache, release+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	lock, err := os.OpenFile(filepath.Join(cache, i.release+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,22 +166,22 @@ func imageOf(t *testing.T, release string) string {
 		t.Fatal(err)
 	}
 	// One that is made otherwise has another name: a test of another checkout may be on it.
-	image := fmt.Sprintf("%s/%s-%.4x", cache, release, sha256.Sum256([]byte(packages+addMandos)))
+	image := fmt.Sprintf("%s/%s-%.4x", cache, i.release, sha256.Sum256([]byte(i.packages+i.finish)))
 	if _, err := os.Stat(image); err == nil {
 		return image
 	}
-	t.Logf("making a Debian %s in %s, once", release, image)
+	t.Logf("making a Debian %s in %s, once", i.release, image)
 	ctx, cancel := context.WithTimeout(t.Context(), makeTime)
 	defer cancel()
 	unfinished := image + ".unfinished"
 	if err := os.RemoveAll(unfinished); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+packages, release, unfinished).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+i.packages, i.release, unfinished).CombinedOutput(); err != nil {
 		t.Fatalf("debootstrap: %v\n%s", err, out)
 	}
-	if out, err := exec.CommandContext(ctx, "chroot", unfinished, "sh", "-c", addMandos).CombinedOutput(); err != nil {
-		t.Fatalf("cannot add Debian's Mandos: %v\n%s", err, out)
+	if out, err := exec.CommandContext(ctx, "chroot", unfinished, "sh", "-c", i.finish).CombinedOutput(); err != nil {
+		t.Fatalf("cannot finish the image: %v\n%s", err, out)
 	}
 	if err := os.Rename(unfinished, image); err != nil {
 		t.Fatal(err)
